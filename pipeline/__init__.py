@@ -1,0 +1,1 @@
+"""Tailrace: continuous production evaluation of deployed models. Start reading at `ARCHITECTURE.md`."""

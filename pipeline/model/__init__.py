@@ -1,0 +1,1 @@
+"""Nouns: frozen values that everything else speaks about. Imports nothing of ours."""

@@ -1,0 +1,169 @@
+"""The columns of every topic that carries blocks: one table each, in wire order.
+
+A block is a JSON object of equally long arrays (ClickHouse's `JSONColumns`). The JSON Schemas in `schemas/json`, the
+ClickHouse tables and the codecs are tested against these tables, so a column has one place to be added.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+SCHEMA_VERSION = 1
+
+SERIES = ("environment", "route", "model", "release", "cohort", "language")
+"""The series key, in order. Unknown is the empty string."""
+
+OVERFLOW = "__other__"
+"""Every component of the series that takes what the cardinality limit refused."""
+
+REQUEST_KINDS = ("llm", "embedding", "reranker")
+"""Kinds of span that are calls of a model: the requests of a pane."""
+
+OTHER_KINDS = ("agent", "chain", "evaluator", "guardrail", "retriever", "tool", "other")
+
+JsonType = Literal["string", "integer", "number", "boolean"]
+
+
+class Firing(StrEnum):
+    """Which of a window's firings a pane row is."""
+
+    EARLY = "early"
+    ON_TIME = "on_time"
+    LATE = "late"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a block. `doc` ends up in the JSON Schema."""
+
+    name: str
+    type: JsonType
+    doc: str
+    nullable: bool = False
+
+
+def _strings(*names: str, doc: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "string", doc) for name in names)
+
+
+SPANS: tuple[Column, ...] = (
+    Column("trace_id", "string", "32 lower-case hex digits"),
+    Column("span_id", "string", "16 lower-case hex digits"),
+    Column("parent_span_id", "string", "16 lower-case hex digits, empty for a root"),
+    Column("start_ns", "integer", "start, nanoseconds since 1970"),
+    Column("end_ns", "integer", "end, nanoseconds since 1970: the event time"),
+    *_strings(*SERIES, doc="component of the series key, empty if unknown"),
+    Column("provider", "string", "who serves the model"),
+    Column("operation", "string", "chat, embeddings, … as the span said"),
+    Column("kind", "string", "llm, embedding, reranker (requests) or what else the span is"),
+    Column("session_id", "string", "conversation or session, as the span said"),
+    Column("user_hash", "string", "first 16 hex digits of the user id's BLAKE2b, never the id itself"),
+    Column("stream", "boolean", "was the answer streamed; null if the span did not say", True),
+    Column("status", "string", "ok, error or unset"),
+    Column("error_type", "string", "class of the error, empty if none"),
+    Column("latency_ns", "integer", "end - start"),
+    Column("ttft_ns", "integer", "time to first token; null if not streamed or unknown", True),
+    Column("input_tokens", "integer", "all prompt tokens, cached ones included", True),
+    Column("output_tokens", "integer", "all completion tokens, reasoning included", True),
+    Column("cache_read_tokens", "integer", "prompt tokens read from the provider's cache", True),
+    Column("cache_write_tokens", "integer", "prompt tokens written to the provider's cache", True),
+    Column("reasoning_tokens", "integer", "completion tokens spent on reasoning", True),
+    Column("audio_input_tokens", "integer", "prompt tokens of audio", True),
+    Column("audio_output_tokens", "integer", "completion tokens of audio", True),
+    Column("cost_nusd", "integer", "cost in nano-USD; null if unpriced", True),
+    Column("span_cost_nusd", "integer", "what the span itself claimed, nano-USD", True),
+    Column("cost_source", "string", "book, span, unpriced, or empty where nothing is to be priced"),
+    Column("price_version", "string", "version of the price book used"),
+    Column("refusal", "boolean", "did the model refuse; null where it does not apply", True),
+    Column("citation", "boolean", "does the answer cite; null where it does not apply", True),
+    Column("schema_valid", "boolean", "does the answer keep its schema; null where it does not apply", True),
+    Column("finish_reason", "string", "first finish reason"),
+    Column("dialect", "string", "vocabulary that named the span's kind"),
+    Column("scope_name", "string", "instrumentation scope"),
+    Column("response_id", "string", "the provider's id of the response"),
+    Column("service_tier", "string", "the provider's service tier"),
+    Column("source", "string", "log id of the OTLP record: topic:partition:epoch"),
+    Column("offset", "integer", "offset of the OTLP record in its source"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+
+TOKENS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+)
+
+COUNTS: dict[str, str] = {
+    "requests": "model calls",
+    "errors": "calls that ended in an error",
+    "streamed": "calls answered as a stream",
+    "refusal_checked": "calls for which a refusal could be decided",
+    "refusals": "of these, refusals",
+    "citation_checked": "calls for which citations could be decided",
+    "citations": "of these, with a citation",
+    "schema_checked": "calls with a schema to keep",
+    "schema_valid": "of these, valid",
+    "unknown_usage": "calls that did not say their tokens",
+    "unpriced": "calls with usage or an answer but without a price",
+}
+"""The counting measures of a pane, in order."""
+
+PANES: tuple[Column, ...] = (
+    Column("window_start_ns", "integer", "start of the window, inclusive"),
+    Column("window_end_ns", "integer", "end of the window, exclusive"),
+    *_strings(*SERIES, doc="component of the series key, empty if unknown, __other__ over the cardinality limit"),
+    Column("source", "string", "log id of the partition of spans: topic:partition:epoch"),
+    Column("revision", "integer", "offset up to which the partition was folded; the largest wins"),
+    Column("firing", "string", "early, on_time, late or final"),
+    *(Column(name, "integer", doc) for name, doc in COUNTS.items()),
+    *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
+    Column("cost_nusd", "integer", "sum of costs, nano-USD"),
+    Column("cost_sq", "string", "sum of squared costs, decimal digits (128 bits)"),
+    Column("latency_sum_ns", "integer", "sum of latencies"),
+    Column("latency_sq", "string", "sum of squared latencies, decimal digits (128 bits)"),
+    Column("ttft_count", "integer", "calls with a time to first token"),
+    Column("ttft_sum_ns", "integer", "sum of these"),
+    Column("latency_digest", "string", "t-digest of latency_ns: base64 of ClickHouse's quantilesTDigest state"),
+    Column("ttft_digest", "string", "t-digest of ttft_ns, same coding"),
+    Column("tps_digest", "string", "t-digest of output tokens per second after the first token, same coding"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+
+LEDGER: tuple[Column, ...] = (
+    Column("stage", "string", "decode (per OTLP record) or aggregate (per span block)"),
+    Column("source", "string", "log id: topic:partition:epoch"),
+    Column("offset", "integer", "offset of the record in its source"),
+    Column("time_ns", "integer", "the record's own timestamp"),
+    Column("spans", "integer", "spans in"),
+    Column("rows", "integer", "decode: rows out"),
+    Column("dead", "integer", "decode: dead letters"),
+    Column("counted", "integer", "aggregate: rows counted"),
+    Column("duplicate", "integer", "aggregate: rows seen before"),
+    Column("too_late", "integer", "aggregate: rows of a window already final"),
+    Column("ahead_of_clock", "integer", "aggregate: rows that end too far after they were appended"),
+)
+
+DEAD_LETTERS: tuple[Column, ...] = (
+    Column("source", "string", "log id: topic:partition:epoch"),
+    Column("offset", "integer", "offset of the record in its source"),
+    Column("index", "integer", "position of the span in the record, -1 for the whole record"),
+    Column("reason", "string", "one of pipeline.model.reasons"),
+    Column("detail", "string", "what exactly, without user text"),
+    Column("time_ns", "integer", "the record's own timestamp"),
+    Column("size_bytes", "integer", "size of the record"),
+    Column("head_hash", "string", "BLAKE2b of the first 256 bytes: groups equal failures"),
+    Column("raw", "string", "base64 of the record, only if the operator asked for it"),
+)
+
+STATUS: tuple[Column, ...] = (
+    Column("time_ns", "integer", "when it was measured, wall clock"),
+    Column("stage", "string", "decode, aggregate, sink"),
+    Column("source", "string", "topic:partition it speaks of, or empty"),
+    Column("metric", "string", "lag, watermark_delay_ns, freshness_ns, open_windows, series, overflow, …"),
+    Column("value", "number", "the value in the unit the metric's name says"),
+)

@@ -1,0 +1,85 @@
+"""What flows between the world and a stage: records in, effects out.
+
+A stage is `step(state, batch, now_ns) -> (state, effects)` and never touches the world; a connector reads the batch,
+carries the effects out and acknowledges last. The offset travels with the value, so acknowledging needs no memory
+of its own: `Progress.committed` says what may be forgotten.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One partition of one incarnation of a log. Offsets mean something only together with it.
+
+    `epoch` tells a recreated topic from its predecessor (Kafka's topic id), or a replayed file from another.
+    """
+
+    topic: str
+    partition: int
+    epoch: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message read from a log."""
+
+    source: Source
+    offset: int
+    timestamp_ns: int
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to write. `partition` is always chosen by us: clients' default partitioners differ."""
+
+    topic: str
+    partition: int
+    value: bytes
+    key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition has come: everything a successor must know.
+
+    committed: first offset still held (exclusive end of what may be acknowledged).
+    folded: offset up to which every row has had its verdict; never decreases, also during replay.
+    watermark_ns: event time the partition has passed; never decreases.
+    """
+
+    committed: int
+    folded: int
+    watermark_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a step wants done, in this order: messages confirmed, progress confirmed, offsets acknowledged."""
+
+    messages: tuple[Message, ...] = ()
+    progress: Progress | None = None
+
+
+class Worker(Protocol[State]):
+    """A stage with state that belongs to (partition, generation): rebuilt from the log, never saved."""
+
+    name: str
+
+    def open(self, source: Source, progress: Progress | None) -> State:
+        """State of a partition just taken over, given the largest progress any generation wrote (None: never)."""
+        ...
+
+    def step(self, state: State, batch: Sequence[Record], now_ns: int) -> tuple[State, Effects]:
+        """Fold `batch` (may be empty: time has passed) and say what to do. Raises only for what nobody expected."""
+        ...

@@ -1,0 +1,103 @@
+"""Every setting, its default and its bound. Read once, frozen, passed down.
+
+A setting `kafka_bootstrap` is the environment variable `TAILRACE_KAFKA_BOOTSTRAP`, or a line of the file
+`.local/tailrace.env` that `tailrace local up` writes (the environment wins).
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.errors import SettingsError
+from pipeline.topics import topics
+
+Seconds = float
+SECOND = 1_000_000_000
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Durations are seconds, sizes bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="TAILRACE_", frozen=True, extra="ignore")
+
+    # Where the engines are.
+    local_dir: Path = Field(Path(".local"), description="Engines, their data and logs when they run on this machine.")
+    kafka_bootstrap: str = Field("", description="host:port[,host:port] of Kafka. Empty: the local one.")
+    kafka_security: dict[str, str] = Field(
+        default_factory=dict, description='JSON of librdkafka\'s own security settings, e.g. {"security.protocol":"SASL_SSL",…}.'
+    )
+    clickhouse_dsn: SecretStr = Field(
+        SecretStr(""), description="http(s)://user:password@host:port/database. Empty: the local one."
+    )
+    clickhouse_cluster: str = Field("", description="Name of a ClickHouse cluster: DDL runs ON CLUSTER, engines are Replicated.")
+
+    # Topics.
+    topic_prefix: str = Field("tailrace", pattern=r"^[a-zA-Z0-9._-]+$", description="Our topics are <prefix>.<name>.v1.")
+    otlp_topic: str = Field("otlp_spans", description="Topic the collector writes to.")
+    otlp_partitions: int = Field(4, ge=1, le=1024)
+    spans_partitions: int = Field(4, ge=1, le=1024, description="Unit of scale of aggregate; changing it needs a drain.")
+    panes_partitions: int = Field(4, ge=1, le=1024)
+    replication_factor: int = Field(1, ge=1, le=9, description="Of topics we create; 3 in production.")
+
+    # Decode.
+    otlp_encoding: str = Field(
+        "auto", pattern="^(auto|protobuf|json)$", description="What otlp_spans holds, if not told by header."
+    )
+    max_record_bytes: int = Field(16 << 20, ge=1024, description="A larger OTLP record is a dead letter.")
+    max_spans_per_record: int = Field(100_000, ge=1)
+    max_text_bytes: int = Field(256, ge=16, le=65536, description="Longer names (model, route, …) are cut.")
+    max_duration: Seconds = Field(7 * 86400, gt=0, description="A longer span is a dead letter.")
+    decode_batch_bytes: int = Field(8 << 20, ge=1 << 16)
+    decode_batch_records: int = Field(2000, ge=1)
+    decode_linger: Seconds = Field(0.25, gt=0, description="How long decode waits to fill a batch.")
+    block_rows: int = Field(5000, ge=1, le=50_000, description="Most rows of one span block.")
+    dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
+    series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
+    price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
+
+    # Aggregate.
+    window: Seconds = Field(60, gt=0)
+    allowed_lateness: Seconds = Field(300, ge=0)
+    out_of_orderness: Seconds = Field(10, ge=0)
+    early_every: Seconds = Field(10, gt=0)
+    max_ahead: Seconds = Field(300, ge=0, description="A span ending later than this after it was appended is not counted.")
+    max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
+    idle_after: Seconds = Field(5, gt=0, description="An idle partition gets an empty block this often.")
+    session_timeout: Seconds = Field(10, ge=1)
+    progress_every: Seconds = Field(1, gt=0)
+
+    # Sink.
+    sink_rows: int = Field(100_000, ge=1)
+    sink_bytes: int = Field(32 << 20, ge=1 << 16)
+    sink_linger: Seconds = Field(1.0, gt=0)
+    retry_limit: Seconds = Field(3600, ge=0, description="How long the sink retries ClickHouse before it gives up.")
+
+    # Running.
+    workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")
+    metrics_port: int = Field(0, ge=0, le=65535)
+
+    @classmethod
+    def load(cls, local_dir: Path | None = None) -> Self:
+        """Settings from the environment and the local engines' file. Raises SettingsError naming each wrong setting."""
+        try:
+            first = cls() if local_dir is None else cls(local_dir=local_dir)
+            return cls(_env_file=first.local_dir / "tailrace.env", local_dir=first.local_dir)  # type: ignore[call-arg]
+        except ValidationError as error:
+            lines = [f"TAILRACE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("; ".join(lines)) from None
+
+    def topic(self, key: str) -> str:
+        """The broker's name of one of our topics."""
+        return topics()[key].named(self.topic_prefix, self.otlp_topic)
+
+    def partitions(self, key: str) -> int:
+        """How many partitions a topic gets when we create it."""
+        return {"otlp": self.otlp_partitions, "spans": self.spans_partitions, "panes": self.panes_partitions, "one": 1}[
+            topics()[key].partitions
+        ]
+
+    def group(self, stage: str) -> str:
+        """Consumer group of a stage."""
+        return f"{self.topic_prefix}-{stage}"
