@@ -17,11 +17,11 @@ class TailraceError(Exception):
     exit_code = 1
 
 
-class Transient(TailraceError):
+class Transient(TailraceError):  # noqa: N818 - the tree reads better so
     """Worth another try after a pause."""
 
 
-class Fatal(TailraceError):
+class Fatal(TailraceError):  # noqa: N818
     """Not worth another try."""
 
 

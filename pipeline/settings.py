@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         """Settings from the environment and the local engines' file. Raises SettingsError naming each wrong setting."""
         try:
             first = cls() if local_dir is None else cls(local_dir=local_dir)
-            return cls(_env_file=first.local_dir / "tailrace.env", local_dir=first.local_dir)  # type: ignore[call-arg]
+            return cls(_env_file=first.local_dir / "tailrace.env", local_dir=first.local_dir)
         except ValidationError as error:
             lines = [f"TAILRACE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(lines)) from None

@@ -1,4 +1,7 @@
-"""Why something was not counted. One name everywhere: metric label, dead-letter field, ledger column, runbook heading, test id."""
+"""Why something was not counted.
+
+One name everywhere: metric label, dead-letter field, ledger column, runbook heading, test id.
+"""
 
 from enum import StrEnum
 

@@ -64,10 +64,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Insert:
+    """Blocks to put into one table, as they came from the log."""
+
+    table: str
+    blocks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
-    """What a step wants done, in this order: messages confirmed, progress confirmed, offsets acknowledged."""
+    """What a step wants done, in this order: inserts and messages confirmed, progress confirmed, offsets acknowledged."""
 
     messages: tuple[Message, ...] = ()
+    inserts: tuple[Insert, ...] = ()
     progress: Progress | None = None
 
 
