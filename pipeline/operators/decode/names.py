@@ -1,0 +1,61 @@
+"""The attribute and event names somebody asks for, as a hash table that compiled code can look into.
+
+A name has a slot: its position in the order it was asked for. Names nobody asked for cost one hash and nothing else.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Slots of `names` and an open-addressing table over them (at most half full)."""
+
+    slots: dict[str, int]
+    hashes: NDArray[np.uint64]
+    table: NDArray[np.int32]
+    text: Bytes
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, names: list[str]) -> "Names":
+        """Build the table; slots count the distinct names in order."""
+        slots = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        encoded = [name.encode() for name in slots]
+        offsets = np.concatenate(([0], np.cumsum([len(e) for e in encoded]))).astype(np.int64)
+        text = np.frombuffer(b"".join(encoded) or b"\0", np.uint8)
+        room = 1 << max(4, (2 * len(slots)).bit_length())
+        hashes, table = np.zeros(room, np.uint64), np.full(room, -1, np.int32)
+        for slot in range(len(slots)):
+            value = fnv1a(text, offsets[slot], offsets[slot + 1])
+            at = int(value) & (room - 1)
+            while table[at] >= 0:
+                at = (at + 1) & (room - 1)
+            hashes[at], table[at] = value, slot
+        return cls(slots, hashes, table, text, offsets)
+
+
+@compiled
+def slot_of(
+    buf: Bytes,
+    pos: int,
+    length: int,
+    hashes: NDArray[np.uint64],
+    table: NDArray[np.int32],
+    text: Bytes,
+    offsets: NDArray[np.int64],
+) -> int:
+    """The slot of the name at buf[pos : pos + length], or -1."""
+    value = fnv1a(buf, pos, pos + length)
+    mask = len(table) - 1
+    at = np.int64(value & np.uint64(mask))
+    while table[at] >= 0:
+        slot = table[at]
+        if hashes[at] == value and offsets[slot + 1] - offsets[slot] == length and same(buf, pos, text, offsets[slot], length):
+            return int(slot)
+        at = (at + 1) & mask
+    return -1

@@ -1,0 +1,270 @@
+"""From scanned arrays to columns: for every field the first path that holds a usable value, whole batches at a time.
+
+A value of the wrong type, text that is no UTF-8, a number out of range: not usable, so the next path is asked, and at
+the end the field is null. Strings are decoded once per distinct value of a batch; JSON inside a string is parsed once
+per distinct string. The rules for one value are the `read_*` functions, which the reference decoder shares.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from pipeline.operators.decode.scan import ARRAY, BOOL, DOUBLE, INT, STRING, Scan
+from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same, size, tag
+from pipeline.operators.dialects.paths import NS_PER, Path
+
+MAX_COUNT = 1 << 32
+"""Tokens of one call beyond this are nonsense."""
+
+MAX_JSON_BYTES = 1 << 16
+"""A longer string is not searched for keys."""
+
+Value = str | bool | int | float
+Column = NDArray[Any]
+
+
+def read_text(value: Value, limit: int) -> str | None:
+    """A name: text or an integer; control characters out, cut to `limit` UTF-8 bytes; empty is no name."""
+    if isinstance(value, bool | float):
+        return None
+    text = "".join(c for c in str(value) if c.isprintable()).strip()
+    return text.encode()[:limit].decode(errors="ignore") or None
+
+
+def read_count(value: Value, _limit: int = 0) -> int | None:
+    """A number of tokens: an integer, or an integral double or decimal string, from 0 to MAX_COUNT."""
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdigit() and len(value) <= 13 else -1
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        return None
+    return int(value) if 0 <= value <= MAX_COUNT else None
+
+
+def read_flag(value: Value, _limit: int = 0) -> bool | None:
+    """A truth value: a bool, 0 or 1, or their names in any case."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return bool(value) if value in (0, 1) else None
+
+
+def read_number(value: Value, _limit: int = 0) -> float | None:
+    """A finite number that is not negative; decimal strings too."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value) if len(value) <= 32 else math.nan
+        except ValueError:
+            return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+Reader = Callable[[Value, int], Any]
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves fields over one scan.
+
+    rows: the spans (indices into the scan) that columns are made for, in order.
+    """
+
+    scanned: Scan
+    slots: dict[str, int]
+    event_slots: dict[str, int]
+    rows: NDArray[np.intp]
+    text_limit: int
+    _resource_rows: NDArray[np.int32] = field(init=False)
+    _documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._resource_rows = self.scanned.spans["resource"][self.rows]
+
+    def resolve(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> Column:
+        """An object column: the first usable value of each row, `missing` where there is none."""
+        column = np.full(len(self.rows), missing, object)
+        unresolved = np.ones(len(self.rows), bool)
+        for path in candidates:
+            if path.where == "event":
+                continue
+            found = self._values(path, read, unresolved)
+            if found is None:
+                continue
+            where, values = found
+            column[where] = values
+            unresolved[where] = False
+            if not unresolved.any():
+                break
+        return column
+
+    def first_event(self, path: Path) -> NDArray[np.uint64]:
+        """Time of the path's event per row, 0 where there was none."""
+        return self.scanned.events[self.rows, self.event_slots[path.name]]
+
+    def _values(self, path: Path, read: Reader, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Column] | None:
+        """Rows among `wanted` that hold a usable value at `path`, with these values; None if there are none."""
+        attribute = self._attribute(path)
+        where = np.flatnonzero(wanted & (attribute >= 0))
+        if len(where) == 0:
+            return None
+        attribute = attribute[where]
+        types = self.scanned.attributes["type"][attribute]
+        values = np.full(len(where), None, object)
+        for kind in np.unique(types):
+            of_kind = types == kind
+            values[of_kind] = self._read(path, int(kind), attribute[of_kind], read)
+        usable = np.array([v is not None for v in values.tolist()], bool)
+        return (where[usable], values[usable]) if usable.any() else None
+
+    def _attribute(self, path: Path) -> NDArray[np.int32]:
+        """Index of the attribute per row, or -1."""
+        slot = self.slots[path.name]
+        if path.where == "resource":
+            return self.scanned.of_resource[self._resource_rows, slot]
+        return self.scanned.of_span[self.rows, slot]
+
+    def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> list[Any] | None:
+        """Usable values of attributes that are all of one kind; None for a kind that is never usable."""
+        if kind == ARRAY:
+            return [self._first(index, read) for index in attribute.tolist()]
+        if kind == STRING:
+            codes, texts = self._strings(path, attribute)
+            found = [_under(self._document(t), path.key) for t in texts] if path.key else texts
+            read_once = [None if v is None else read(v, self.text_limit) for v in found]
+            return [read_once[code] for code in codes.tolist()]
+        numbers = self.scanned.attributes["value"][attribute]
+        if path.key or kind not in (BOOL, INT, DOUBLE):
+            return None
+        converted: Sequence[Value] = (
+            numbers.view(np.float64).tolist() if kind == DOUBLE else (numbers != 0).tolist() if kind == BOOL else numbers.tolist()
+        )
+        return [read(value, self.text_limit) for value in converted]
+
+    def _strings(self, path: Path, attribute: NDArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:
+        """Code per row and the distinct strings (None: not UTF-8, or too long to be searched for a key)."""
+        offsets, lengths = self.scanned.attributes["at"][attribute], self.scanned.attributes["len"][attribute]
+        codes, firsts = intern(self.scanned.buffer, np.ascontiguousarray(offsets), np.ascontiguousarray(lengths))
+        limit = MAX_JSON_BYTES if path.key else 4 * self.text_limit
+        return codes, [_text(self.scanned.buffer, offsets[i], lengths[i], limit, bool(path.key)) for i in firsts]
+
+    def _document(self, text: str | None) -> dict[str, Any]:
+        """`text` as a JSON object ({} if it is none), parsed once per scan."""
+        if text is None:
+            return {}
+        if text not in self._documents:
+            self._documents[text] = _object(text)
+        return self._documents[text]
+
+    def _first(self, index: int, read: Reader) -> Any:
+        """The first element of an array, if it is text."""
+        at, length = (int(self.scanned.attributes[name][index]) for name in ("at", "len"))
+        start, stop = first_string(self.scanned.buffer, at, at + length)
+        text = _text(self.scanned.buffer, start, stop - start, 4 * self.text_limit, False) if start >= 0 else None
+        return None if text is None else read(text, self.text_limit)
+
+
+def scope_names(scanned: Scan, rows: NDArray[np.intp], limit: int) -> Column:
+    """Name of the instrumentation scope per row."""
+    texts = [_text(scanned.buffer, s["at"], s["len"], 4 * limit, False) for s in scanned.scopes]
+    named = np.array([(t and read_text(t, limit)) or "" for t in texts], object)
+    return named[scanned.spans["scope"][rows]] if len(rows) else np.empty(0, object)
+
+
+def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str | None:
+    """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, or None if `whole` is needed."""
+    if length > limit:
+        if whole:
+            return None
+        return bytes(buffer[at : at + limit]).decode(errors="ignore")
+    try:
+        return bytes(buffer[at : at + length]).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _object(text: str) -> dict[str, Any]:
+    """`text` as a JSON object, {} if it is none."""
+    if not text.lstrip().startswith("{"):
+        return {}
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _under(document: dict[str, Any], key: str) -> Any:
+    """The scalar under `key`, None if there is none."""
+    value = document.get(key)
+    return value if isinstance(value, str | bool | int | float) else None
+
+
+@compiled
+def first_string(buf: Bytes, pos: int, end: int) -> tuple[int, int]:
+    """Bounds of the first element of an ArrayValue if it is a string, else (-1, -1). The bytes were validated before."""
+    while pos < end:
+        number, wire, pos = tag(buf, pos, end)
+        if pos < 0 or wire != 2:
+            return -1, -1
+        length, pos = size(buf, pos, end)
+        if pos < 0:
+            return -1, -1
+        if number == 1:
+            inner, wire, at = tag(buf, pos, pos + length)
+            if at < 0 or inner != 1 or wire != 2:
+                return -1, -1
+            length, at = size(buf, at, pos + length)
+            return (at, at + length) if at >= 0 else (-1, -1)
+        pos += length
+    return -1, -1
+
+
+@compiled
+def intern(buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """A code per string and the position of each code's first string: equal codes if and only if equal bytes."""
+    n = len(offsets)
+    room = 16
+    while room < 2 * n:
+        room *= 2
+    table, codes, firsts, distinct = np.full(room, -1, np.int32), np.empty(n, np.int32), np.empty(n, np.int64), 0
+    for i in range(n):
+        at = np.int64(fnv1a(buf, offsets[i], offsets[i] + lengths[i]) & np.uint64(room - 1))
+        while True:
+            code = table[at]
+            if code < 0:
+                table[at] = codes[i] = distinct
+                firsts[distinct] = i
+                distinct += 1
+                break
+            first = firsts[code]
+            if lengths[first] == lengths[i] and same(buf, offsets[first], buf, offsets[i], lengths[i]):
+                codes[i] = code
+                break
+            at = (at + 1) & (room - 1)
+    return codes, firsts[:distinct]
+
+
+def durations(
+    resolver: Resolver, candidates: Iterable[Path], start_ns: NDArray[np.int64], latency_ns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Time to first token per row (-1: unknown) and whether it came from an event, the sign of a stream.
+
+    A value outside [0, latency] is not usable, so the next path is asked.
+    """
+    ttft, by_event = np.full(len(latency_ns), -1, np.int64), np.zeros(len(latency_ns), bool)
+    for path in candidates:
+        if path.where == "event":
+            when = resolver.first_event(path)
+            value = np.where(when > 0, when.astype(np.int64) - start_ns, -1)
+        else:
+            seconds = resolver.resolve((path,), read_number, -1.0).astype(np.float64)
+            value = np.where(seconds >= 0, np.rint(np.minimum(seconds, 1e9) * NS_PER[path.unit or "s"]), -1).astype(np.int64)
+        use = (ttft < 0) & (value >= 0) & (value <= latency_ns)
+        ttft[use] = value[use]
+        by_event |= use
+    return ttft, by_event

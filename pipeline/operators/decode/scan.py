@@ -1,0 +1,472 @@
+"""From the bytes of many OTLP requests to arrays, in two passes of compiled code: count the spans, then fill.
+
+No object is made per span or attribute. A span is a row of fixed fields and, per known name, the index of its
+attribute or -1; an attribute is (type, offset, length, value); strings stay offsets until somebody needs them.
+A record that is malformed anywhere contributes nothing and says so in `failed`.
+
+Cost: 270,000-600,000 spans/s on one core for spans of 25 attributes (`make bench`). The slow, obvious reference is
+`tests/laws/reference_decoder.py`; both agree on every fuzzed input.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.decode.names import Names, slot_of
+from pipeline.operators.decode.wire import (
+    ANY_VALUE,
+    ARRAY_VALUE,
+    ENTITY_REF,
+    FIXED64,
+    KEY_VALUE,
+    KEY_VALUE_LIST,
+    LENGTH,
+    LINK,
+    VARINT,
+    Bytes,
+    compiled,
+    fixed64,
+    is_valid,
+    size,
+    skip,
+    tag,
+    varint,
+)
+
+NONE, STRING, BOOL, INT, DOUBLE, ARRAY, KVLIST, BYTES, INDEX = range(9)
+"""Types of an attribute's value: AnyValue's field numbers."""
+
+MALFORMED, TOO_MANY = 1, 2
+"""Values of `Scan.failed` besides 0."""
+
+KEY_AT, KEY_LEN, TYPE, AT, LEN, VALUE = range(6)
+
+SPAN = np.dtype(
+    [
+        ("record", np.int32),
+        ("index", np.int32),
+        ("resource", np.int32),
+        ("scope", np.int32),
+        ("trace_id", np.uint8, 16),
+        ("span_id", np.uint8, 8),
+        ("parent_span_id", np.uint8, 8),
+        ("trace_id_len", np.int32),
+        ("span_id_len", np.int32),
+        ("parent_span_id_len", np.int32),
+        ("start_ns", np.uint64),
+        ("end_ns", np.uint64),
+        ("status", np.int32),
+        ("name_at", np.int64),
+        ("name_len", np.int32),
+    ]
+)
+
+ATTRIBUTE = np.dtype([("type", np.uint8), ("at", np.int64), ("len", np.int32), ("value", np.int64)])
+
+SCOPE = np.dtype([("at", np.int64), ("len", np.int32)])
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What the bytes say. n spans, r resources, s scopes, k names of attributes, e names of events.
+
+    buffer: the bytes everything points into.
+    spans, scopes, attributes: structured arrays of the dtypes above.
+    of_span: (n, k) index into `attributes` of the last attribute of that name, or -1; of_resource: (r, k) likewise.
+    events: (n, e) time of the first event of that name, 0 if none.
+    failed: per record 0, MALFORMED or TOO_MANY.
+    """
+
+    buffer: Bytes
+    spans: NDArray[Any]
+    scopes: NDArray[Any]
+    attributes: NDArray[Any]
+    of_span: NDArray[np.int32]
+    of_resource: NDArray[np.int32]
+    events: NDArray[np.uint64]
+    failed: NDArray[np.int8]
+
+
+def scan(records: list[bytes], attributes: Names, events: Names, max_spans: int) -> Scan:
+    """Scan many serialized ExportTraceServiceRequests at once."""
+    buffer = np.frombuffer(b"".join(records) or b"\0", np.uint8)
+    bounds = np.concatenate(([0], np.cumsum([len(r) for r in records]))).astype(np.int64)
+    spans, resources, scopes = _count(buffer, bounds, max_spans)
+    out = (
+        np.zeros(spans, SPAN),
+        np.zeros(scopes, SCOPE),
+        np.empty(len(buffer) // 8 + 8, ATTRIBUTE),
+        np.empty((spans, len(attributes.slots)), np.int32),
+        np.full((resources, len(attributes.slots)), -1, np.int32),
+        np.zeros((spans, len(events.slots)), np.uint64),
+        np.zeros(len(records), np.int8),
+    )
+    known = (attributes.hashes, attributes.table, attributes.text, attributes.offsets)
+    happenings = (events.hashes, events.table, events.text, events.offsets)
+    n, s, r, a = _fill(buffer, bounds, max_spans, known, happenings, *out)
+    return Scan(buffer, out[0][:n], out[1][:s], out[2][:a], out[3][:n], out[4][:r], out[5][:n], out[6])
+
+
+@compiled
+def _count(buf: Bytes, bounds: NDArray[np.int64], max_spans: int) -> tuple[int, int, int]:
+    """Upper bounds of spans, resources and scopes. Malformed input ends its record's count early; filling says so."""
+    spans, resources, scopes = 0, 0, 0
+    for record in range(len(bounds) - 1):
+        pos, end, first = bounds[record], bounds[record + 1], spans
+        while pos < end:
+            field, wire, pos = tag(buf, pos, end)
+            if pos < 0:
+                break
+            if field != 1 or wire != LENGTH:
+                pos = skip(buf, pos, end, field, wire)
+                if pos < 0:
+                    break
+                continue
+            length, pos = size(buf, pos, end)
+            if pos < 0:
+                break
+            resources += 1
+            inner_end = pos + length
+            while 0 <= pos < inner_end:
+                field, wire, pos = tag(buf, pos, inner_end)
+                if pos < 0:
+                    break
+                if field != 2 or wire != LENGTH:
+                    pos = skip(buf, pos, inner_end, field, wire)
+                    continue
+                length, pos = size(buf, pos, inner_end)
+                if pos < 0:
+                    break
+                scopes += 1
+                scope_end = pos + length
+                while 0 <= pos < scope_end:
+                    field, wire, pos = tag(buf, pos, scope_end)
+                    if pos < 0:
+                        break
+                    spans += field == 2 and wire == LENGTH
+                    pos = skip(buf, pos, scope_end, field, wire)
+            if pos < 0:
+                break
+        spans = min(spans, first + max_spans)
+    return spans, resources, scopes
+
+
+@compiled
+def _any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
+    """Read an AnyValue into `kv`; a later member of the oneof replaces an earlier one."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return False
+        if wire == LENGTH:
+            length, pos = size(buf, pos, end)
+            if pos < 0:
+                return False
+            if field in (ARRAY, KVLIST):
+                message = ARRAY_VALUE if field == ARRAY else KEY_VALUE_LIST
+                if not is_valid(buf, pos, pos + length, message):
+                    return False
+            if field in (STRING, BYTES, KVLIST) or (field == ARRAY and kv[TYPE] != ARRAY):
+                kv[TYPE], kv[AT], kv[LEN] = field, pos, length
+            pos += length
+        elif wire == VARINT:
+            value, pos = varint(buf, pos, end)
+            if pos < 0:
+                return False
+            if field == BOOL:
+                kv[TYPE], kv[VALUE] = BOOL, value != np.uint64(0)
+            elif field in (INT, INDEX):
+                kv[TYPE], kv[VALUE] = field, np.int64(value)
+        elif wire == FIXED64 and field == DOUBLE:
+            if pos + 8 > end:
+                return False
+            kv[TYPE], kv[VALUE] = DOUBLE, np.int64(fixed64(buf, pos))
+            pos += 8
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return False
+    return True
+
+
+@compiled
+def _key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
+    """Read a KeyValue into `kv`."""
+    kv[:] = 0
+    kv[KEY_AT] = pos
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return False
+        if wire == LENGTH and field in (1, 2):
+            length, pos = size(buf, pos, end)
+            if pos < 0:
+                return False
+            if field == 1:
+                kv[KEY_AT], kv[KEY_LEN] = pos, length
+            elif not _any_value(buf, pos, pos + length, kv):
+                return False
+            pos += length
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return False
+    return True
+
+
+@compiled
+def _keep(buf, kv, known, attributes, count, row):  # type: ignore[no-untyped-def]
+    """Store the attribute just read if somebody asked for its name. Returns how many are stored."""
+    slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], known[0], known[1], known[2], known[3])
+    if slot < 0:
+        return count
+    row[slot] = count
+    attributes[count].type = kv[TYPE]
+    attributes[count].at = kv[AT]
+    attributes[count].len = kv[LEN]
+    attributes[count].value = kv[VALUE]
+    return count + 1
+
+
+@compiled
+def _identifier(buf, pos, length, target):  # type: ignore[no-untyped-def]
+    """Copy an id as far as it fits; its length tells whether it is one."""
+    target[:] = 0
+    for i in range(min(length, len(target))):
+        target[i] = buf[pos + i]
+    return length
+
+
+@compiled
+def _event(buf, pos, end, kv, happenings, times):  # type: ignore[no-untyped-def]
+    """Read an Event; keep its time if it is the first of a name somebody asked for."""
+    when, name_at, name_len = np.uint64(0), pos, 0
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return False
+        if field == 1 and wire == FIXED64:
+            if pos + 8 > end:
+                return False
+            when = fixed64(buf, pos)
+            pos += 8
+        elif wire == LENGTH:
+            length, pos = size(buf, pos, end)
+            if pos < 0:
+                return False
+            if field == 2:
+                name_at, name_len = pos, length
+            elif field == 3 and not _key_value(buf, pos, pos + length, kv):
+                return False
+            pos += length
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return False
+    slot = slot_of(buf, name_at, name_len, happenings[0], happenings[1], happenings[2], happenings[3])
+    if slot >= 0 and times[slot] == 0:
+        times[slot] = when
+    return True
+
+
+@compiled
+def _status(buf, pos, end, span):  # type: ignore[no-untyped-def]
+    """Read a Status; its message may be user text and is not kept."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return False
+        if field == 3 and wire == VARINT:
+            value, pos = varint(buf, pos, end)
+            if pos < 0:
+                return False
+            span.status = np.int32(np.int64(value))
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return False
+    return True
+
+
+@compiled
+def _span(buf, pos, end, kv, known, happenings, attributes, count, span, row, times):  # type: ignore[no-untyped-def]
+    """Read a Span. Returns how many attributes are stored, or -1."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return -1
+        if wire == FIXED64 and field in (7, 8):
+            if pos + 8 > end:
+                return -1
+            if field == 7:
+                span.start_ns = fixed64(buf, pos)
+            else:
+                span.end_ns = fixed64(buf, pos)
+            pos += 8
+            continue
+        if wire != LENGTH:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return -1
+            continue
+        length, pos = size(buf, pos, end)
+        if pos < 0:
+            return -1
+        if field == 9:
+            if not _key_value(buf, pos, pos + length, kv):
+                return -1
+            count = _keep(buf, kv, known, attributes, count, row)
+        elif field == 1:
+            span.trace_id_len = _identifier(buf, pos, length, span.trace_id)
+        elif field == 2:
+            span.span_id_len = _identifier(buf, pos, length, span.span_id)
+        elif field == 4:
+            span.parent_span_id_len = _identifier(buf, pos, length, span.parent_span_id)
+        elif field == 5:
+            span.name_at, span.name_len = pos, length
+        elif field == 11:
+            if not _event(buf, pos, pos + length, kv, happenings, times):
+                return -1
+        elif (field == 13 and not is_valid(buf, pos, pos + length, LINK)) or (
+            field == 15 and not _status(buf, pos, pos + length, span)
+        ):
+            return -1
+        pos += length
+    return count
+
+
+@compiled
+def _scope(buf, pos, end, scope):  # type: ignore[no-untyped-def]
+    """Read an InstrumentationScope's name."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return False
+        if wire == LENGTH:
+            length, pos = size(buf, pos, end)
+            if pos < 0 or (field == 3 and not is_valid(buf, pos, pos + length, KEY_VALUE)):
+                return False
+            if field == 1:
+                scope.at, scope.len = pos, length
+            pos += length
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return False
+    return True
+
+
+@compiled
+def _resource(buf, pos, end, kv, known, attributes, count, row):  # type: ignore[no-untyped-def]
+    """Read a Resource's attributes. Returns how many attributes are stored, or -1."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if pos < 0:
+            return -1
+        if wire == LENGTH:
+            length, pos = size(buf, pos, end)
+            if pos < 0 or (field == 3 and not is_valid(buf, pos, pos + length, ENTITY_REF)):
+                return -1
+            if field == 1:
+                if not _key_value(buf, pos, pos + length, kv):
+                    return -1
+                count = _keep(buf, kv, known, attributes, count, row)
+            pos += length
+        else:
+            pos = skip(buf, pos, end, field, wire)
+            if pos < 0:
+                return -1
+    return count
+
+
+@compiled
+def _fill(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one walk down the tree, flat for the compiler
+    buf, bounds, max_spans, known, happenings, spans, scopes, attributes, of_span, of_resource, events, failed
+):
+    """Fill the arrays, record by record; a failed record takes back all it wrote."""
+    kv = np.zeros(6, np.int64)
+    n, s, r, a = 0, 0, 0, 0
+    for record in range(len(bounds) - 1):
+        n0, s0, r0, a0 = n, s, r, a
+        pos, end, ok = bounds[record], bounds[record + 1], True
+        while ok and pos < end:
+            field, wire, pos = tag(buf, pos, end)
+            ok = pos >= 0
+            if not ok:
+                break
+            if field != 1 or wire != LENGTH:
+                pos = skip(buf, pos, end, field, wire)
+                ok = pos >= 0
+                continue
+            length, pos = size(buf, pos, end)
+            ok = pos >= 0
+            if not ok:
+                break
+            resource_end = pos + length
+            of_resource[r, :] = -1
+            while ok and pos < resource_end:
+                field, wire, pos = tag(buf, pos, resource_end)
+                ok = pos >= 0
+                if not ok:
+                    break
+                if wire != LENGTH:
+                    pos = skip(buf, pos, resource_end, field, wire)
+                    ok = pos >= 0
+                    continue
+                length, pos = size(buf, pos, resource_end)
+                ok = pos >= 0
+                if not ok:
+                    break
+                if field == 1:
+                    stored = _resource(buf, pos, pos + length, kv, known, attributes, a, of_resource[r])
+                    ok = stored >= 0
+                    a = max(stored, a)
+                if field != 2:
+                    pos += length
+                    continue
+                scope_end = pos + length
+                scopes[s].at, scopes[s].len = pos, 0
+                while ok and pos < scope_end:
+                    field, wire, pos = tag(buf, pos, scope_end)
+                    ok = pos >= 0
+                    if not ok:
+                        break
+                    if wire != LENGTH:
+                        pos = skip(buf, pos, scope_end, field, wire)
+                        ok = pos >= 0
+                        continue
+                    length, pos = size(buf, pos, scope_end)
+                    ok = pos >= 0
+                    if not ok:
+                        break
+                    if field == 1:
+                        ok = _scope(buf, pos, pos + length, scopes[s])
+                    elif field == 2:
+                        if n - n0 == max_spans:
+                            failed[record] = TOO_MANY
+                            ok = False
+                            break
+                        spans[n].record, spans[n].index, spans[n].resource, spans[n].scope = record, n - n0, r, s
+                        spans[n].trace_id_len, spans[n].span_id_len, spans[n].parent_span_id_len = 0, 0, 0
+                        spans[n].start_ns, spans[n].end_ns, spans[n].status = 0, 0, 0
+                        spans[n].name_at, spans[n].name_len = pos, 0
+                        of_span[n, :] = -1
+                        events[n, :] = 0
+                        stored = _span(
+                            buf, pos, pos + length, kv, known, happenings, attributes, a, spans[n], of_span[n], events[n]
+                        )
+                        ok = stored >= 0
+                        a = max(stored, a)
+                        n += 1
+                    pos += length
+                s += 1
+            r += 1
+        if not ok:
+            failed[record] = max(failed[record], MALFORMED)
+            n, s, r, a = n0, s0, r0, a0
+    return n, s, r, a
+
+
+__all__ = ["ANY_VALUE", "Scan", "scan"]

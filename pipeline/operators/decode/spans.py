@@ -1,0 +1,308 @@
+"""OTLP records to rows of span blocks and dead letters.
+
+Law (a): per record, spans in = rows out + dead. A record or span that cannot be understood is a row of the dead
+letters with its reason; the others of its record go on.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION, TOKENS
+from pipeline.model.reasons import Reason
+from pipeline.model.stream import Record
+from pipeline.operators.decode.names import Names
+from pipeline.operators.decode.otlp_json import to_protobuf
+from pipeline.operators.decode.resolve import (
+    Column,
+    Resolver,
+    durations,
+    read_count,
+    read_flag,
+    read_number,
+    read_text,
+    scope_names,
+)
+from pipeline.operators.decode.scan import MALFORMED, Scan, scan
+from pipeline.operators.dialects.paths import Path
+from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths, fields
+from pipeline.operators.pricing import PriceBook, cost
+
+STATUS = ("unset", "ok", "error")
+MAX_TIME_NS = 1 << 62
+MAX_COST_USD = 1e6
+JSON_TYPES = ("application/json",)
+PROTOBUF_TYPES = ("application/x-protobuf", "application/protobuf", "application/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodePolicy:
+    """What decode goes by. Sizes in bytes, durations in nanoseconds."""
+
+    series: Mapping[str, tuple[Path, ...]]
+    prices: PriceBook
+    encoding: str
+    max_record_bytes: int
+    max_spans: int
+    max_text_bytes: int
+    max_duration_ns: int
+    keep_raw: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadSpan:
+    """One span, or with index -1 one record, that ends here."""
+
+    record: Record
+    index: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The outcome of a batch: columns of all rows, the dead, and per record (spans in, rows out, dead)."""
+
+    columns: dict[str, Column]
+    dead: list[DeadSpan]
+    ledger: list[tuple[Record, int, int, int]]
+
+
+class Decoder:
+    """Decodes batches under one policy; the name tables are built once."""
+
+    def __init__(self, policy: DecodePolicy) -> None:
+        self.policy = policy
+        self.fields = {name: field_paths(name) for name in fields()}
+        asked = [
+            *(p for found in self.fields.values() for p in found),
+            *(p for found in policy.series.values() for p in found),
+            *(p for dialect in KIND_ORDER for p in dialect.KIND),
+            *REQUEST_EVIDENCE,
+        ]
+        self.attributes = Names.of([p.name for p in asked if p.where != "event"])
+        self.events = Names.of([p.name for p in asked if p.where == "event"])
+
+    def decode(self, records: Sequence[Record]) -> Decoded:
+        """Decode a batch. Never raises for what a record holds."""
+        dead: list[DeadSpan] = []
+        emptied: dict[tuple[int, int], str] = {}
+        payloads = [self._payload(i, record, dead, emptied) for i, record in enumerate(records)]
+        scanned = scan(payloads, self.attributes, self.events, self.policy.max_spans)
+        dead += [
+            DeadSpan(record, -1, *self._failure(int(failed)))
+            for record, failed in zip(records, scanned.failed, strict=True)
+            if failed
+        ]
+        reasons = self._verdicts(scanned)
+        rows = np.flatnonzero(reasons == "")
+        for i in np.flatnonzero(reasons != ""):
+            record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
+            wrong = emptied.get((record, index))
+            dead.append(
+                DeadSpan(records[record], index, Reason.MALFORMED_JSON, wrong)
+                if wrong is not None
+                else DeadSpan(records[record], index, Reason(reasons[i]), "")
+            )
+        return Decoded(self._columns(scanned, rows, records), dead, _ledger(records, scanned, rows, dead))
+
+    def _payload(self, i: int, record: Record, dead: list[DeadSpan], emptied: dict[tuple[int, int], str]) -> bytes:
+        """The record as protobuf; empty, with a dead letter, if it cannot be had."""
+        value = record.value or b""
+        if len(value) > self.policy.max_record_bytes:
+            dead.append(DeadSpan(record, -1, Reason.TOO_LARGE, f"{len(value)} bytes"))
+            return b""
+        encoding = encoding_of(record, self.policy.encoding)
+        if encoding == "protobuf":
+            return value
+        if encoding == "json":
+            try:
+                payload, wrong = to_protobuf(value)
+            except ValueError as error:
+                dead.append(DeadSpan(record, -1, Reason.MALFORMED_JSON, str(error)))
+                return b""
+            emptied.update({(i, index): detail for index, detail in wrong.items()})
+            return payload
+        dead.append(DeadSpan(record, -1, Reason.UNKNOWN_ENCODING, encoding))
+        return b""
+
+    def _failure(self, failed: int) -> tuple[Reason, str]:
+        if failed == MALFORMED:
+            return Reason.MALFORMED_PROTOBUF, "not an ExportTraceServiceRequest"
+        return Reason.TOO_MANY_SPANS, f"more than {self.policy.max_spans} spans"
+
+    def _verdicts(self, scanned: Scan) -> NDArray[Any]:
+        """Reason per span, "" for those that become rows."""
+        s = scanned.spans
+        start, end = s["start_ns"], s["end_ns"]
+        parent_fits = np.isin(s["parent_span_id_len"], (0, 8))
+        return np.select(
+            [
+                (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
+                (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
+                (start == 0) | (end == 0) | (start > MAX_TIME_NS) | (end > MAX_TIME_NS),
+                end < start,
+                end - start > np.uint64(self.policy.max_duration_ns),
+            ],
+            [Reason.BAD_TRACE_ID, Reason.BAD_SPAN_ID, Reason.MISSING_TIME, Reason.NEGATIVE_DURATION, Reason.TOO_LONG],
+            default="",
+        )
+
+    def _columns(self, scanned: Scan, rows: NDArray[np.intp], records: Sequence[Record]) -> dict[str, Column]:
+        """All columns of a span block for `rows`."""
+        s = scanned.spans[rows]
+        resolver = Resolver(scanned, self.attributes.slots, self.events.slots, rows, self.policy.max_text_bytes)
+        start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
+        kind, dialect = self._kinds(resolver)
+        text = {name: resolver.resolve(self.fields[name], read_text, "") for name in STRING_FIELDS}
+        series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
+        sources = np.array([str(record.source) for record in records], object)
+        offsets = np.array([record.offset for record in records], np.int64)
+        columns: dict[str, Any] = {
+            "trace_id": _hex(s["trace_id"]),
+            "span_id": _hex(s["span_id"]),
+            "parent_span_id": np.where(s["parent_span_id"].any(axis=1), _hex(s["parent_span_id"]), ""),
+            "start_ns": start,
+            "end_ns": end,
+            "latency_ns": end - start,
+            "kind": kind,
+            "dialect": dialect,
+            "status": np.array([*STATUS, "unset"], object)[np.where((s["status"] >= 0) & (s["status"] < 3), s["status"], 3)],
+            "user_hash": _hashed(text.pop("user_id")),
+            "scope_name": scope_names(scanned, rows, self.policy.max_text_bytes),
+            "source": sources[s["record"]] if len(rows) else np.empty(0, object),
+            "offset": offsets[s["record"]] if len(rows) else np.empty(0, np.int64),
+            "schema_version": np.full(len(rows), SCHEMA_VERSION),
+            **{name: np.full(len(rows), None, object) for name in ("refusal", "citation", "schema_valid")},
+            **text,
+            **series,
+        }
+        columns["model"] = text["model"]
+        columns |= self._timing(resolver, start, end - start)
+        columns |= self._money(resolver, columns, np.isin(kind, REQUEST_KINDS))
+        return columns
+
+    def _kinds(self, resolver: Resolver) -> tuple[Column, Column]:
+        """Kind and the dialect that named it, per row."""
+        kind, dialect = np.full(len(resolver.rows), "", object), np.full(len(resolver.rows), "", object)
+        for vocabulary in KIND_ORDER:
+            said = resolver.resolve(vocabulary.KIND, read_text, "")
+            named = np.array([vocabulary.KINDS.get(v, "other") if v else "" for v in said.tolist()], object)
+            use = (kind == "") & (named != "")
+            kind[use], dialect[use] = named[use], vocabulary.NAME
+        evident = (kind == "") & (resolver.resolve(REQUEST_EVIDENCE, read_text, "") != "")
+        kind[evident], dialect[evident] = "llm", "unnamed"
+        kind[kind == ""] = "other"
+        return kind, dialect
+
+    def _timing(self, resolver: Resolver, start: NDArray[np.int64], latency: NDArray[np.int64]) -> dict[str, Column]:
+        """`stream` and `ttft_ns`: null when the span says it was not streamed."""
+        said = resolver.resolve(self.fields["stream"], read_flag)
+        ttft, evidence = durations(resolver, self.fields["ttft_ns"], start, latency)
+        stream = np.where(evidence & (said == None), True, said)  # noqa: E711 - element by element
+        return {"stream": stream, "ttft_ns": _nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
+
+    def _money(self, resolver: Resolver, columns: Mapping[str, Any], request: NDArray[np.bool_]) -> dict[str, Column]:
+        """Usage and cost. Usage that is all zero is unknown: a stream whose usage never came."""
+        tokens = {name: resolver.resolve(self.fields[name], read_count, -1).astype(np.int64) for name in TOKENS}
+        unknown = (tokens["input_tokens"] <= 0) & (tokens["output_tokens"] <= 0)
+        for counts in tokens.values():
+            counts[unknown] = -1
+        claimed = resolver.resolve(self.fields["span_cost"], read_number, -1.0).astype(np.float64)
+        claimed_nusd = np.where((claimed >= 0) & (claimed <= MAX_COST_USD), np.rint(claimed * 1e9), -1).astype(np.int64)
+        priced = self._booked(columns, {k: np.maximum(v, 0) for k, v in tokens.items()}, request & ~unknown)
+        costs = np.where(priced >= 0, priced, np.where(request, claimed_nusd, -1))
+        source = np.select(
+            [priced >= 0, request & (claimed_nusd >= 0), request & ~unknown], ["book", "span", "unpriced"], default=""
+        )
+        return {
+            **{name: _nullable(counts) for name, counts in tokens.items()},
+            "cost_nusd": _nullable(costs),
+            "span_cost_nusd": _nullable(claimed_nusd),
+            "cost_source": source.astype(object),
+            "price_version": np.where(priced >= 0, self.policy.prices.version, "").astype(object),
+        }
+
+    def _booked(
+        self, columns: Mapping[str, Any], tokens: dict[str, NDArray[np.int64]], wanted: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Cost by the price book in nano-USD, -1 where it has none."""
+        priced = np.full(len(wanted), -1, np.int64)
+        same_price: dict[Any, list[int]] = {}
+        for i in np.flatnonzero(wanted).tolist():
+            tiers = self.policy.prices.tiers(columns["provider"][i], columns["model"][i], int(columns["start_ns"][i]))
+            if tiers is not None:
+                same_price.setdefault(tiers, []).append(i)
+        for tiers, where in same_price.items():
+            priced[where] = cost(tiers, {name: counts[where] for name, counts in tokens.items()})
+        return priced
+
+
+def encoding_of(record: Record, configured: str) -> str:
+    """`protobuf`, `json`, or what else the record claims to be: its content-type, the configuration, its first byte."""
+    said = next((v.decode("latin-1") for k, v in record.headers if k.lower() == "content-type"), "")
+    media = said.partition(";")[0].strip().lower()
+    if media:
+        return "json" if media in JSON_TYPES else "protobuf" if media in PROTOBUF_TYPES else media[:80]
+    if configured != "auto":
+        return configured
+    head = (record.value or b"").lstrip()[:1]
+    if head in (b"{", b"["):
+        return "json"
+    return "gzip" if (record.value or b"").startswith(b"\x1f\x8b") else "protobuf"
+
+
+def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
+    """The dead letter's row. User text stays out unless the operator asked for the raw record."""
+    value = dead.record.value or b""
+    return {
+        "source": str(dead.record.source),
+        "offset": dead.record.offset,
+        "index": dead.index,
+        "reason": dead.reason.value,
+        "detail": dead.detail,
+        "time_ns": dead.record.timestamp_ns,
+        "size_bytes": len(value),
+        "head_hash": blake2b(value[:256], digest_size=8).hexdigest(),
+        "raw": base64.b64encode(value).decode() if keep_raw else "",
+    }
+
+
+def _ledger(
+    records: Sequence[Record], scanned: Scan, rows: NDArray[np.intp], dead: Sequence[DeadSpan]
+) -> list[tuple[Record, int, int, int]]:
+    """Per record spans in, rows out, dead. A record that could not be read is one in, one dead."""
+    spans = np.bincount(scanned.spans["record"], minlength=len(records))
+    out = np.bincount(scanned.spans["record"][rows], minlength=len(records))
+    unread = {id(letter.record) for letter in dead if letter.index < 0}
+    whole = np.array([id(record) in unread for record in records], bool)
+    spans[whole] = 1
+    return [
+        (record, n, kept, n - kept) for record, n, kept in zip(records, spans.tolist(), out.tolist(), strict=True)
+    ]
+
+
+def _hex(ids: NDArray[np.uint8]) -> Column:
+    """Lower-case hex per row."""
+    width, text = 2 * ids.shape[1], np.ascontiguousarray(ids).tobytes().hex()
+    return np.array([text[i : i + width] for i in range(0, len(text), width)], object)
+
+
+def _hashed(users: Column) -> Column:
+    """BLAKE2b per user id, "" for none."""
+    known: dict[str, str] = {user: blake2b(user.encode(), digest_size=8).hexdigest() for user in set(users.tolist()) if user}
+    return np.array([known.get(user, "") for user in users.tolist()], object)
+
+
+def _nullable(counts: NDArray[np.int64]) -> Column:
+    """Integers with null for what is negative."""
+    column = counts.astype(object)
+    column[counts < 0] = None
+    return column
+
+

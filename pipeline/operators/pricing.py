@@ -1,0 +1,181 @@
+"""Tokens to nano-USD. The price book is an argument: dated, provider-aware, resolved once per (provider, model, day).
+
+Rates are integer pico-USD per token, so a sum of costs does not depend on order. Tiers are cliffs, as providers bill:
+the number of prompt tokens chooses one rate for the whole call. Our table of own prices wins over the bundled book.
+
+Source: genai-prices (MIT) for the facts; equality with its exact arithmetic is tested.
+"""
+
+import fnmatch
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from importlib.metadata import version as package_version
+from typing import Any, Protocol
+
+import numpy as np
+from genai_prices.data_snapshot import get_snapshot
+from numpy.typing import NDArray
+
+PICO_PER_USD_MTOK = 1_000_000
+"""A price of one USD per million tokens is this many pico-USD per token."""
+
+DAY_NS = 86_400_000_000_000
+
+RATES = ("input", "output", "cache_read", "cache_write", "audio_input", "audio_output")
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """pUSD per token, valid for calls of more than `above` prompt tokens."""
+
+    above: int
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    audio_input: int
+    audio_output: int
+
+
+class PriceBook(Protocol):
+    """Prices by provider, model and time."""
+
+    version: str
+
+    def tiers(self, provider: str, model: str, time_ns: int) -> tuple[Tier, ...] | None:
+        """The tiers in force, by rising `above`, the first at -1; None if the model is unknown."""
+        ...
+
+
+@dataclass(slots=True)
+class BundledBook:
+    """The prices that come with genai-prices; nothing is fetched."""
+
+    version: str = f"genai-prices-{package_version('genai-prices')}"
+    _known: dict[tuple[str, str, int], tuple[Tier, ...] | None] = field(default_factory=dict)
+
+    def tiers(self, provider: str, model: str, time_ns: int) -> tuple[Tier, ...] | None:
+        """As PriceBook says; remembered per day, at most 10,000 models."""
+        key = (provider, model, time_ns // DAY_NS)
+        if key not in self._known:
+            if len(self._known) >= 10_000:
+                self._known.clear()
+            self._known[key] = self._find(*key)
+        return self._known[key]
+
+    def _find(self, provider: str, model: str, day: int) -> tuple[Tier, ...] | None:
+        moment = datetime.fromtimestamp(day * DAY_NS / 1e9, UTC)
+        for provider_id in dict.fromkeys((provider or None, None)):
+            try:
+                _, found = get_snapshot().find_provider_model(model.removeprefix("models/"), None, provider_id, None)
+            except LookupError:
+                continue
+            return _tiers(found.get_prices(moment))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """One line of the user's price file: USD per million tokens, from `valid_from_ns` on, for the models it matches."""
+
+    provider: str
+    model: str
+    valid_from_ns: int
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBook:
+    """The user's prices over another book: the newest matching line in force wins."""
+
+    prices: tuple[OwnPrice, ...]
+    under: PriceBook
+    version: str
+
+    def tiers(self, provider: str, model: str, time_ns: int) -> tuple[Tier, ...] | None:
+        """As PriceBook says."""
+        matching = [
+            price
+            for price in self.prices
+            if price.valid_from_ns <= time_ns
+            and fnmatch.fnmatchcase(provider, price.provider)
+            and fnmatch.fnmatchcase(model, price.model)
+        ]
+        if not matching:
+            return self.under.tiers(provider, model, time_ns)
+        return (max(matching, key=lambda price: price.valid_from_ns).tier,)
+
+
+def own_price(raw: dict[str, Any]) -> OwnPrice:
+    """A line of the price file. Raises ValueError naming what is wrong."""
+    unknown = set(raw) - {"provider", "model", "valid_from", *RATES}
+    if unknown or "model" not in raw or "input" not in raw:
+        raise ValueError(f"a price needs model and input (USD per million tokens); not understood: {sorted(unknown)}")
+    start = datetime.fromisoformat(str(raw.get("valid_from", "1970-01-01"))).replace(tzinfo=UTC)
+    rates = {name: Decimal(str(raw[name])) for name in RATES if name in raw}
+    return OwnPrice(str(raw.get("provider", "*")), str(raw["model"]), int(start.timestamp()) * 1_000_000_000, _tier(-1, rates))
+
+
+def _tier(above: int, usd_mtok: dict[str, Decimal]) -> Tier:
+    """A tier with what is not priced apart priced as its whole: cached and audio prompt tokens as prompt tokens."""
+    plain = {"output": Decimal(0)} | usd_mtok
+    defaults = {name: plain["input"] for name in ("cache_read", "cache_write", "audio_input")}
+    defaults["audio_output"] = plain["output"]
+    rates = {
+        name: int((rate * PICO_PER_USD_MTOK).to_integral_value(ROUND_HALF_UP)) for name, rate in (defaults | plain).items()
+    }
+    return Tier(above, **rates)
+
+
+def _tiers(price: Any) -> tuple[Tier, ...] | None:
+    """genai-prices' ModelPrice as tiers; None if it has no price per prompt token."""
+    names = {
+        "input": price.input_mtok,
+        "output": price.output_mtok,
+        "cache_read": price.cache_read_mtok,
+        "cache_write": price.cache_write_mtok,
+        "audio_input": price.input_audio_mtok,
+        "audio_output": price.output_audio_mtok,
+    }
+    given = {name: rate for name, rate in names.items() if rate is not None}
+    if "input" not in given:
+        return None
+    starts = sorted({tier.start for rate in given.values() for tier in getattr(rate, "tiers", ())})
+    return tuple(_tier(above, {name: _at(rate, above) for name, rate in given.items()}) for above in [-1, *starts])
+
+
+def _at(rate: Any, above: int) -> Decimal:
+    """The rate for calls of more than `above` prompt tokens."""
+    if isinstance(rate, Decimal):
+        return rate
+    reached = [tier.price for tier in rate.tiers if tier.start <= above]
+    return Decimal(reached[-1] if reached else rate.base)
+
+
+def cost(tiers: tuple[Tier, ...], tokens: dict[str, Counts]) -> Counts:
+    """Cost in nano-USD of calls that share their tiers.
+
+    tokens: per name of `pipeline.model.columns.TOKENS` an array, unknown as 0. Cached and audio tokens lie inside
+    input_tokens, audio inside output_tokens; parts that exceed their whole are cut to it.
+    """
+    whole = tokens["input_tokens"]
+    read = np.minimum(tokens["cache_read_tokens"], whole)
+    written = np.minimum(tokens["cache_write_tokens"], whole - read)
+    heard = np.minimum(tokens["audio_input_tokens"], whole - read - written)
+    spoken = np.minimum(tokens["audio_output_tokens"], tokens["output_tokens"])
+    parts = (
+        ("input", whole - read - written - heard),
+        ("output", tokens["output_tokens"] - spoken),
+        ("cache_read", read),
+        ("cache_write", written),
+        ("audio_input", heard),
+        ("audio_output", spoken),
+    )
+    tier = np.searchsorted([t.above for t in tiers[1:]], whole, side="left")
+    picos = np.zeros(len(whole), np.int64)
+    for name, count in parts:
+        picos += count * np.array([getattr(t, name) for t in tiers], np.int64)[tier]
+    return (picos + 500) // 1000
