@@ -70,7 +70,7 @@ class SeriesDigests:
         digest, rest = self._digests.get(series), self._rest.get(series)
         if rest is not None and len(rest):
             digest = TDigest(max_centroids=CENTROIDS) if digest is None else digest.copy()
-            digest.batch_update(rest)
+            digest.batch_update(rest)  # type: ignore[arg-type]
         if digest is None:
             return EMPTY
         pairs = np.frombuffer(digest.to_bytes(), "<f8", offset=HEADER_BYTES).reshape(-1, 2)
@@ -97,5 +97,5 @@ class SeriesDigests:
         if full:
             digest = self._digests.setdefault(series, TDigest(max_centroids=CENTROIDS))
             for start in range(0, full, CHUNK):
-                digest.batch_update(values[start : start + CHUNK])
+                digest.batch_update(values[start : start + CHUNK])  # type: ignore[arg-type]
         self._rest[series] = values[full:].copy()

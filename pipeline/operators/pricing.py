@@ -122,11 +122,9 @@ def own_price(raw: dict[str, Any]) -> OwnPrice:
 def _tier(above: int, usd_mtok: dict[str, Decimal]) -> Tier:
     """A tier with what is not priced apart priced as its whole: cached and audio prompt tokens as prompt tokens."""
     plain = {"output": Decimal(0)} | usd_mtok
-    defaults = {name: plain["input"] for name in ("cache_read", "cache_write", "audio_input")}
+    defaults = dict.fromkeys(("cache_read", "cache_write", "audio_input"), plain["input"])
     defaults["audio_output"] = plain["output"]
-    rates = {
-        name: int((rate * PICO_PER_USD_MTOK).to_integral_value(ROUND_HALF_UP)) for name, rate in (defaults | plain).items()
-    }
+    rates = {name: int((rate * PICO_PER_USD_MTOK).to_integral_value(ROUND_HALF_UP)) for name, rate in (defaults | plain).items()}
     return Tier(above, **rates)
 
 

@@ -51,7 +51,8 @@ def _without_bad(request: dict[str, Any], spans: list[dict[str, Any]]) -> tuple[
 
 
 def _parse(request: dict[str, Any]) -> bytes:
-    return ParseDict(request, ExportTraceServiceRequest(), ignore_unknown_fields=True).SerializeToString()
+    parsed: bytes = ParseDict(request, ExportTraceServiceRequest(), ignore_unknown_fields=True).SerializeToString()
+    return parsed
 
 
 def _spans(request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -102,9 +102,10 @@ class Resolver:
                 break
         return column
 
-    def first_event(self, path: Path) -> NDArray[np.uint64]:
+    def first_event(self, path: Path) -> Column:
         """Time of the path's event per row, 0 where there was none."""
-        return self.scanned.events[self.rows, self.event_slots[path.name]]
+        times: Column = self.scanned.events[self.rows, self.event_slots[path.name]]
+        return times
 
     def _values(self, path: Path, read: Reader, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Column] | None:
         """Rows among `wanted` that hold a usable value at `path`, with these values; None if there are none."""
@@ -121,12 +122,14 @@ class Resolver:
         usable = np.array([v is not None for v in values.tolist()], bool)
         return (where[usable], values[usable]) if usable.any() else None
 
-    def _attribute(self, path: Path) -> NDArray[np.int32]:
+    def _attribute(self, path: Path) -> Column:
         """Index of the attribute per row, or -1."""
         slot = self.slots[path.name]
-        if path.where == "resource":
-            return self.scanned.of_resource[self._resource_rows, slot]
-        return self.scanned.of_span[self.rows, slot]
+        table, rows = (
+            (self.scanned.of_resource, self._resource_rows) if path.where == "resource" else (self.scanned.of_span, self.rows)
+        )
+        indices: Column = table[rows, slot]
+        return indices
 
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> list[Any] | None:
         """Usable values of attributes that are all of one kind; None for a kind that is never usable."""

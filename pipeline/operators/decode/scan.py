@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pipeline.operators.decode.names import Names, slot_of
 from pipeline.operators.decode.wire import (
-    ANY_VALUE,
     ARRAY_VALUE,
     ENTITY_REF,
     FIXED64,
@@ -382,7 +381,7 @@ def _resource(buf, pos, end, kv, known, attributes, count, row):  # type: ignore
 
 
 @compiled
-def _fill(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one walk down the tree, flat for the compiler
+def _fill(  # type: ignore[no-untyped-def]
     buf, bounds, max_spans, known, happenings, spans, scopes, attributes, of_span, of_resource, events, failed
 ):
     """Fill the arrays, record by record; a failed record takes back all it wrote."""
@@ -467,6 +466,3 @@ def _fill(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one
             failed[record] = max(failed[record], MALFORMED)
             n, s, r, a = n0, s0, r0, a0
     return n, s, r, a
-
-
-__all__ = ["ANY_VALUE", "Scan", "scan"]

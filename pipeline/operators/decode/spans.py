@@ -282,9 +282,7 @@ def _ledger(
     unread = {id(letter.record) for letter in dead if letter.index < 0}
     whole = np.array([id(record) in unread for record in records], bool)
     spans[whole] = 1
-    return [
-        (record, n, kept, n - kept) for record, n, kept in zip(records, spans.tolist(), out.tolist(), strict=True)
-    ]
+    return [(record, n, kept, n - kept) for record, n, kept in zip(records, spans.tolist(), out.tolist(), strict=True)]
 
 
 def _hex(ids: NDArray[np.uint8]) -> Column:
@@ -304,5 +302,3 @@ def _nullable(counts: NDArray[np.int64]) -> Column:
     column = counts.astype(object)
     column[counts < 0] = None
     return column
-
-

@@ -55,7 +55,7 @@ def varint(buf: Bytes, pos: int, end: int) -> tuple[np.uint64, int]:
 def tag(buf: Bytes, pos: int, end: int) -> tuple[int, int, int]:
     """Field number, wire type and the position behind a tag: at most five bytes, 32 bits, field number not 0."""
     if pos < end and buf[pos] < 0x80:
-        value = np.int64(buf[pos])
+        value: Any = np.int64(buf[pos])
         after = pos + 1
     else:
         wide, after = varint(buf, pos, min(end, pos + 5))
@@ -71,7 +71,7 @@ def tag(buf: Bytes, pos: int, end: int) -> tuple[int, int, int]:
 def size(buf: Bytes, pos: int, end: int) -> tuple[int, int]:
     """A length that fits into what is left: at most five bytes and 2^31 - 1."""
     if pos < end and buf[pos] < 0x80:
-        length = np.int64(buf[pos])
+        length: Any = np.int64(buf[pos])
         after = pos + 1
     else:
         wide, after = varint(buf, pos, min(end, pos + 5))

@@ -1,10 +1,10 @@
 """Where a value may stand in a span: a path. Dialect tables and the user's series file speak in these.
 
-    gen_ai.request.model              an attribute of the span
-    resource:service.version          an attribute of its resource
-    metadata#route                    a key inside an attribute that holds a JSON object
-    event:First Token Stream Event    the time of the first event of that name, relative to the span's start
-    ai.response.msToFirstChunk@ms     a number with its unit (s, ms); only durations have one
+gen_ai.request.model              an attribute of the span
+resource:service.version          an attribute of its resource
+metadata#route                    a key inside an attribute that holds a JSON object
+event:First Token Stream Event    the time of the first event of that name, relative to the span's start
+ai.response.msToFirstChunk@ms     a number with its unit (s, ms); only durations have one
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,91 @@
+"""Small compiled steps of folding: a set of hashes, sums per series, exact squares.
+
+Each has a slow, obvious reference in `tests/laws/test_kernels.py`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+def compiled(function: Any) -> Any:
+    """Machine code, cached on disk beside the source (NUMBA_CACHE_DIR moves it)."""
+    return njit(cache=True, nogil=True)(function)
+
+
+@compiled
+def _insert(table: NDArray[np.uint64], hashes: NDArray[np.uint64], fresh: NDArray[np.bool_]) -> int:
+    """Put hashes (none of them 0) into an open-addressing table with room for them; mark those it did not hold."""
+    mask, added = np.uint64(len(table) - 1), 0
+    for i in range(len(hashes)):
+        at = hashes[i] & mask
+        while table[at] != 0 and table[at] != hashes[i]:
+            at = (at + np.uint64(1)) & mask
+        fresh[i] = table[at] == 0
+        added += fresh[i]
+        table[at] = hashes[i]
+    return added
+
+
+class HashSet:
+    """A set of 64-bit hashes that only grows: 16 to 32 bytes a member."""
+
+    __slots__ = ("_table", "size")
+
+    def __init__(self) -> None:
+        self._table = np.zeros(64, np.uint64)
+        self.size = 0
+
+    def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Add hashes in order; True where it was not a member yet (a repeat inside `hashes` is one already)."""
+        hashes = np.where(hashes == 0, np.uint64(1), hashes)
+        if 2 * (self.size + len(hashes)) > len(self._table):
+            members = self._table[self._table != 0]
+            room = 1 << (4 * (self.size + len(hashes))).bit_length()
+            self._table = np.zeros(room, np.uint64)
+            _insert(self._table, members, np.empty(len(members), np.bool_))
+        fresh = np.empty(len(hashes), np.bool_)
+        self.size += int(_insert(self._table, hashes, fresh))
+        return fresh
+
+
+@compiled
+def add_rows(sums: NDArray[np.int64], slots: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    """sums[slots[i]] += rows[i] for every i; shapes (s, m), (n,), (n, m)."""
+    for i in range(len(slots)):
+        for j in range(rows.shape[1]):
+            sums[slots[i], j] += rows[i, j]
+
+
+@compiled
+def add_squares(high: NDArray[np.uint64], low: NDArray[np.uint64], slots: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+    """(high, low)[slots[i]] += values[i]^2 as 128-bit numbers; values are not negative."""
+    half = np.uint64(32)
+    mask = np.uint64(0xFFFFFFFF)
+    for i in range(len(slots)):
+        a, b = np.uint64(values[i]) >> half, np.uint64(values[i]) & mask
+        cross = a * b
+        upper = a * a + (cross >> np.uint64(31))
+        part = (cross & np.uint64(0x7FFFFFFF)) << np.uint64(33)
+        lower = part + b * b
+        upper += np.uint64(lower < part)
+        total = low[slots[i]] + lower
+        high[slots[i]] += upper + np.uint64(total < lower)
+        low[slots[i]] = total
+
+
+@compiled
+def identity(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A 64-bit hash per row of (trace id, span id) given as (n, 3) words: SplitMix64's finalizer over each."""
+    out = np.empty(len(ids), np.uint64)
+    for i in range(len(ids)):
+        value = np.uint64(0x9E3779B97F4A7C15)
+        for j in range(ids.shape[1]):
+            value ^= ids[i, j]
+            value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            value ^= value >> np.uint64(31)
+        out[i] = value
+    return out

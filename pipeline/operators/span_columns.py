@@ -1,0 +1,162 @@
+"""A span block read back into arrays: only the columns that aggregate folds, as numbers.
+
+Everything that is text in the block becomes a code or a hash here, so folding is arithmetic.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import COUNTS, REQUEST_KINDS, TOKENS
+from pipeline.operators.kernels import identity
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+Series = tuple[str, ...]
+
+SUMS = (*COUNTS, *TOKENS, "cost_nusd", "latency_sum_ns", "ttft_count", "ttft_sum_ns")
+"""What a series adds up, in order."""
+
+
+class _Block(msgspec.Struct):
+    """The columns folded; the others are skipped unread."""
+
+    trace_id: list[str]
+    span_id: list[str]
+    end_ns: list[int]
+    environment: list[str]
+    route: list[str]
+    model: list[str]
+    release: list[str]
+    cohort: list[str]
+    language: list[str]
+    kind: list[str]
+    stream: list[bool | None]
+    status: list[str]
+    latency_ns: list[int]
+    ttft_ns: list[int | None]
+    input_tokens: list[int | None]
+    output_tokens: list[int | None]
+    cache_read_tokens: list[int | None]
+    cache_write_tokens: list[int | None]
+    reasoning_tokens: list[int | None]
+    audio_input_tokens: list[int | None]
+    audio_output_tokens: list[int | None]
+    cost_nusd: list[int | None]
+    cost_source: list[str]
+    refusal: list[bool | None]
+    citation: list[bool | None]
+    schema_valid: list[bool | None]
+
+
+_decoder = msgspec.json.Decoder(_Block)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """n spans of a block.
+
+    end_ns, ids: (n,) event time and hash of (trace id, span id).
+    request: (n,) index into the request columns below, -1 for a span that is no model call.
+    series: distinct series of the m requests; code: (m,) index into it.
+    sums: (m, len(SUMS)). latency, ttft, tps: (m,) float, nan where there is none. cost: (m,) nano-USD, 0 where none.
+    """
+
+    end_ns: Ints
+    ids: NDArray[np.uint64]
+    request: Ints
+    series: list[Series]
+    code: Ints
+    sums: Ints
+    latency: Floats
+    ttft: Floats
+    tps: Floats
+    cost: Ints
+
+    def __len__(self) -> int:
+        return len(self.end_ns)
+
+
+def read_span_block(value: bytes) -> SpanColumns:
+    """Read a block of `pipeline.model.columns.SPANS`. Raises ValueError for anything else."""
+    try:
+        block = _decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+    n = len(block.end_ns)
+    if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):
+        raise ValueError("ragged block")
+    request = np.array([kind in REQUEST_KINDS for kind in block.kind], bool)
+    where = np.flatnonzero(request)
+    position = np.full(n, -1, np.int64)
+    position[where] = np.arange(len(where))
+    codes: dict[Series, int] = {}
+    keys = zip(block.environment, block.route, block.model, block.release, block.cohort, block.language, strict=True)
+    code = np.array([codes.setdefault(key, len(codes)) if r else -1 for key, r in zip(keys, request, strict=True)], np.int64)
+    numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
+    return SpanColumns(
+        np.array(block.end_ns, np.int64),
+        identity(_ids(block.trace_id, block.span_id)),
+        position,
+        list(codes),
+        code[where],
+        _sums(block, numbers, where),
+        numbers["latency_ns"],
+        numbers["ttft_ns"],
+        _speed(numbers),
+        np.nan_to_num(numbers["cost_nusd"]).astype(np.int64),
+    )
+
+
+def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) -> Ints:
+    """The (m, len(SUMS)) matrix of what each request adds."""
+    error = np.array([status == "error" for status in block.status], bool)[where]
+    unknown = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
+    columns: dict[str, Any] = {name: np.nan_to_num(numbers[name]) for name in (*TOKENS, "cost_nusd")}
+    columns |= {
+        "requests": np.ones(len(where)),
+        "errors": error,
+        "streamed": _numbers(block.stream)[where] == 1,
+        "unknown_usage": unknown & ~error,
+        "unpriced": np.array([source == "unpriced" for source in block.cost_source], bool)[where],
+        "latency_sum_ns": numbers["latency_ns"],
+        "ttft_count": ~np.isnan(numbers["ttft_ns"]),
+        "ttft_sum_ns": np.nan_to_num(numbers["ttft_ns"]),
+    }
+    for flag, checked, found in (
+        ("refusal", "refusal_checked", "refusals"),
+        ("citation", "citation_checked", "citations"),
+        ("schema_valid", "schema_checked", "schema_valid"),
+    ):
+        values = _numbers(getattr(block, flag))[where]
+        columns[checked], columns[found] = ~np.isnan(values), values == 1
+    matrix = np.empty((len(where), len(SUMS)), np.int64)
+    for j, name in enumerate(SUMS):
+        matrix[:, j] = columns[name]
+    return matrix
+
+
+def _speed(numbers: dict[str, Floats]) -> Floats:
+    """Output tokens per second after the first token; nan where either is unknown."""
+    after = numbers["latency_ns"] - numbers["ttft_ns"]
+    speed = np.full(len(after), np.nan)
+    np.divide(numbers["output_tokens"] * 1e9, after, out=speed, where=after > 0)
+    return speed
+
+
+def _numbers(values: list[Any]) -> Floats:
+    """Integers below 2^53 or truth values as floats, null as nan."""
+    return np.array(values, np.float64)
+
+
+def _ids(traces: list[str], spans: list[str]) -> NDArray[np.uint64]:
+    """(n, 3) words of the ids. Raises ValueError if they are not hex of the right length."""
+    if {len(t) for t in traces} - {32} or {len(s) for s in spans} - {16}:
+        raise ValueError("trace_id or span_id of the wrong length")
+    raw = (bytes.fromhex("".join(traces)), bytes.fromhex("".join(spans)))
+    trace, span = (np.frombuffer(r, np.uint64) for r in raw)
+    return np.column_stack((trace.reshape(-1, 2), span))

@@ -1,0 +1,167 @@
+"""aggregate: span blocks in; panes, verdicts, status and progress out.
+
+The state of a partition is its open windows; it is dropped with its generation and rebuilt from the log. Traces and
+calls that wait for their trace will hold offsets here as windows do.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
+from pipeline.model.reasons import Reason
+from pipeline.model.stream import Effects, Message, Progress, Record, Source
+from pipeline.operators.blocks import encode_block, encode_rows
+from pipeline.operators.decode.spans import DeadSpan, dead_letter
+from pipeline.operators.panes import BEGINNING, Verdicts, Window, WindowPolicy, Windows, pane_columns
+from pipeline.operators.span_columns import read_span_block
+from pipeline.topics import partition_of, route_key
+
+STATUS_EVERY_NS = 10_000_000_000
+
+Fired = tuple[int, Window, Firing, list[int]]
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Names and partition counts of what aggregate writes."""
+
+    panes: str
+    ledger: str
+    dead_letters: str
+    status: str
+    panes_partitions: int
+
+
+@dataclass(slots=True)
+class Partition:
+    """State of one partition in one generation."""
+
+    source: Source
+    windows: Windows
+    early_at_ns: int = BEGINNING
+    status_at_ns: int = BEGINNING
+    progress_at_ns: int = BEGINNING
+    progress: Progress | None = None
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    dead: list[dict[str, Any]] = field(default_factory=list)
+    panes: list[Columns] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The stage, as the worker connector runs it. Durations in nanoseconds of wall clock."""
+
+    policy: WindowPolicy
+    outputs: Outputs
+    early_every_ns: int
+    progress_every_ns: int
+    name: str = "aggregate"
+
+    def open(self, source: Source, progress: Progress | None) -> Partition:
+        """An empty partition that continues from `progress`."""
+        known = progress or Progress(0, 0, BEGINNING)
+        windows = Windows(self.policy, known.committed, known.folded, known.watermark_ns)
+        return Partition(source, windows, progress=progress)
+
+    def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
+        """Fold the batch block by block, fire what is due, and say how far the partition has come."""
+        for record in batch:
+            self._fold(state, record)
+            self._fire(state, state.windows.due())
+        if now_ns - state.early_at_ns >= self.early_every_ns:
+            state.early_at_ns = now_ns
+            self._fire(state, state.windows.changed())
+        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns))
+        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
+
+    def _fold(self, state: Partition, record: Record) -> None:
+        try:
+            columns = read_span_block(record.value or b"")
+        except ValueError as error:
+            state.windows.position = record.offset + 1
+            if record.offset >= state.windows.judged:
+                state.dead.append(dead_letter(DeadSpan(record, -1, Reason.MALFORMED_BLOCK, str(error)[:200]), False))
+            return
+        verdicts = state.windows.fold(record.offset, record.timestamp_ns, columns)
+        if verdicts is not None and verdicts.rows:
+            state.ledger.append(_ledger_row(record, verdicts))
+
+    def _fire(self, state: Partition, firings: Iterable[Fired]) -> None:
+        for start, window, firing, slots in firings:
+            if slots:
+                source, revision = str(state.source), state.windows.position
+                state.panes.append(pane_columns(start, window, firing, slots, self.policy, source, revision))
+
+    def _panes(self, state: Partition) -> list[Message]:
+        """Everything fired in this step as one block per partition of panes, in the order of firing."""
+        blocks: dict[int, Columns] = defaultdict(lambda: {column.name: [] for column in PANES})
+        for fired in state.panes:
+            rows: dict[int, list[int]] = defaultdict(list)
+            for i, (environment, route) in enumerate(zip(fired["environment"], fired["route"], strict=True)):
+                rows[partition_of(route_key(environment, route), self.outputs.panes_partitions)].append(i)
+            for p, chosen in rows.items():
+                for name, values in blocks[p].items():
+                    values += [fired[name][i] for i in chosen]
+        state.panes = []
+        return [Message(self.outputs.panes, p, encode_block(PANES, block)) for p, block in sorted(blocks.items())]
+
+    def _side(self, state: Partition) -> list[Message]:
+        """The verdicts and dead letters of this step."""
+        side = partition_of(str(state.source), self.outputs.panes_partitions)
+        messages = []
+        if state.ledger:
+            messages.append(Message(self.outputs.ledger, side, encode_rows(LEDGER, state.ledger)))
+        if state.dead:
+            messages.append(Message(self.outputs.dead_letters, side, encode_rows(DEAD_LETTERS, state.dead)))
+        state.ledger, state.dead = [], []
+        return messages
+
+    def _status(self, state: Partition, now_ns: int) -> list[Message]:
+        """What the Operations board shows of this partition."""
+        if now_ns - state.status_at_ns < STATUS_EVERY_NS:
+            return []
+        state.status_at_ns = now_ns
+        windows = state.windows
+        metrics = {
+            "watermark_delay_ns": float(now_ns - windows.watermark_ns) if windows.watermark_ns > BEGINNING else -1.0,
+            "open_windows": float(len(windows.open)),
+            "series": float(sum(len(w.keys) for w in windows.open.values())),
+            "overflow": float(sum(w.overflow for w in windows.open.values())),
+            "held_offsets": float(windows.position - windows.committed),
+        }
+        where = f"{state.source.topic}:{state.source.partition}"
+        rows = [
+            {"time_ns": now_ns, "stage": self.name, "source": where, "metric": metric, "value": value}
+            for metric, value in metrics.items()
+        ]
+        return [Message(self.outputs.status, 0, encode_rows(STATUS, rows))]
+
+    def _progress(self, state: Partition, now_ns: int, wrote: bool) -> Progress | None:
+        """How far the partition has come, at most once per `progress_every_ns`; None while replaying or unchanged."""
+        windows = state.windows
+        if windows.position < windows.judged or (not wrote and now_ns - state.progress_at_ns < self.progress_every_ns):
+            return None
+        progress = Progress(windows.committed, max(windows.position, windows.judged), windows.watermark_ns)
+        if progress == state.progress:
+            return None
+        state.progress_at_ns, state.progress = now_ns, progress
+        return progress
+
+
+def _ledger_row(record: Record, verdicts: Verdicts) -> dict[str, Any]:
+    return {
+        "stage": "aggregate",
+        "source": str(record.source),
+        "offset": record.offset,
+        "time_ns": record.timestamp_ns,
+        "spans": verdicts.rows,
+        "rows": 0,
+        "dead": 0,
+        "counted": verdicts.counted,
+        "duplicate": verdicts.duplicate,
+        "too_late": verdicts.too_late,
+        "ahead_of_clock": verdicts.ahead_of_clock,
+    }
