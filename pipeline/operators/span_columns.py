@@ -90,7 +90,7 @@ def read_span_block(value: bytes) -> SpanColumns:
     n = len(block.end_ns)
     if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):
         raise ValueError("ragged block")
-    request = np.array([kind in REQUEST_KINDS for kind in block.kind], bool)
+    request = [kind in REQUEST_KINDS for kind in block.kind]
     where = np.flatnonzero(request)
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
@@ -108,7 +108,7 @@ def read_span_block(value: bytes) -> SpanColumns:
         numbers["latency_ns"],
         numbers["ttft_ns"],
         _speed(numbers),
-        np.nan_to_num(numbers["cost_nusd"]).astype(np.int64),
+        _or_zero(numbers["cost_nusd"]).astype(np.int64),
     )
 
 
@@ -116,7 +116,7 @@ def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) ->
     """The (m, len(SUMS)) matrix of what each request adds."""
     error = np.array([status == "error" for status in block.status], bool)[where]
     unknown = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
-    columns: dict[str, Any] = {name: np.nan_to_num(numbers[name]) for name in (*TOKENS, "cost_nusd")}
+    columns: dict[str, Any] = {name: _or_zero(numbers[name]) for name in (*TOKENS, "cost_nusd")}
     columns |= {
         "requests": np.ones(len(where)),
         "errors": error,
@@ -125,7 +125,7 @@ def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) ->
         "unpriced": np.array([source == "unpriced" for source in block.cost_source], bool)[where],
         "latency_sum_ns": numbers["latency_ns"],
         "ttft_count": ~np.isnan(numbers["ttft_ns"]),
-        "ttft_sum_ns": np.nan_to_num(numbers["ttft_ns"]),
+        "ttft_sum_ns": _or_zero(numbers["ttft_ns"]),
     }
     for flag, checked, found in (
         ("refusal", "refusal_checked", "refusals"),
@@ -134,10 +134,10 @@ def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) ->
     ):
         values = _numbers(getattr(block, flag))[where]
         columns[checked], columns[found] = ~np.isnan(values), values == 1
-    matrix = np.empty((len(where), len(SUMS)), np.int64)
+    matrix = np.empty((len(SUMS), len(where)), np.int64)
     for j, name in enumerate(SUMS):
-        matrix[:, j] = columns[name]
-    return matrix
+        matrix[j] = columns[name]
+    return np.ascontiguousarray(matrix.T)
 
 
 def _speed(numbers: dict[str, Floats]) -> Floats:
@@ -151,6 +151,11 @@ def _speed(numbers: dict[str, Floats]) -> Floats:
 def _numbers(values: list[Any]) -> Floats:
     """Integers below 2^53 or truth values as floats, null as nan."""
     return np.array(values, np.float64)
+
+
+def _or_zero(values: Floats) -> Floats:
+    """The values, 0 for nan."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _ids(traces: list[str], spans: list[str]) -> NDArray[np.uint64]:
