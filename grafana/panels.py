@@ -1,0 +1,171 @@
+"""How a stat, a chart and a table look on every board: one way each.
+
+Widths are of 24 columns, heights of Grafana's 30-pixel rows. Every panel takes its unit, its description and one query;
+the data source is the board's variable.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+from grafana_foundation_sdk.builders import common as build
+from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Threshold,
+    ThresholdsMode,
+)
+
+from grafana.sql import DATASOURCE_TYPE, Query, Target
+
+DATASOURCE = DataSourceRef(type_val=DATASOURCE_TYPE, uid="${datasource}")
+
+GOOD, WARN, BAD = "green", "orange", "red"
+SAMPLE = "n"
+"""Name of the column or line that holds the sample size."""
+
+Panel: TypeAlias = stat.Panel | table.Panel | timeseries.Panel
+
+SomePanel = TypeVar("SomePanel", stat.Panel, table.Panel, timeseries.Panel)
+
+
+def limits(warn: float, bad: float) -> dashboard.ThresholdsConfig:
+    """Good below `warn`, bad from `bad`, both in the panel's own unit."""
+    steps = [Threshold(value=None, color=GOOD), Threshold(value=warn, color=WARN), Threshold(value=bad, color=BAD)]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+PLAIN = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps([Threshold(value=None, color="text")])
+
+
+def properties(values: Mapping[str, object]) -> list[DynamicConfigValue]:
+    """Field overrides by Grafana's property path, e.g. `custom.width`."""
+    return [DynamicConfigValue(id_val=path, value=value) for path, value in values.items()]
+
+
+def numbers(
+    title: str,
+    about: str,
+    query: Query,
+    unit: str,
+    width: int,
+    thresholds: dashboard.ThresholdsConfig = PLAIN,
+    units: Mapping[str, str] | None = None,
+) -> stat.Panel:
+    """Each column of the query's one row as a number; `units` for columns that differ from `unit`."""
+    panel = (
+        stat.Panel()
+        .no_value("too few")
+        .thresholds(thresholds)
+        .color_mode(common.BigValueColorMode.VALUE)
+        .graph_mode(common.BigValueGraphMode.NONE)
+        .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
+        .orientation(common.VizOrientation.VERTICAL)
+        .reduce_options(build.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
+    )
+    for column, of_column in (units or {}).items():
+        panel.override_by_name(column, properties({"unit": of_column}))
+    return _dressed(panel, title, about, query, unit, width, 4)
+
+
+def chart(
+    title: str,
+    about: str,
+    query: Query,
+    unit: str,
+    width: int,
+    label: str = "",
+    stacked: bool = False,
+    interval: str = "1m",
+) -> timeseries.Panel:
+    """Lines over time, from zero; with `label` one for each of its values; a column `n` is drawn as faint bars behind.
+
+    Gaps stay gaps: nothing was served then, which is not zero latency.
+    """
+    panel = (
+        timeseries.Panel()
+        .interval(interval)
+        .min(0)
+        .line_width(1)
+        .fill_opacity(25 if stacked else 0)
+        .show_points(common.VisibilityMode.AUTO)
+        .span_nulls(False)
+        .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        .legend(
+            build.VizLegendOptions()
+            .display_mode(common.LegendDisplayMode.LIST)
+            .placement(common.LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs([])
+        )
+        .tooltip(build.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
+        .override_by_name(
+            SAMPLE,
+            properties(
+                {
+                    "unit": "short",
+                    "custom.axisPlacement": "right",
+                    "custom.axisLabel": "requests",
+                    "custom.drawStyle": "bars",
+                    "custom.fillOpacity": 15,
+                    "custom.lineWidth": 0,
+                    "color": {"mode": "fixed", "fixedColor": "text"},
+                }
+            ),
+        )
+    )
+    if label:
+        panel.display_name(f"${{__field.labels.{label}}}")
+    if stacked:
+        panel.stacking(build.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+    return _dressed(panel, title, about, query, unit, width, 9)
+
+
+def cells(
+    title: str,
+    about: str,
+    query: Query,
+    unit: str,
+    height: int,
+    sort: str,
+    columns: Mapping[str, Sequence[DynamicConfigValue]],
+) -> table.Panel:
+    """Rows as they are, full width, sorted by `sort` from the largest; `columns` says how each column differs."""
+    panel = (
+        table.Panel()
+        .no_value("–")
+        .filterable(True)
+        .cell_height(common.TableCellHeight.SM)
+        .thresholds(PLAIN)
+        .sort_by([build.TableSortByFieldState().display_name(sort).desc(True)])
+    )
+    for column, of_column in columns.items():
+        panel.override_by_name(column, list(of_column))
+    return _dressed(panel, title, about, query, unit, 24, height)
+
+
+def coloured(unit: str, warn: float, bad: float) -> list[DynamicConfigValue]:
+    """A column whose text takes the colour of its threshold."""
+    colour = limits(warn, bad).build().to_json()
+    return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+
+
+def sample(enough: int) -> list[DynamicConfigValue]:
+    """A column of sample sizes, marked where they are smaller than `enough`."""
+    steps = [Threshold(value=None, color=WARN), Threshold(value=float(enough), color="text")]
+    colour = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
+    return properties({"unit": "short", "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+
+
+def _dressed(panel: SomePanel, title: str, about: str, query: Query, unit: str, width: int, height: int) -> SomePanel:
+    return (
+        panel.title(title)
+        .description(about)
+        .datasource(DATASOURCE)
+        .with_target(Target(query))
+        .unit(unit)
+        .span(width)
+        .height(height)
+    )

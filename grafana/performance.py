@@ -1,0 +1,337 @@
+"""The board *Performance*: how well, how fast and at what cost each model serves each route and each cohort.
+
+Read from top to bottom: the vector over the whole range, the same over time, then every slice as a row, then two releases
+side by side. What a number means is said once, in the description of its panel.
+"""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+
+from grafana.panels import SAMPLE, Panel, cells, chart, coloured, limits, numbers, properties, sample
+from grafana.sql import ANY_RELEASE, SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
+from grafana.variables import assemble, component, side, view
+
+UID = "tailrace-performance"
+SECOND = 1_000_000_000
+
+N = "sum(requests)"
+STREAMED = "sum(streamed)"
+COST = "sum(cost_nusd) / 1e9"
+SAMPLES = f"{N} AS {SAMPLE}"
+
+LATENCY_LIMITS = (5 * SECOND, 20 * SECOND)
+TTFT_LIMITS = (1 * SECOND, 3 * SECOND)
+ERROR_LIMITS = (0.01, 0.05)
+WORSE_LIMITS = (0.1, 0.3)
+
+VECTOR = (
+    numbers(
+        "Requests",
+        "Model calls in the range and selection (LLM, embedding, reranker), and their mean rate.",
+        total(f"{N} AS Requests", f"{N} / ($__toTime - $__fromTime) AS Rate"),
+        "short",
+        5,
+        units={"Rate": "reqps"},
+    ),
+    numbers(
+        "Latency",
+        "Quantiles of the whole range, from merged t-digests: not the mean of the points below. "
+        "Shown if the sample can hold them (p99 needs 100 requests).",
+        total(*(f"{supported(level, N)} AS {name}" for name, level in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)))),
+        "ns",
+        8,
+        limits(*LATENCY_LIMITS),
+    ),
+    numbers(
+        "Time to first token",
+        "Streamed answers only; a call that did not stream has none.",
+        total(*(f"{supported(level, STREAMED, 'ttft_digest')} AS {name}" for name, level in (("p50", 0.5), ("p95", 0.95)))),
+        "ns",
+        5,
+        limits(*TTFT_LIMITS),
+    ),
+    numbers(
+        "Errors",
+        "Calls that ended in an error, over all calls.",
+        total(f"{ratio('sum(errors)', N)} AS Errors"),
+        "percentunit",
+        3,
+        limits(*ERROR_LIMITS),
+    ),
+    numbers(
+        "Cost",
+        "US dollars of all calls with a known price. Calls without one are counted in Data quality.",
+        total(f"{COST} AS Cost"),
+        "currencyUSD",
+        3,
+    ),
+    numbers(
+        "Tokens",
+        "Input includes tokens read from the provider's cache, output includes reasoning.",
+        total("sum(input_tokens) AS In", "sum(output_tokens) AS Out"),
+        "short",
+        5,
+    ),
+    numbers(
+        "Output speed",
+        "Output tokens per second after the first token: median over streamed answers, and the slow tail "
+        "that one answer in ten falls below.",
+        total(
+            f"{supported(0.5, STREAMED, 'tps_digest')} AS p50",
+            f"if({STREAMED} >= {enough(0.9)}, {quantile(0.1, 'tps_digest')}, NULL) AS p10",
+        ),
+        "none",
+        5,
+    ),
+    numbers(
+        "Data quality",
+        "Shares of the requests that did not say their tokens, that had no price, and that fell into windows which "
+        "may still change because late spans are allowed.",
+        total(
+            f'{ratio("sum(unknown_usage)", N)} AS "Unknown usage"',
+            f"{ratio('sum(unpriced)', N)} AS Unpriced",
+            f"{ratio('sumIf(requests, NOT final)', N)} AS Open",
+        ),
+        "percentunit",
+        8,
+        limits(0.02, 0.2),
+        units={"Open": "percentunit"},
+    ),
+    numbers(
+        "Cost per request",
+        "US dollars over requests that have a price.",
+        total(f'{ratio(COST, "sum(requests) - sum(unpriced)")} AS "Per request"'),
+        "currencyUSD",
+        3,
+    ),
+    numbers(
+        "Refusals",
+        "Refusals over all calls.",
+        total(f"{ratio('sum(refusals)', N)} AS Refusals"),
+        "percentunit",
+        3,
+    ),
+)
+
+SPEED = (
+    chart(
+        "Latency",
+        "Quantiles of end minus start of all selected calls; the bars are the sample behind each point.",
+        over_time(*(f"{quantile(level)} AS {name}" for name, level in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))), SAMPLES),
+        "ns",
+        12,
+    ),
+    chart(
+        "p99 latency by cohort",
+        "Who waits longest. A point of fewer than 100 requests is close to their maximum: see n in the table below.",
+        over_time(f"{quantile(0.99)} AS p99", by="cohort"),
+        "ns",
+        12,
+        "Cohort",
+    ),
+    chart(
+        "p95 time to first token by model",
+        "Streamed answers only.",
+        over_time(f"{quantile(0.95, 'ttft_digest')} AS ttft", by="model"),
+        "ns",
+        12,
+        "Model",
+    ),
+    chart(
+        "Output speed by model",
+        "Median of output tokens per second after the first token, streamed answers only.",
+        over_time(f"{quantile(0.5, 'tps_digest')} AS speed", by="model"),
+        "none",
+        12,
+        "Model",
+    ),
+)
+
+TRAFFIC = (
+    chart(
+        "Requests by route",
+        "Calls per second, stacked; the routes with most requests.",
+        over_time(f"{rate(N)} AS requests", by="route"),
+        "reqps",
+        8,
+        "Route",
+        stacked=True,
+    ),
+    chart(
+        "Errors by route",
+        "Calls that ended in an error over all calls of the route.",
+        over_time(f"{ratio('sum(errors)', N)} AS errors", by="route"),
+        "percentunit",
+        8,
+        "Route",
+    ),
+    chart(
+        "Errors by model",
+        "Calls that ended in an error over all calls of the model.",
+        over_time(f"{ratio('sum(errors)', N)} AS errors", by="model"),
+        "percentunit",
+        8,
+        "Model",
+    ),
+)
+
+SPENDING = (
+    chart(
+        "Tokens per second",
+        "Tokens of all selected calls per second of wall time. Cached input is a part of input.",
+        over_time(
+            f'{rate("sum(input_tokens)")} AS "input"',
+            f'{rate("sum(cache_read_tokens)")} AS "cached input"',
+            f'{rate("sum(output_tokens)")} AS "output"',
+        ),
+        "cps",
+        8,
+    ),
+    chart(
+        "Cost by route",
+        "US dollars per hour at the rate of each point, stacked.",
+        over_time(f"3600 * {rate(COST)} AS cost", by="route"),
+        "currencyUSD",
+        8,
+        "Route",
+        stacked=True,
+    ),
+    chart(
+        "Cost by model",
+        "US dollars per hour at the rate of each point, stacked.",
+        over_time(f"3600 * {rate(COST)} AS cost", by="model"),
+        "currencyUSD",
+        8,
+        "Model",
+        stacked=True,
+    ),
+)
+
+
+def _narrowing(column: str) -> list[DynamicConfigValue]:
+    """A cell that narrows the board to its value, keeping the time range."""
+    url = f"/d/{UID}?${{__url_time_range}}&${{datasource:queryparam}}&var-{column}=${{__value.text:percentencode}}"
+    return properties({"links": [{"title": f"Only this {column}", "url": url}]})
+
+
+SLICES = (
+    cells(
+        "Route × model × release × cohort",
+        "Every slice, the slowest first. n is its requests; a quantile its sample cannot hold stays empty and the n is "
+        "marked. Click a name to narrow the board to it.",
+        rows(
+            SAMPLES,
+            f"{supported(0.5, N)} AS p50",
+            f"{supported(0.95, N)} AS p95",
+            f"{supported(0.99, N)} AS p99",
+            f'{supported(0.95, STREAMED, "ttft_digest")} AS "TTFT p95"',
+            f"{ratio('sum(errors)', N)} AS Errors",
+            f'{ratio(COST, "sum(requests) - sum(unpriced)")} AS "Cost per request"',
+            f'{ratio("sum(unknown_usage)", N)} AS "Unknown usage"',
+            by=("route", "model", "release", "cohort"),
+            order="p99 DESC NULLS LAST",
+        ),
+        "ns",
+        12,
+        "p99",
+        {
+            **{column.capitalize(): _narrowing(column) for column in ("route", "model", "release", "cohort")},
+            SAMPLE: sample(enough(0.99)),
+            "p95": coloured("ns", *LATENCY_LIMITS),
+            "p99": coloured("ns", *LATENCY_LIMITS),
+            "TTFT p95": coloured("ns", *TTFT_LIMITS),
+            "Errors": coloured("percentunit", *ERROR_LIMITS),
+            "Cost per request": properties({"unit": "currencyUSD"}),
+            "Unknown usage": properties({"unit": "percentunit"}),
+        },
+    ),
+)
+
+SIDES = {"baseline": "release = ${baseline:singlequote}", "candidate": "release = ${candidate:singlequote}"}
+BOTH_RELEASES = f"{ANY_RELEASE}\n  AND release IN (${{baseline:singlequote}}, ${{candidate:singlequote}})"
+
+
+def _compared(name: str, values: dict[str, str], change: str) -> tuple[str, ...]:
+    """`values` of both sides and their change: `relative` or `absolute`."""
+    base, new = values["baseline"], values["candidate"]
+    difference = f"({new}) - ({base})" if change == "absolute" else f"({new}) / nullIf({base}, 0) - 1"
+    return (*(f'{value} AS "{name} {side}"' for side, value in values.items()), f'{difference} AS "Δ {name}"')
+
+
+def _counted(side: str) -> str:
+    return f"sumIf(requests, {SIDES[side]})"
+
+
+RELEASES = (
+    chart(
+        "p99 latency of the two releases",
+        "The selection served by baseline and by candidate, whatever the variable Release says.",
+        over_time(f"{quantile(0.99)} AS p99", by="release", selected=BOTH_RELEASES),
+        "ns",
+        12,
+        "Release",
+    ),
+    chart(
+        "Errors of the two releases",
+        "Calls that ended in an error over all calls of the release.",
+        over_time(f"{ratio('sum(errors)', N)} AS errors", by="release", selected=BOTH_RELEASES),
+        "percentunit",
+        12,
+        "Release",
+    ),
+    cells(
+        "Candidate against baseline",
+        "Each route and cohort both releases served, the largest rise of p99 first. Δ of latency and cost is relative, "
+        "Δ of errors in percentage points of the ratio. Differences of few requests are noise: n of both is shown.",
+        rows(
+            *(f'{_counted(side)} AS "n {side}"' for side in SIDES),
+            *_compared("p95", {side: supported(0.95, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
+            *_compared("p99", {side: supported(0.99, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
+            *_compared("errors", {s: ratio(f"sumIf(errors, {rule})", _counted(s)) for s, rule in SIDES.items()}, "absolute"),
+            *_compared(
+                "cost",
+                {
+                    s: ratio(f"sumIf(cost_nusd, {rule}) / 1e9", f"{_counted(s)} - sumIf(unpriced, {rule})")
+                    for s, rule in SIDES.items()
+                },
+                "relative",
+            ),
+            by=("route", "cohort"),
+            having=" AND ".join(f"{_counted(side)} > 0" for side in SIDES),
+            order='"Δ p99" DESC NULLS LAST',
+            selected=BOTH_RELEASES,
+        ),
+        "ns",
+        10,
+        "Δ p99",
+        {
+            **{column.capitalize(): _narrowing(column) for column in ("route", "cohort")},
+            **{f"n {side}": sample(enough(0.99)) for side in SIDES},
+            "Δ p95": coloured("percentunit", *WORSE_LIMITS),
+            "Δ p99": coloured("percentunit", *WORSE_LIMITS),
+            "Δ errors": coloured("percentunit", *ERROR_LIMITS),
+            "Δ cost": coloured("percentunit", *WORSE_LIMITS),
+            **{f"errors {side}": properties({"unit": "percentunit"}) for side in SIDES},
+            **{f"cost {side}": properties({"unit": "currencyUSD"}) for side in SIDES},
+        },
+    ),
+)
+
+ROWS: dict[str, tuple[Panel, ...]] = {
+    "The whole range": VECTOR,
+    "Speed": SPEED,
+    "Traffic and errors": TRAFFIC,
+    "Tokens and cost": SPENDING,
+    "Slices": SLICES,
+    "Release against release": RELEASES,
+}
+
+
+def board() -> Dashboard:
+    """The board, ready to be rendered."""
+    return assemble(
+        UID,
+        "Performance",
+        "Latency, time to first token, errors, tokens and cost of deployed models by route, model, release and cohort.",
+        [view(), *map(component, SERIES), *map(side, SIDES)],
+        ROWS,
+    )

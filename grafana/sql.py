@@ -1,0 +1,145 @@
+"""Fragments of SQL over the `performance` views, and the target that carries one query.
+
+Three laws hold on every panel: quantiles come from merged t-digests, never from averaged quantiles; a ratio is a sum over
+a sum; a quantile is shown in a cell only if its sample can hold it, n · (1 - q) ≥ 1, so p99 needs 100 requests.
+
+`${view}` is a variable of the board: the finest of the minute, hourly and daily views that still reaches back to the start
+of the time range. An unknown component of the series key is the empty string in the store and `(unknown)` on the board,
+because Grafana takes an empty variable for "all".
+"""
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
+
+from dataclasses import dataclass
+from math import ceil
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+
+DATASOURCE_TYPE = "grafana-clickhouse-datasource"
+PLUGIN_VERSION = "4.20.0"
+SERIES = ("environment", "route", "model", "release", "cohort", "language")
+UNKNOWN = "(unknown)"
+MOST_LINES = 12
+"""Lines of one chart; more cannot be told apart."""
+
+VIEW = """SELECT multiIf(
+  $__fromTime < now() - INTERVAL 80 DAY, 'performance_daily',
+  $__fromTime < now() - INTERVAL 60 HOUR OR $__toTime - $__fromTime > 43200, 'performance_hourly',
+  'performance')"""
+"""Minutes are kept 3 days and hours 90; over half a day, minutes are more than a chart can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Dataquery):
+    """One query of the ClickHouse data source. `table` asks for rows as they are instead of series over time."""
+
+    sql: str
+    table: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """The target as the plugin stores it. Without `pluginVersion` it would take it for an older model and migrate."""
+        return {
+            "refId": "A",
+            "datasource": {"type": DATASOURCE_TYPE, "uid": "${datasource}"},
+            "editorType": "sql",
+            "queryType": "table" if self.table else "timeseries",
+            "format": 1 if self.table else 0,
+            "pluginVersion": PLUGIN_VERSION,
+            "meta": {},
+            "rawSql": self.sql,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Target(Builder[Dataquery]):
+    """What a panel builder takes for a query."""
+
+    query: Query
+
+    def build(self) -> Dataquery:
+        return self.query
+
+
+def among(column: str) -> str:
+    """Rows whose `column` is selected in the variable of the same name; all rows if the variable says All."""
+    chosen = f"SELECT replaceOne(arrayJoin([${{{column}:singlequote}}]), '{UNKNOWN}', '')"
+    return f"$__conditionalAll({column} IN ({chosen}), ${column})"
+
+
+def where(*columns: str) -> str:
+    """Rows in the time range and in the selection of each of `columns`."""
+    return "\n  AND ".join(["$__timeFilter(window_start)", *map(among, columns)])
+
+
+SELECTED = where(*SERIES)
+"""Rows of the time range that every variable of the board selects."""
+
+ANY_RELEASE = where(*(column for column in SERIES if column != "release"))
+"""The same, whatever the release: for panels that compare two."""
+
+
+def named(column: str) -> str:
+    """A component of the series key under its capitalised name, with a word for unknown."""
+    return f"if({column} = '', '{UNKNOWN}', {column}) AS {column.capitalize()}"
+
+
+def ratio(part: str, whole: str) -> str:
+    """Sum over sum; null, not 0 and not NaN, where the whole is nothing."""
+    return f"({part}) / nullIf({whole}, 0)"
+
+
+def quantile(level: float, digest: str = "latency_digest", only: str = "") -> str:
+    """The quantile of everything merged, over rows where `only` holds; null if no value was seen."""
+    merged = f"quantilesTDigestMergeIf({level})({digest}, {only})" if only else f"quantilesTDigestMerge({level})({digest})"
+    return f"if(isFinite({merged}[1]), {merged}[1], NULL)"
+
+
+def enough(level: float) -> int:
+    """Smallest sample in which one value is expected beyond the quantile."""
+    return ceil(round(1 / (1 - level), 6))
+
+
+def supported(level: float, n: str, digest: str = "latency_digest", only: str = "") -> str:
+    """The quantile, or null where the sample `n` is too small for it."""
+    return f"if({n} >= {enough(level)}, {quantile(level, digest, only)}, NULL)"
+
+
+def rate(total: str) -> str:
+    """`total` of one point per second. A point covers the chart's interval, or one window if that is longer."""
+    return f"({total}) / greatest($__interval_s, any(window_end - window_start))"
+
+
+def over_time(*values: str, by: str = "", selected: str = SELECTED) -> Query:
+    """Series of `values` over time; with `by` one for each of the components with most requests."""
+    if not by:
+        return Query(
+            f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines(values)}\n"
+            f"FROM ${{view}}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
+        )
+    largest = f"SELECT {by} FROM ${{view}}\nWHERE {selected}\nGROUP BY {by} ORDER BY sum(requests) DESC, {by} LIMIT {MOST_LINES}"
+    return Query(
+        f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines((named(by), *values))}\n"
+        f"FROM ${{view}}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
+        f"GROUP BY time, {by.capitalize()}\nORDER BY time, {by.capitalize()}"
+    )
+
+
+def total(*values: str, selected: str = SELECTED) -> Query:
+    """One row: `values` over the whole time range."""
+    return Query(f"SELECT\n  {_lines(values)}\nFROM ${{view}}\nWHERE {selected}", table=True)
+
+
+def rows(*values: str, by: tuple[str, ...], order: str, having: str = "", selected: str = SELECTED, limit: int = 500) -> Query:
+    """One row for each combination of the components `by`, the first `limit` in `order`."""
+    keys = ", ".join(column.capitalize() for column in by)
+    return Query(
+        f"SELECT\n  {_lines((*map(named, by), *values))}\nFROM ${{view}}\nWHERE {selected}\nGROUP BY {keys}\n"
+        + (f"HAVING {having}\n" if having else "")
+        + f"ORDER BY {order}, {keys}\nLIMIT {limit}",
+        table=True,
+    )
+
+
+def _lines(values: tuple[str, ...]) -> str:
+    return ",\n  ".join(values)

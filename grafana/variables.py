@@ -1,0 +1,104 @@
+"""The variables above a board, and the assembly of a board from rows of panels.
+
+All values come from the data of the time range, so nothing has to be configured when a route or a release appears.
+"""
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import (
+    Dashboard,
+    DashboardCursorSync,
+    VariableHide,
+    VariableModel,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from grafana.panels import DATASOURCE, Panel
+from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, UNKNOWN, VIEW, where
+
+SINCE = (
+    "SELECT release, row_number() OVER (ORDER BY min(window_start) DESC, release) AS age\n"
+    f"FROM ${{view}}\nWHERE {where('environment', 'route')}\n  AND release != ''\nGROUP BY release"
+)
+"""Releases numbered from the newest, by when the range first saw them."""
+
+RELEASES = {
+    "baseline": f"SELECT release FROM (\n{SINCE}\n)\nORDER BY age != 2, age",
+    "candidate": f"SELECT release FROM (\n{SINCE}\n)\nORDER BY age",
+}
+"""The first row is the default: the newest release is compared with the one before."""
+
+
+def _variable(name: str, label: str, about: str, sql: str) -> dashboard.QueryVariable:
+    query: dict[str, object] = {
+        "refId": name,
+        "editorType": "sql",
+        "queryType": "sql",
+        "pluginVersion": PLUGIN_VERSION,
+        "rawSql": sql,
+    }
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .description(about)
+        .datasource(DATASOURCE)
+        .query(query)
+        .definition(sql)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.DISABLED)
+    )
+
+
+def view() -> Builder[VariableModel]:
+    """Which of the `performance` views all panels read; follows the time range, so nobody has to think of it."""
+    about = "The finest of the minute, hourly and daily views that reaches back to the start of the range."
+    return _variable("view", "Resolution", about, VIEW).hide(VariableHide.HIDE_VARIABLE).allow_custom_value(False)
+
+
+def component(name: str) -> Builder[VariableModel]:
+    """Several or all values of one component of the series key; all but the environment are those of the environment."""
+    selected = where(*(["environment"] if name != "environment" else []))
+    sql = f"SELECT DISTINCT if({name} = '', '{UNKNOWN}', {name}) AS value\nFROM ${{view}}\nWHERE {selected}\nORDER BY value"
+    everything = VariableOption(selected=True, text="All", value="$__all")
+    about = f"Shows only these; {UNKNOWN} are spans that did not say their {name}."
+    return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)
+
+
+def side(name: str) -> Builder[VariableModel]:
+    """One of the two releases that are compared."""
+    return _variable(name, name.capitalize(), f"The {name} of the comparison at the end of the board.", RELEASES[name])
+
+
+def assemble(
+    uid: str,
+    title: str,
+    about: str,
+    variables: Sequence[Builder[VariableModel]],
+    rows: Mapping[str, Sequence[Panel]],
+) -> Dashboard:
+    """The board: panels numbered in reading order and laid out from left to right, a heading above each row."""
+    board = (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(about)
+        .tags(["tailrace"])
+        .editable()
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .time("now-6h", "now")
+        .timezone("browser")
+        .refresh("30s")
+        .variables([dashboard.DatasourceVariable("datasource").label("Data source").type(DATASOURCE_TYPE), *variables])
+    )
+    number = count(1)
+    for heading, panels in rows.items():
+        board.with_row(dashboard.Row(heading).id(next(number)))
+        for panel in panels:
+            board.with_panel(panel.id(next(number)))
+    return board.build()
