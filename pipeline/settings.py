@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     clickhouse_dsn: SecretStr = Field(
         SecretStr(""), description="http(s)://user:password@host:port/database. Empty: the local one."
     )
+    clickhouse_reader_dsn: SecretStr = Field(
+        SecretStr(""), description="The same for a user who may only read: `tailrace query`. Empty: clickhouse_dsn."
+    )
     clickhouse_cluster: str = Field("", description="Name of a ClickHouse cluster: DDL runs ON CLUSTER, engines are Replicated.")
 
     # Topics.
@@ -73,6 +76,13 @@ class Settings(BaseSettings):
     sink_bytes: int = Field(32 << 20, ge=1 << 16)
     sink_linger: Seconds = Field(1.0, gt=0)
     retry_limit: Seconds = Field(3600, ge=0, description="How long the sink retries ClickHouse before it gives up.")
+
+    # Store: days a row is kept after it was last written (not after its event time: a replay of old spans stays as long).
+    keep_spans: int = Field(7, ge=1)
+    keep_panes: int = Field(3, ge=1, description="Minutes. Roll-ups need them until the last late pane has come.")
+    keep_hourly: int = Field(90, ge=1)
+    keep_daily: int = Field(400, ge=1)
+    keep_ledger: int = Field(30, ge=1, description="Ledger, dead letters and status.")
 
     # Running.
     workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")

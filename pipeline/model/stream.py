@@ -65,10 +65,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Blocks to put into one table, as they came from the log."""
+    """Blocks to put into one table, as they came from the log.
+
+    `origins`, where given, has the record of each block, so that a block the store refuses becomes a dead letter.
+    """
 
     table: str
     blocks: tuple[bytes, ...]
+    origins: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

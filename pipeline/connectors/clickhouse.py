@@ -1,0 +1,205 @@
+"""ClickHouse: schema, inserts, queries, over HTTP.
+
+Inserts send blocks as they came from the log: several JSON objects behind one another are one `JSONColumns` request.
+The engine judges them. It reads every column as nullable and then refuses a null or a missing column where the table
+has none: left to itself its JSON reader turns a null number into 0, whatever `input_format_null_as_default` says.
+
+Rows are idempotent by key and version, so an insert may be repeated at will, in whole or in part.
+
+A complaint about data is a value, the engine away or overloaded is Transient, all else Fatal with its own words.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import clickhouse_connect
+import orjson
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from pydantic import SecretStr
+
+from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS, Column, JsonType
+from pipeline.operators.ddl import Migration, dialect, statements
+from pipeline.settings import Settings
+from pipeline.topics import schemas_dir
+
+TABLES: Final[dict[str, tuple[Column, ...]]] = {
+    "spans": SPANS,
+    "panes": PANES,
+    "ledger": LEDGER,
+    "dead_letters": DEAD_LETTERS,
+    "status": STATUS,
+}
+"""The tables blocks go into, with the columns a block brings."""
+
+TYPES: Final[dict[JsonType, str]] = {"string": "String", "integer": "Int64", "number": "Float64", "boolean": "Bool"}
+
+KEEP: Final[dict[str, tuple[str, str]]] = {
+    "spans": ("inserted_at", "keep_spans"),
+    "panes": ("inserted_at", "keep_panes"),
+    "panes_hourly": ("refreshed_at", "keep_hourly"),
+    "panes_hourly_routes": ("refreshed_at", "keep_hourly"),
+    "panes_daily": ("refreshed_at", "keep_daily"),
+    "ledger": ("inserted_at", "keep_ledger"),
+    "dead_letters": ("inserted_at", "keep_ledger"),
+    "status": ("inserted_at", "keep_ledger"),
+}
+"""When a row was last written, by table, and the setting that says how long it stays after that."""
+
+INSERT_SETTINGS: Final[dict[str, Any]] = {
+    "input_format_skip_unknown_fields": 0,
+    "input_format_null_as_default": 0,
+    "insert_null_as_default": 0,
+    "max_partitions_per_insert_block": 0,  # event times are what the spans say: a block may span many days
+    "async_insert": 0,
+}
+
+BAD_DATA: Final = frozenset({6, 16, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 261, 349, 407, 467})
+"""The engine's error codes for a block that cannot be read: parse errors, unknown or ragged columns, broken digests."""
+
+AWAY: Final = frozenset({3, 159, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 285, 319, 394, 439, 745, 999})
+"""Codes that pass: time-outs, memory, too many parts or queries, read-only for now, a lost Keeper."""
+
+ACCESS: Final = frozenset({81, 192, 193, 194, 497, 516})
+"""Codes of a wrong user, password or database."""
+
+
+def connect(settings: Settings) -> Client:
+    """A client for writing. Raises SettingsError (no or a malformed DSN), Transient (away), Fatal (refused)."""
+    return _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", {})
+
+
+def apply_schema(settings: Settings) -> list[str]:
+    """Apply what of `schemas/clickhouse` is not applied yet, set how long rows are kept; returns what changed.
+
+    Every file is applied once and recorded with its hash; one that failed half-way is repeated from its start.
+    Raises SchemaError if an applied file has changed since or is unknown here (a newer version applied it).
+    """
+    migrations = [Migration(path.stem, path.read_text()) for path in sorted((schemas_dir() / "clickhouse").glob("*.sql"))]
+    with connect(settings) as client, _translated("schema"):
+        for statement in statements(_RECORD, settings.clickhouse_cluster):
+            client.command(statement)
+        due = _due(migrations, dict(client.query("SELECT name, hash FROM applied_migrations FINAL").result_rows))
+        for migration in due:
+            for statement in statements(migration, settings.clickhouse_cluster):
+                client.command(statement)
+            client.insert("applied_migrations", [[migration.name, migration.hash]], column_names=["name", "hash"])
+        return [migration.name for migration in due] + _keep(client, settings)
+
+
+_RECORD: Final = Migration(
+    "applied_migrations",
+    """CREATE TABLE IF NOT EXISTS applied_migrations ${on_cluster}
+    (name String, hash String, applied_at DateTime('UTC') DEFAULT now('UTC'))
+    ENGINE = ${replicated}ReplacingMergeTree(applied_at) ORDER BY name;
+    """,
+)
+
+
+def _due(migrations: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:
+    hashes = {migration.name: migration.hash for migration in migrations}
+    for name, known in applied.items():
+        if name not in hashes:
+            raise SchemaError(f"the store has migration {name}, unknown here: a newer version applied it; run that version")
+        if hashes[name] != known:
+            raise SchemaError(f"schemas/clickhouse/{name}.sql has changed since it was applied; add a new file instead")
+    return [migration for migration in migrations if migration.name not in applied]
+
+
+def _keep(client: Client, settings: Settings) -> list[str]:
+    """Bring the tables' TTL in line with the settings."""
+    tables = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
+    now = dict(client.query(tables).result_rows)
+    changed = []
+    for table, (written, setting) in KEEP.items():
+        days: int = getattr(settings, setting)
+        if f"TTL {written} + toIntervalDay({days})" not in now[table]:
+            on_cluster = dialect(settings.clickhouse_cluster)["on_cluster"]
+            client.command(f"ALTER TABLE {table} {on_cluster} MODIFY TTL {written} + toIntervalDay({days})")
+            changed.append(f"{table}: rows kept {days} days")
+    return changed
+
+
+def insert_blocks(client: Client, table: str, blocks: Sequence[bytes]) -> dict[int, str]:
+    """Insert what the engine accepts; the rest by index, with its complaint. Raises Transient, Fatal.
+
+    A request is refused whole, so a complaint halves it until the bad block stands alone: 2·log2(n) requests more.
+    """
+    if not blocks:
+        return {}
+    complaint = _insert(client, table, b"\n".join(blocks))
+    if complaint is None:
+        return {}
+    if len(blocks) == 1:
+        return {0: complaint}
+    middle = len(blocks) // 2
+    left, right = insert_blocks(client, table, blocks[:middle]), insert_blocks(client, table, blocks[middle:])
+    return left | {middle + i: text for i, text in right.items()}
+
+
+def query(settings: Settings, sql: str) -> tuple[list[str], list[list[Any]]]:
+    """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words."""
+    reader = settings.clickhouse_reader_dsn
+    if reader.get_secret_value():
+        client = _client(reader, "TAILRACE_CLICKHOUSE_READER_DSN", {})
+    else:
+        client = _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", {"readonly": 2})
+    with client, _translated("query"):
+        raw = client.raw_query(sql.rstrip().rstrip(";"), settings=_READABLE, fmt="JSONCompact")
+    answer = orjson.loads(raw.decode(errors="replace"))
+    states = [column["type"].startswith("AggregateFunction") for column in answer["meta"]]
+    rows = [["<state>" if state else cell for state, cell in zip(states, row, strict=True)] for row in answer["data"]]
+    return [column["name"] for column in answer["meta"]], rows
+
+
+_READABLE: Final = {"output_format_json_quote_64bit_integers": 0, "output_format_json_quote_decimals": 0}
+
+
+def _insert(client: Client, table: str, body: bytes) -> str | None:
+    """One request; the engine's complaint if it cannot read the data."""
+    columns = TABLES[table]
+    names = ", ".join(f"`{column.name}`" for column in columns)
+    wire = ", ".join(f"`{column.name}` Nullable({TYPES[column.type]})" for column in columns)
+    sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
+    try:
+        client.command(sql, data=body, settings=INSERT_SETTINGS)
+    except Error as error:
+        if error.code in BAD_DATA:
+            return engine_words(error)
+        raise _ours(error, f"insert into {table}") from error
+    return None
+
+
+def _client(dsn: SecretStr, name: str, session: dict[str, Any]) -> Client:
+    text = dsn.get_secret_value()
+    if not text:
+        raise SettingsError(f"no ClickHouse: run `tailrace local up` or set {name}")
+    if not re.match(r"https?://[^/]+/\w+", text):
+        raise SettingsError(f"{name} must read http(s)://user:password@host:port/database")
+    with _translated(name):
+        return clickhouse_connect.get_client(dsn=text, settings=session, autogenerate_session_id=False, client_name="tailrace")
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except Error as error:
+        raise _ours(error, doing) from error
+
+
+def _ours(error: Error, doing: str) -> Transient | Fatal:
+    words = f"ClickHouse, {doing}: {engine_words(error)}"
+    if error.code is None or error.code in AWAY:
+        return Transient(words)
+    return EngineError(f"{words} (see TAILRACE_CLICKHOUSE_DSN)") if error.code in ACCESS else Fatal(words)
+
+
+def engine_words(error: ClickHouseError) -> str:
+    """The engine's own message as one line, without the client's frame, version and address."""
+    text = re.sub(r"\s+", " ", str(error))
+    text = re.sub(r"^.*?DB::Exception: ", "", text)
+    return re.sub(r"( \(version [^)]*\)+)?( \(for url [^)]*\))?$", "", text).strip()

@@ -1,0 +1,55 @@
+-- Every decoded span, late ones included. Identity: trace_id, span_id; a resend replaces, the larger OTLP offset wins.
+-- The columns before the ids order the table for slices; equal resends agree on them, so they collapse too.
+CREATE TABLE IF NOT EXISTS spans ${on_cluster}
+(
+    trace_id           String CODEC(ZSTD(1)),
+    span_id            String CODEC(ZSTD(1)),
+    parent_span_id     String CODEC(ZSTD(1)),
+    start_ns           Int64 CODEC(Delta, ZSTD(1)),
+    end_ns             Int64 CODEC(Delta, ZSTD(1)),
+    environment        LowCardinality(String),
+    route              LowCardinality(String),
+    model              LowCardinality(String),
+    release            LowCardinality(String),
+    cohort             LowCardinality(String),
+    language           LowCardinality(String),
+    provider           LowCardinality(String),
+    operation          LowCardinality(String),
+    kind               LowCardinality(String),
+    session_id         String CODEC(ZSTD(1)),
+    user_hash          String CODEC(ZSTD(1)),
+    stream             Nullable(Bool),
+    status             LowCardinality(String),
+    error_type         LowCardinality(String),
+    latency_ns         Int64 CODEC(ZSTD(1)),
+    ttft_ns            Nullable(Int64) CODEC(ZSTD(1)),
+    input_tokens       Nullable(Int64) CODEC(ZSTD(1)),
+    output_tokens      Nullable(Int64) CODEC(ZSTD(1)),
+    cache_read_tokens  Nullable(Int64) CODEC(ZSTD(1)),
+    cache_write_tokens Nullable(Int64) CODEC(ZSTD(1)),
+    reasoning_tokens   Nullable(Int64) CODEC(ZSTD(1)),
+    audio_input_tokens Nullable(Int64) CODEC(ZSTD(1)),
+    audio_output_tokens Nullable(Int64) CODEC(ZSTD(1)),
+    cost_nusd          Nullable(Int64) CODEC(ZSTD(1)),
+    span_cost_nusd     Nullable(Int64) CODEC(ZSTD(1)),
+    cost_source        LowCardinality(String),
+    price_version      LowCardinality(String),
+    refusal            Nullable(Bool),
+    citation           Nullable(Bool),
+    schema_valid       Nullable(Bool),
+    finish_reason      LowCardinality(String),
+    dialect            LowCardinality(String),
+    scope_name         LowCardinality(String),
+    response_id        String CODEC(ZSTD(1)),
+    service_tier       LowCardinality(String),
+    source             LowCardinality(String),
+    offset             Int64 CODEC(Delta, ZSTD(1)),
+    schema_version     Int64 CODEC(ZSTD(1)),
+    end_time           DateTime64(9, 'UTC') MATERIALIZED fromUnixTimestamp64Nano(end_ns, 'UTC') CODEC(Delta, ZSTD(1)),
+    inserted_at        DateTime('UTC') DEFAULT now('UTC') CODEC(Delta, ZSTD(1)),
+    INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 4
+)
+ENGINE = ${replicated}ReplacingMergeTree(offset)
+PARTITION BY toYYYYMMDD(end_time)
+ORDER BY (environment, route, toStartOfHour(end_time), trace_id, span_id)
+SETTINGS ttl_only_drop_parts = 1;
