@@ -61,3 +61,9 @@ def partition_of(key: str, partitions: int) -> int:
 def route_key(environment: str, route: str) -> str:
     """The key under which every slice of a route meets in one partition."""
     return f"{environment}/{route}"
+
+
+def inputs(stage: str) -> tuple[str, ...]:
+    """Keys of the topics a stage reads in its consumer group."""
+    stored = tuple(topic.key for topic in topics().values() if topic.table)
+    return {"decode": ("otlp_spans",), "aggregate": ("spans",), "sink": stored}[stage]

@@ -10,7 +10,7 @@ A complaint about data is a value, the engine away or overloaded is Transient, a
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS, Column, JsonType
+from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
@@ -82,7 +83,7 @@ def apply_schema(settings: Settings) -> list[str]:
     with connect(settings) as client, _translated("schema"):
         for statement in statements(_RECORD, settings.clickhouse_cluster):
             client.command(statement)
-        due = _due(migrations, dict(client.query("SELECT name, hash FROM applied_migrations FINAL").result_rows))
+        due = _due(migrations, _pairs(client, "SELECT name, hash FROM applied_migrations FINAL"))
         for migration in due:
             for statement in statements(migration, settings.clickhouse_cluster):
                 client.command(statement)
@@ -111,8 +112,7 @@ def _due(migrations: Sequence[Migration], applied: Mapping[str, str]) -> list[Mi
 
 def _keep(client: Client, settings: Settings) -> list[str]:
     """Bring the tables' TTL in line with the settings."""
-    tables = "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
-    now = dict(client.query(tables).result_rows)
+    now = _pairs(client, "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
     changed = []
     for table, (written, setting) in KEEP.items():
         days: int = getattr(settings, setting)
@@ -121,6 +121,10 @@ def _keep(client: Client, settings: Settings) -> list[str]:
             client.command(f"ALTER TABLE {table} {on_cluster} MODIFY TTL {written} + toIntervalDay({days})")
             changed.append(f"{table}: rows kept {days} days")
     return changed
+
+
+def _pairs(client: Client, sql: str) -> dict[str, str]:
+    return {name: value for name, value in client.query(sql).result_rows}  # noqa: C416 - rows are sequences, not pairs
 
 
 def insert_blocks(client: Client, table: str, blocks: Sequence[bytes]) -> dict[int, str]:
@@ -138,6 +142,23 @@ def insert_blocks(client: Client, table: str, blocks: Sequence[bytes]) -> dict[i
     middle = len(blocks) // 2
     left, right = insert_blocks(client, table, blocks[:middle]), insert_blocks(client, table, blocks[middle:])
     return left | {middle + i: text for i, text in right.items()}
+
+
+def carry_out(
+    client: Client,
+    effects: Effects,
+    *,
+    refused: Callable[[Insert, Mapping[int, str]], Sequence[Message]],
+    deliver: Callable[[Sequence[Message]], None],
+) -> None:
+    """Insert everything; what the engine refuses is delivered as `refused` words it. Raises Transient, Fatal.
+
+    Returns when all of it is in the store or confirmed as a dead letter, so that offsets may be committed.
+    """
+    for insert in effects.inserts:
+        complaints = insert_blocks(client, insert.table, insert.blocks)
+        if complaints:
+            deliver(refused(insert, complaints))
 
 
 def query(settings: Settings, sql: str) -> tuple[list[str], list[list[Any]]]:

@@ -7,7 +7,6 @@ over minutes, hours and days are written once.
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
 from typing import Final
@@ -43,6 +42,6 @@ def statements(migration: Migration, cluster: str) -> list[str]:
     return [part.strip() for text in rendered for part in re.split(r";\s*\n", text) if part.strip()]
 
 
-def _assignments(line: str) -> Mapping[str, str]:
+def _assignments(line: str) -> dict[str, str]:
     pairs = (item.split("=", 1) for item in line.split(";"))
     return {name.strip(): value.strip() for name, value in pairs}

@@ -1,0 +1,260 @@
+"""Kafka: topics, log ids, lag, and writing with confirmation. The batch loop is in `kafka_batches`.
+
+Writing is idempotent and acknowledged by all replicas: what `confirm` returned from is in the log, once per `send`.
+Topics are created as `schemas/topics` says and then left alone: growing a topic moves keys, and what an operator set
+is the operator's. `otlp_spans` belongs to the user.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka import Message as Delivered
+from confluent_kafka import Producer as Client
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+
+from pipeline.connectors.clock import steady
+from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
+from pipeline.model.stream import Message, Source
+from pipeline.settings import Settings
+from pipeline.topics import inputs, topics
+
+ANSWER_WITHIN: Final = 15.0
+"""Seconds an administrative request may take."""
+
+DELIVER_WITHIN: Final = 60.0
+"""Seconds a message may take to be acknowledged."""
+
+NO_TOPIC_ID: Final = frozenset({"", "AAAAAAAAAAAAAAAAAAAAAA"})
+"""Topic ids of brokers that have none: the zero UUID."""
+
+HOPELESS: Final[dict[int, str]] = {
+    KafkaError._AUTHENTICATION: "check TAILRACE_KAFKA_SECURITY",
+    KafkaError._SSL: "check TAILRACE_KAFKA_SECURITY",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check TAILRACE_KAFKA_SECURITY",
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: "check TAILRACE_KAFKA_SECURITY",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the user lacks rights on the topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "the user lacks rights on the consumer group",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the user lacks rights on the cluster",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "run `tailrace topics apply`",
+    KafkaError._UNKNOWN_TOPIC: "run `tailrace topics apply`",
+    KafkaError._UNKNOWN_PARTITION: "the topic has fewer partitions than the settings say",
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
+    KafkaError.TOPIC_EXCEPTION: "the topic's name is not allowed",
+    KafkaError.POLICY_VIOLATION: "a policy of the cluster forbids it",
+    KafkaError.INVALID_REPLICATION_FACTOR: "check TAILRACE_REPLICATION_FACTOR",
+    KafkaError._RESOLVE: "check TAILRACE_KAFKA_BOOTSTRAP",
+    KafkaError._INVALID_ARG: "check TAILRACE_KAFKA_SECURITY",
+    KafkaError._FATAL: "the client cannot go on",
+}
+"""Errors no retry mends, and what to do about them. All others are worth another try."""
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """librdkafka's settings common to every client. Raises SettingsError if no broker is known."""
+    if not settings.kafka_bootstrap:
+        raise SettingsError("no Kafka: run `tailrace local up` or set TAILRACE_KAFKA_BOOTSTRAP")
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": "tailrace",
+        "logger": logging.getLogger("tailrace.kafka"),
+        **settings.kafka_security,
+    }
+
+
+def translate(error: KafkaError, doing: str) -> Transient | Fatal:
+    """Our error for Kafka's, in one line."""
+    text = f"Kafka, {doing}: {error.str()}"
+    if error.code() in HOPELESS:
+        return EngineError(f"{text}; {HOPELESS[error.code()]}")
+    return Fatal(text) if error.fatal() else Transient(text)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise ours instead of Kafka's errors."""
+    try:
+        yield
+    except KafkaException as error:
+        raise translate(error.args[0], doing) from error
+
+
+@contextmanager
+def _admin(settings: Settings, doing: str) -> Iterator[AdminClient]:
+    """An administrative client. What it hears of wrong credentials explains the time-out that follows."""
+    heard: list[KafkaError] = []
+    with translated("connect"):
+        admin = AdminClient(connection(settings) | {"error_cb": heard.append})
+    try:
+        yield admin
+    except KafkaException as error:
+        admin.poll(0)
+        raise translate(next((e for e in heard if e.code() in HOPELESS), error.args[0]), doing) from error
+
+
+# Topics.
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `apply_topics` did to a topic, or found and left."""
+
+    topic: str
+    action: Literal["created", "differs"]
+    detail: str
+
+
+def apply_topics(settings: Settings) -> list[Change]:
+    """Create what is missing, report what differs. Raises SchemaError if `spans` is not stamped by the broker."""
+    changes: list[Change] = []
+    with _admin(settings, "apply topics") as admin:
+        existing = admin.list_topics(timeout=ANSWER_WITHIN).topics
+        for key in topics():
+            known = existing.get(settings.topic(key))
+            if known is None:
+                changes.append(_create(admin, settings, key))
+            else:
+                changes += _differences(admin, settings, key, len(known.partitions))
+    for change in changes:
+        if change.topic == settings.topic("spans") and "message.timestamp.type" in change.detail:
+            raise SchemaError(f"topic {change.topic}: {change.detail}; set it, verdicts on late spans depend on it")
+    return changes
+
+
+def _create(admin: AdminClient, settings: Settings, key: str) -> Change:
+    name, partitions = settings.topic(key), settings.partitions(key)
+    new = NewTopic(name, partitions, settings.replication_factor, config=topics()[key].config)
+    try:
+        admin.create_topics([new], operation_timeout=ANSWER_WITHIN)[name].result(ANSWER_WITHIN)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+    return Change(name, "created", f"{partitions} partitions")
+
+
+def _differences(admin: AdminClient, settings: Settings, key: str, partitions: int) -> list[Change]:
+    name, wanted = settings.topic(key), topics()[key].config
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    actual = admin.describe_configs([resource], request_timeout=ANSWER_WITHIN)[resource].result(ANSWER_WITHIN)
+    found = [f"{k} is {actual[k].value}, not {v}" for k, v in wanted.items() if k in actual and _differ(actual[k].value, v)]
+    if partitions != settings.partitions(key):
+        found.append(f"{partitions} partitions, not {settings.partitions(key)}")
+    return [Change(name, "differs", text) for text in found]
+
+
+def _differ(actual: str | None, wanted: str) -> bool:
+    """Numbers by value, lists as sets, everything else as text."""
+    if wanted.replace(".", "", 1).isdigit() and actual:
+        return float(actual) != float(wanted)
+    return set((actual or "").split(",")) != set(wanted.split(","))
+
+
+def sources(settings: Settings, topic_key: str) -> dict[int, Source]:
+    """The log id of every partition of a topic. A recreated topic has another epoch: its topic id."""
+    name = settings.topic(topic_key)
+    with _admin(settings, f"describe topic {name}") as admin:
+        described = admin.describe_topics(TopicCollection([name]), request_timeout=ANSWER_WITHIN)
+        topic = described[name].result(ANSWER_WITHIN)
+    epoch = "0" if str(topic.topic_id) in NO_TOPIC_ID else str(topic.topic_id)
+    return {p.id: Source(name, p.id, epoch) for p in topic.partitions}
+
+
+# Lag.
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a consumer group is behind in one partition. `committed` is None if it never committed."""
+
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int
+
+
+def lag(settings: Settings, stage: str) -> list[Lag]:
+    """What a stage has still to read, by partition; never committed counts from the oldest record kept."""
+    group = settings.group(stage)
+    wanted = [TopicPartition(source.topic, p) for key in inputs(stage) for p, source in sources(settings, key).items()]
+    with _admin(settings, f"lag of {group}") as admin:
+        starts, ends = _offsets(admin, wanted, OffsetSpec.earliest()), _offsets(admin, wanted, OffsetSpec.latest())
+        request = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=ANSWER_WITHIN)
+        found = {(p.topic, p.partition): p.offset for p in request[group].result(ANSWER_WITHIN).topic_partitions}
+    rows = []
+    for at in sorted(ends):
+        committed = found.get(at, -1)
+        start = max(committed, starts[at])
+        rows.append(Lag(*at, committed if committed >= 0 else None, ends[at], max(0, ends[at] - start)))
+    return rows
+
+
+def _offsets(admin: AdminClient, wanted: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    answers = admin.list_offsets(
+        dict.fromkeys(wanted, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_WITHIN
+    )
+    return {(p.topic, p.partition): answer.result(ANSWER_WITHIN).offset for p, answer in answers.items()}
+
+
+# Writing.
+
+
+class Producer:
+    """Writes messages where they say. `send` may block for room; only `confirm` says that they are in the log."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._failed: KafkaError | None = None
+        config = {
+            "acks": "all",
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "batch.size": 1 << 20,
+            "message.max.bytes": 16 << 20,
+            "queue.buffering.max.kbytes": 64 << 10,
+            "queue.buffering.max.messages": 100_000,
+            "message.timeout.ms": int(DELIVER_WITHIN * 1000),
+        }
+        with translated("connect"):
+            self._client = Client(connection(settings) | config)
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Hand messages over, in order. A full queue is waited for. Raises Transient or Fatal."""
+        for message in messages:
+            deadline = steady() + DELIVER_WITHIN
+            while not self._accepted(message):
+                if steady() > deadline:
+                    raise Transient("Kafka, send: the queue stays full; is the broker there?")
+                self._client.poll(0.1)
+            self._client.poll(0)
+
+    def confirm(self) -> None:
+        """Wait until everything sent is acknowledged by all replicas. Raises Transient or Fatal if anything is not."""
+        waiting = self._client.flush(DELIVER_WITHIN + ANSWER_WITHIN)
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise translate(failed, "deliver")
+        if waiting:
+            raise Transient(f"Kafka, deliver: {waiting} messages unacknowledged")
+
+    def _accepted(self, message: Message) -> bool:
+        try:
+            with translated(f"send to {message.topic}"):
+                self._client.produce(message.topic, message.value, message.key, message.partition, on_delivery=self._delivered)
+        except BufferError:
+            return False
+        return True
+
+    def _delivered(self, error: KafkaError | None, _: Delivered) -> None:
+        if error is not None and (self._failed is None or error.code() in HOPELESS):
+            self._failed = error

@@ -1,0 +1,243 @@
+"""The batch loop of a stage without state: read, step, carry out, commit.
+
+At least once: a batch's offsets are committed after its effects are confirmed, and exactly those. A commit refused,
+say because the group is being rebalanced, is kept and tried again while the partition is still ours; if it is not, its
+next owner repeats the batch, which is why effects are idempotent.
+
+While an effect cannot be carried out (Transient) the loop stays in the group: it pauses its partitions, keeps polling,
+and tries again with growing pauses. So an engine may be away for an hour and nothing is lost, only late.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Final, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Polled
+
+from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.kafka import HOPELESS, connection, sources, translate, translated
+from pipeline.errors import EngineError, Transient
+from pipeline.model.stream import Effects, Record, Source
+from pipeline.settings import Settings
+
+POLL: Final = 0.2
+"""Longest wait of one poll, seconds: how soon a stop is noticed."""
+
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 15.0
+"""Seconds between two tries: doubled from the first up to the longest, less up to a half at random."""
+
+ANSWER_WITHIN: Final = 15.0
+"""Seconds in which Kafka must answer at the start."""
+
+Step = Callable[[Sequence[Record], int], Effects]
+CarryOut = Callable[[Effects], None]
+Partition = tuple[str, int]
+
+log = logging.getLogger("tailrace.batches")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch is full: so many records, so many bytes (passed by at most one record), or so old in seconds."""
+
+    records: int
+    size_bytes: int
+    linger: float
+
+
+def run_batches(
+    settings: Settings,
+    *,
+    group: str,
+    topic_keys: Sequence[str],
+    step: Step,
+    carry_out: CarryOut,
+    stop: Event,
+    limits: Limits,
+) -> None:
+    """Run until `stop` is set; what is read but not carried out then stays uncommitted.
+
+    `step(batch, now_ns)` is pure; `carry_out(effects)` returns when all is confirmed and raises Transient for another
+    try. Raises EngineError when that goes on for longer than `retry_limit`, and every Fatal of `carry_out` or Kafka.
+    """
+    reader = _Reader(settings, group, topic_keys, limits)
+    try:
+        while not stop.is_set():
+            batch = reader.gather(stop)
+            if batch and not stop.is_set():
+                effects = step(batch, now_ns())
+                if _persist(reader, carry_out, effects, stop, settings.retry_limit):
+                    reader.finished(batch)
+            reader.commit()
+    finally:
+        reader.close()
+
+
+def _persist(reader: "_Reader", carry_out: CarryOut, effects: Effects, stop: Event, limit: float) -> bool:
+    """Carry out, trying again until `limit` seconds have passed. False: stopped before it succeeded."""
+    deadline, pause = steady() + limit, FIRST_PAUSE
+    while not stop.is_set():
+        try:
+            carry_out(effects)
+        except Transient as error:
+            if steady() >= deadline:
+                raise EngineError(f"given up after {limit:g} s: {error}") from error
+            log.warning("%s; trying again", error)
+            reader.wait(pause * random.uniform(0.5, 1), stop)  # noqa: S311 - jitter is no secret
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            reader.resume()
+            return True
+    return False
+
+
+class _Reader:
+    """A member of a consumer group. Its callbacks run inside its own polls, so nothing here needs a lock."""
+
+    def __init__(self, settings: Settings, group: str, topic_keys: Sequence[str], limits: Limits) -> None:
+        self._settings, self._limits = settings, limits
+        self._keys = {settings.topic(key): key for key in topic_keys}
+        self._owned: dict[Partition, Source] = {}
+        self._read: list[Record] = []
+        self._read_bytes = 0
+        self._finished: dict[Partition, int] = {}
+        self._hopeless: KafkaError | None = None
+        config = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": int(settings.session_timeout * 1000),
+            "queued.max.messages.kbytes": max(1024, limits.size_bytes // 1024),
+            "error_cb": self._noted,
+        }
+        with translated("connect"):
+            self._consumer = Consumer(connection(settings) | config)
+        self._subscribe()
+
+    def gather(self, stop: Event) -> list[Record]:
+        """The next batch, in log order by partition; [] if nothing came within one poll."""
+        deadline = steady() + self._limits.linger
+        while not stop.is_set() and not self._full():
+            wait = min(POLL, deadline - steady()) if self._read else POLL
+            if wait <= 0:
+                break
+            first = not self._read
+            if not self._poll(wait) and first:
+                break
+            if first:
+                deadline = steady() + self._limits.linger
+        batch, self._read, self._read_bytes = self._read, [], 0
+        return batch
+
+    def wait(self, seconds: float, stop: Event) -> None:
+        """Stay in the group for so long without reading on. What still comes is kept for the next batch."""
+        until = steady() + seconds
+        while not stop.is_set() and (left := until - steady()) > 0:
+            self._consumer.pause(self._consumer.assignment())
+            self._poll(min(POLL, left))
+
+    def resume(self) -> None:
+        """Read on after `wait`."""
+        self._consumer.resume(self._consumer.assignment())
+
+    def finished(self, batch: Sequence[Record]) -> None:
+        """The batch's effects are confirmed: commit it next. Partitions lost meanwhile are their new owner's."""
+        for record in batch:
+            at = (record.source.topic, record.source.partition)
+            if self._owned.get(at) == record.source:
+                self._finished[at] = record.offset + 1
+
+    def commit(self) -> None:
+        """Commit what is finished; what is refused stays for the next time. Raises Fatal if there can be none."""
+        if not self._finished:
+            return
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._finished.items()]
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            self._refused(error.args[0])
+            return
+        for answer in answers:
+            if answer.error is None:
+                del self._finished[answer.topic, answer.partition]
+            else:
+                self._refused(answer.error)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _subscribe(self) -> None:
+        try:
+            known = self._consumer.list_topics(timeout=ANSWER_WITHIN).topics
+        except KafkaException as error:
+            self._consumer.poll(0)
+            raise translate(self._hopeless or error.args[0], "connect") from error
+        missing = sorted(self._keys.keys() - known.keys())
+        if missing:
+            raise EngineError(f"Kafka has no topic {', '.join(missing)}; run `tailrace topics apply`")
+        self._consumer.subscribe(list(self._keys), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def _full(self) -> bool:
+        return len(self._read) >= self._limits.records or self._read_bytes >= self._limits.size_bytes
+
+    def _poll(self, wait: float) -> bool:
+        """Read at most one record. Rebalances happen in here."""
+        with translated("poll"):
+            polled = self._consumer.poll(wait)
+        error = polled.error() if polled is not None else None
+        if error is not None:
+            self._noted(error)
+        if self._hopeless is not None:
+            raise translate(self._hopeless, "read")
+        if polled is None or error is not None:
+            return False
+        record = _record(polled, self._owned)
+        self._read.append(record)
+        self._read_bytes += len(record.value or b"")
+        return True
+
+    def _noted(self, error: KafkaError) -> None:
+        """Remember what no retry mends; of the rest the client takes care."""
+        if error.code() in HOPELESS or error.fatal():
+            self._hopeless = error
+
+    def _refused(self, error: KafkaError) -> None:
+        if error.code() in HOPELESS or error.fatal():
+            raise translate(error, "commit")
+        log.info("commit refused, tried again later: %s", error.str())
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for topic in {p.topic for p in partitions}:
+            now = sources(self._settings, self._keys[topic])
+            self._owned |= {(topic, p.partition): now[p.partition] for p in partitions if p.topic == topic}
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self.commit()
+        self._lost(_, partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        for at in [(p.topic, p.partition) for p in partitions]:
+            self._owned.pop(at, None)
+            self._finished.pop(at, None)
+        self._read = [r for r in self._read if (r.source.topic, r.source.partition) in self._owned]
+        self._read_bytes = sum(len(r.value or b"") for r in self._read)
+
+
+def _record(polled: Polled, owned: Mapping[Partition, Source]) -> Record:
+    source = owned[cast("Partition", (polled.topic(), polled.partition()))]
+    headers = cast("list[tuple[str, bytes | None]]", polled.headers() or [])
+    return Record(
+        source,
+        offset=cast("int", polled.offset()),
+        timestamp_ns=polled.timestamp()[1] * 1_000_000,
+        value=polled.value(),
+        key=polled.key(),
+        headers=tuple((name, value or b"") for name, value in headers),
+    )
