@@ -1,0 +1,190 @@
+"""The store on a real ClickHouse: schema, inserts, what it refuses, and in whose words."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
+
+from pipeline.connectors.clickhouse import TABLES, TYPES, apply_schema, connect, insert_blocks, query
+from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
+from pipeline.operators.blocks import empty_block, encode_rows
+from pipeline.settings import Settings
+from tests.panes import NOON_NS, pane, panes
+from tests.spans import block as spans
+from tests.spans import span
+
+
+@pytest.fixture
+def store(fresh_prefix: Settings) -> Iterator[tuple[Settings, Client]]:
+    """A database with the schema applied."""
+    apply_schema(fresh_prefix)
+    with connect(fresh_prefix) as client:
+        yield fresh_prefix, client
+
+
+def only(client: Client, sql: str) -> Any:
+    """The single value of a query."""
+    return client.query(sql).result_rows[0][0]
+
+
+def test_the_schema_is_applied_once(fresh_prefix: Settings) -> None:
+    first = apply_schema(fresh_prefix)
+    assert first[0] == "0001_spans"
+    assert "spans: rows kept 7 days" in first
+    assert apply_schema(fresh_prefix) == []
+
+
+def test_a_changed_or_newer_migration_is_refused(store: tuple[Settings, Client]) -> None:
+    settings, client = store
+    client.command("ALTER TABLE applied_migrations UPDATE hash = 'x' WHERE name = '0001_spans' SETTINGS mutations_sync = 1")
+    with pytest.raises(SchemaError, match=r"0001_spans\.sql has changed"):
+        apply_schema(settings)
+    client.command("TRUNCATE TABLE applied_migrations")
+    client.insert("applied_migrations", [["9999_later", "x"]], column_names=["name", "hash"])
+    with pytest.raises(SchemaError, match="9999_later"):
+        apply_schema(settings)
+
+
+def test_a_half_applied_schema_is_completed(store: tuple[Settings, Client]) -> None:
+    settings, client = store
+    client.command("TRUNCATE TABLE applied_migrations")
+    assert "0004_rollups" in apply_schema(settings)
+
+
+def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:
+    settings, _ = store
+    assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == ["spans: rows kept 30 days"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_have_the_columns_of_the_blocks(store: tuple[Settings, Client], table: str) -> None:
+    rows = store[1].query(f"DESCRIBE TABLE {table}").result_rows
+    types = {row[0]: row[1] for row in rows}
+    plain = {name: kind.removeprefix("LowCardinality(").removesuffix(")") for name, kind in types.items()}
+    wanted = {c.name: f"Nullable({TYPES[c.type]}" if c.nullable else TYPES[c.type] for c in TABLES[table]}
+    exact = {"cost_sq": "Int128", "latency_sq": "Int128"}
+    assert {name: plain[name] for name in wanted} == wanted | (exact if table == "panes" else {})
+
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "spans": [span(1, NOON_NS, stream=True, ttft_ns=5), span(2, NOON_NS)],
+    "panes": [pane(latencies=[1, 2, 3])],
+    "ledger": [dict.fromkeys([c.name for c in LEDGER], 0) | {"stage": "decode", "source": "s"}],
+    "dead_letters": [{c.name: "" if c.type == "string" else -1 for c in DEAD_LETTERS}],
+    "status": [{c.name: "" if c.type == "string" else 0.5 if c.type == "number" else 0 for c in STATUS}],
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_block_lands_and_a_resend_replaces(store: tuple[Settings, Client], table: str) -> None:
+    client, columns = store[1], TABLES[table]
+    block = encode_rows(columns, ROWS[table])
+    assert insert_blocks(client, table, [block, empty_block(columns), block]) == {}
+    assert insert_blocks(client, table, [block]) == {}
+    assert only(client, f"SELECT count() FROM {table} FINAL") == len(ROWS[table])
+    stored = [c.name for c in columns if not c.name.endswith("_digest")]
+    names = ", ".join(f"`{name}`" for name in stored)
+    found = client.query(f"SELECT {names} FROM {table} FINAL ORDER BY ALL").result_rows
+    key = [tuple(int(row[n]) if n.endswith("_sq") else row[n] for n in stored) for row in ROWS[table]]
+    assert sorted(found, key=repr) == sorted(key, key=repr)
+
+
+def test_nothing_to_insert_is_nothing(store: tuple[Settings, Client]) -> None:
+    client = store[1]
+    assert insert_blocks(client, "spans", []) == {}
+    assert insert_blocks(client, "spans", [empty_block(SPANS)] * 3) == {}
+    assert only(client, "SELECT count() FROM spans") == 0
+
+
+def test_a_resent_span_replaces_and_the_later_record_wins(store: tuple[Settings, Client]) -> None:
+    client = store[1]
+    for offset in (1, 7, 3):
+        insert_blocks(client, "spans", [spans([span(1, NOON_NS, offset=offset, status=f"s{offset}")])])
+    assert client.query("SELECT offset, status FROM spans FINAL").result_rows == [(7, "s7")]
+
+
+def test_spans_of_any_time_land(store: tuple[Settings, Client]) -> None:
+    client = store[1]
+    days = [span(n, n * 86_400_000_000_000) for n in range(400)] + [span(1000, 2**63 - 1), span(1001, 1)]
+    assert insert_blocks(client, "spans", [spans(days)]) == {}
+    assert only(client, "SELECT count() FROM spans FINAL") == 402
+
+
+def _changed(**columns: Any) -> bytes:
+    block = json.loads(panes(pane(latencies=[5]), pane(minute=1)))
+    return json.dumps({name: value for name, value in (block | columns).items() if value != "gone"}).encode()
+
+
+BAD = {
+    "ragged": _changed(requests=[1]),
+    "unknown column": _changed(surprise=[1, 2]),
+    "missing column": _changed(requests="gone"),
+    "null for a number": _changed(requests=[None, 1]),
+    "null for a text": _changed(route=[None, ""]),
+    "text for a number": _changed(requests=["many", 1]),
+    "fraction for an integer": _changed(requests=[1.5, 1]),
+    "number is an array": _changed(requests=[[1], 1]),
+    "column is a scalar": _changed(requests=1),
+    "fraction in 128 bits": _changed(cost_sq=["1.5", "0"]),
+    "not base64": _changed(latency_digest=["*", "AA=="]),
+    "digest cut short": _changed(latency_digest=["AQ==", "AA=="]),
+    "digest too large": _changed(ttft_digest=["//////8/", "AA=="]),
+    "digest with a tail": _changed(tps_digest=["AAEC", "AA=="]),
+    "not JSON": b"hello",
+    "cut short": panes(pane())[:-9],
+    "an array": b"[1]",
+    "a column twice": b'{"route":["a"],"route":["b"]}',
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_bad_block_is_found_and_the_others_land(store: tuple[Settings, Client], bad: bytes) -> None:
+    client = store[1]
+    good = [panes(pane(minute=n)) for n in range(5)]
+    refused = insert_blocks(client, "panes", [*good[:3], bad, *good[3:]])
+    assert list(refused) == [3]
+    assert "\n" not in refused[3]
+    assert "version" not in refused[3]
+    assert only(client, "SELECT count() FROM panes FINAL WHERE window_end > window_start") == 5
+
+
+def test_a_missing_table_is_no_bad_block(fresh_prefix: Settings) -> None:
+    with connect(fresh_prefix) as client, pytest.raises(Fatal, match="insert into spans"):
+        insert_blocks(client, "spans", [spans([span(1, NOON_NS)])])
+
+
+def test_queries_read_and_only_read(store: tuple[Settings, Client]) -> None:
+    settings, client = store
+    insert_blocks(client, "panes", [panes(pane(latencies=[5], cost_sq=str(2**100)))])
+    names, rows = query(settings, "SELECT requests, cost_sq, window_start, latency, nan AS n FROM panes;")
+    assert names == ["requests", "cost_sq", "window_start", "latency", "n"]
+    assert rows == [[1, 2**100, "2023-11-15 12:00:00", "<state>", None]]
+    with pytest.raises(Fatal, match="readonly"):
+        query(settings, "TRUNCATE TABLE panes")
+    with pytest.raises(Fatal, match=r"^ClickHouse, query: Unknown .*\(UNKNOWN_IDENTIFIER\)$"):
+        query(settings, "SELECT nonsense FROM panes")
+
+
+def _with_dsn(settings: Settings, dsn: str) -> Settings:
+    return settings.model_copy(update={"clickhouse_dsn": SecretStr(dsn), "clickhouse_reader_dsn": SecretStr("")})
+
+
+def test_wrong_access_is_fatal_and_names_the_setting(fresh_prefix: Settings) -> None:
+    dsn = fresh_prefix.clickhouse_dsn.get_secret_value()
+    server = dsn.rpartition("/")[0]
+    for wrong in (f"{server}/nowhere", f"http://tailrace:wrong@{server.rpartition('@')[2]}/{fresh_prefix.topic_prefix}"):
+        with pytest.raises(EngineError, match="TAILRACE_CLICKHOUSE_DSN"):
+            apply_schema(_with_dsn(fresh_prefix, wrong))
+    with pytest.raises(SettingsError, match="TAILRACE_CLICKHOUSE_DSN"):
+        connect(_with_dsn(fresh_prefix, dsn.replace("http", "ftp")))
+    with pytest.raises(SettingsError, match="tailrace local up"):
+        connect(_with_dsn(fresh_prefix, ""))
+
+
+def test_an_absent_server_is_transient() -> None:
+    with pytest.raises(Transient, match="TAILRACE_CLICKHOUSE_DSN"):
+        connect(Settings(clickhouse_dsn=SecretStr("http://127.0.0.1:9/tailrace")))

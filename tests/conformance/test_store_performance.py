@@ -1,0 +1,139 @@
+"""The views people query, on a real ClickHouse: values by hand, revisions, roll-ups, pruning."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.settings import Settings
+from tests.panes import digest, pane, panes
+
+VIEWS = ("performance", "performance_hourly", "performance_daily", "performance_routes_hourly")
+
+COLUMNS = (  # noqa: SIM905 - reads better so
+    "window_start window_end environment route model release cohort language final requests errors error_ratio streamed "
+    "refusals refusal_ratio citation_ratio schema_valid_ratio unknown_usage unpriced input_tokens output_tokens "
+    "cache_read_tokens cache_write_tokens reasoning_tokens audio_input_tokens audio_output_tokens cost_nusd "
+    "latency_mean_ns latency_p50_ns latency_p95_ns latency_p99_ns latency_p999_ns ttft_p50_ns ttft_p95_ns ttft_p99_ns "
+    "tps_p50 latency_digest ttft_digest tps_digest"
+).split()
+
+STATE = "AggregateFunction(quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999), Float64)"
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+@pytest.fixture
+def store(fresh_prefix: Settings) -> Iterator[Client]:
+    """A database with the schema applied."""
+    apply_schema(fresh_prefix)
+    with connect(fresh_prefix) as client:
+        yield client
+
+
+@pytest.fixture
+def put(store: Client) -> Callable[..., None]:
+    """Insert pane rows."""
+
+    def insert(*rows: dict[str, Any]) -> None:
+        assert insert_blocks(store, "panes", [panes(*rows)]) == {}
+
+    return insert
+
+
+def refresh(client: Client) -> None:
+    """Redo the roll-ups, in the order they depend on one another."""
+    for name in ("panes_hourly", "panes_daily", "panes_hourly_routes"):
+        client.command(f"SYSTEM REFRESH VIEW {name}_refresh")
+        client.command(f"SYSTEM WAIT VIEW {name}_refresh")
+
+
+def rows(client: Client, sql: str) -> Rows:
+    return client.query(sql).result_rows
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_views_have_the_promised_columns(store: Client, view: str) -> None:
+    described = {row[0]: row[1] for row in rows(store, f"DESCRIBE TABLE {view}")}
+    assert list(described) == COLUMNS
+    assert described["window_start"] == "DateTime('UTC')"
+    assert described["latency_digest"] == STATE
+
+
+def test_values_by_hand(store: Client, put: Callable[..., None]) -> None:
+    """Two sources of one window and series; the sample is 1..4 s."""
+    checks = {"refusal_checked": 4, "refusals": 1, "citation_checked": 2, "citations": 1}
+    put(
+        pane(latencies=[10**9, 2 * 10**9], errors=1, cost_nusd=7, input_tokens=5, **checks),
+        pane(latencies=[3 * 10**9, 4 * 10**9], source="spans:1:e", firing="final", tps_digest=digest([50.0])),
+    )
+    (row,) = store.query("SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance").named_results()
+    assert (row["requests"], row["errors"], row["error_ratio"], row["cost_nusd"], row["input_tokens"]) == (4, 1, 0.25, 7, 5)
+    assert (row["refusal_ratio"], row["citation_ratio"], row["schema_valid_ratio"]) == (0.25, 0.5, None)
+    assert (row["latency_mean_ns"], row["latency_p999_ns"], row["ttft_p50_ns"]) == (2_500_000_000, 4_000_000_000, None)
+    assert row["tps_p50"] == 50.0
+    assert row["final"] is False
+    assert (row["window_end"] - row["window_start"]).total_seconds() == 60
+
+
+def test_revisions_replace_and_are_not_added_up(store: Client, put: Callable[..., None]) -> None:
+    """Three firings of 10, 20 and 30 requests are 30 requests, in minutes and in every roll-up: not 60."""
+    for revision, n in ((1, 10), (2, 20), (3, 30)):
+        put(pane(latencies=range(1, n + 1), revision=revision, firing="final" if n == 30 else "early"))
+        refresh(store)
+    for view in VIEWS:
+        assert rows(store, f"SELECT requests, final, latency_mean_ns FROM {view}") == [(30, True, 16)], view
+    put(pane(latencies=range(5), revision=2))
+    assert rows(store, "SELECT requests FROM performance") == [(30,)]
+
+
+def test_rollups_follow_a_late_change(store: Client, put: Callable[..., None]) -> None:
+    """A window is redone whole when any of its minutes changes, whatever its event time, and nothing else is."""
+    put(pane(0, [1] * 5), pane(59, [1] * 7), pane(60, [1] * 11), pane(-1441, [1] * 13))
+    refresh(store)
+    hourly = "SELECT requests FROM performance_hourly ORDER BY window_start"
+    assert rows(store, hourly) == [(13,), (12,), (11,)]
+    assert rows(store, "SELECT requests FROM performance_daily ORDER BY window_start") == [(13,), (23,)]
+    store.command("ALTER TABLE panes UPDATE inserted_at = inserted_at - 7200 WHERE 1 SETTINGS mutations_sync = 1")
+    before = rows(store, "SELECT window_start, refreshed_at FROM panes_hourly FINAL ORDER BY 1")
+    put(pane(59, [1] * 8, revision=2))
+    refresh(store)
+    after = rows(store, "SELECT window_start, refreshed_at FROM panes_hourly FINAL ORDER BY 1")
+    assert rows(store, hourly) == [(13,), (13,), (11,)]
+    assert [old[1] != new[1] for old, new in zip(before, after, strict=True)] == [False, True, False]
+    assert rows(store, "SELECT requests FROM performance_daily ORDER BY window_start") == [(13,), (24,)]
+
+
+def test_routes_are_rolled_up_without_cohort_and_language(store: Client, put: Callable[..., None]) -> None:
+    put(pane(0, [1], cohort="free", language="en"), pane(1, [3], cohort="paid", language="de"), pane(2, [9], route="other"))
+    refresh(store)
+    totals = "SELECT route, cohort, language, requests, latency_p50_ns FROM performance_routes_hourly ORDER BY route"
+    assert rows(store, totals)[0][:4] == ("chat", "", "", 2)
+    assert rows(store, totals)[1] == ("other", "", "", 1, 9)
+    assert len(rows(store, "SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance_hourly")) == 3
+
+
+def test_quantiles_merge_over_any_range(store: Client, put: Callable[..., None]) -> None:
+    sample = np.random.default_rng(7).lognormal(20, 1, 20_000)
+    put(*[pane(n, [int(x) for x in part], source=f"spans:{n % 3}:e") for n, part in enumerate(np.split(sample, 40))])
+    refresh(store)
+    for view in VIEWS:
+        merged = rows(store, f"SELECT quantilesTDigestMerge(0.5, 0.99)(latency_digest) FROM {view}")[0][0]
+        np.testing.assert_allclose(merged, np.quantile(sample, [0.5, 0.99]), rtol=0.01)
+
+
+def test_predicates_reach_the_primary_key(store: Client, put: Callable[..., None]) -> None:
+    """Route and time of a query on the view select granules and partitions of panes."""
+    for day in range(4):
+        put(*[pane(n + day * 1440, [1], route=f"r{r}") for n in range(600) for r in range(20)])
+    store.command("OPTIMIZE TABLE panes FINAL")
+    where = "route = 'r7' AND window_start >= '2023-11-16 12:10:00' AND window_start < '2023-11-16 12:20:00'"
+    plan = "\n".join(row[0] for row in rows(store, f"EXPLAIN indexes = 1 SELECT requests FROM performance WHERE {where}"))
+    parts = [line.split(":")[1].strip() for line in plan.splitlines() if "Parts:" in line]
+    granules = [line.split(":")[1].strip() for line in plan.splitlines() if "Granules:" in line]
+    assert parts[-1].startswith("1/"), plan
+    assert int(granules[-1].split("/")[0]) <= 1, plan
+    assert len(rows(store, f"SELECT requests FROM performance WHERE {where}")) == 10

@@ -1,0 +1,40 @@
+"""Rows of pane blocks for tests: some requests of one window and series, changed where the test says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.model.columns import COUNTS, PANES, SERIES, TOKENS
+from pipeline.operators.blocks import encode_rows
+from pipeline.operators.digest import EMPTY, SeriesDigests
+
+MINUTE_NS = 60_000_000_000
+NOON_NS = 1_700_049_600_000_000_000  # 2023-11-15 12:00 UTC
+
+
+def digest(values: Sequence[float]) -> str:
+    """The wire form of the digest of some values."""
+    digests = SeriesDigests()
+    digests.add(np.zeros(len(values), np.int64), np.asarray(values, np.float64))
+    return digests.encode(0)
+
+
+def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict[str, Any]:
+    """A pane of `len(latencies)` requests in the window that starts so many minutes after noon."""
+    start = NOON_NS + minute * MINUTE_NS
+    return (
+        {"window_start_ns": start, "window_end_ns": start + MINUTE_NS}
+        | dict.fromkeys(SERIES, "")
+        | {"environment": "prod", "route": "chat", "model": "m1", "source": "spans:0:e", "revision": 1, "firing": "early"}
+        | dict.fromkeys((*COUNTS, *TOKENS), 0)
+        | {"requests": len(latencies), "cost_nusd": 0, "cost_sq": "0", "ttft_count": 0, "ttft_sum_ns": 0}
+        | {"latency_sum_ns": sum(latencies), "latency_sq": str(sum(x * x for x in latencies))}
+        | {"latency_digest": digest(latencies), "ttft_digest": EMPTY, "tps_digest": EMPTY, "schema_version": 1}
+        | changes
+    )
+
+
+def panes(*rows: Mapping[str, Any]) -> bytes:
+    """Panes as a block."""
+    return encode_rows(PANES, rows)
