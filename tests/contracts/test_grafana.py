@@ -1,0 +1,195 @@
+"""The boards on the real store: every query of every panel and variable, and what some of them must say.
+
+The macros are expanded as the plugin does it (`macros.py`), the queries run as the user Grafana runs them as.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from grafana.boards import BOARDS, DASHBOARDS, render
+from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
+from pipeline.connectors.local_engines import Engines
+from pipeline.settings import Settings
+from tests.contracts.macros import ALL, Selection, TimeRange, expand
+from tests.panes import NOON_NS, digest, pane, panes
+
+BOARD: dict[str, Any] = json.loads((DASHBOARDS / "performance.json").read_text())
+VARIABLES: dict[str, Any] = {v["name"]: v for v in BOARD["templating"]["list"] if v["type"] == "query"}
+PANELS: dict[str, Any] = {panel["title"]: panel for panel in BOARD["panels"] if panel["type"] != "row"}
+VIEWS = ("performance", "performance_hourly", "performance_daily")
+
+NOON = NOON_NS // 10**9
+TWO_MINUTES = TimeRange(NOON, NOON + 119)
+A_DAY = TimeRange(NOON - 43_200, NOON + 43_200, 3600)
+MS = 1_000_000
+HUNDRED = range(1, 101)
+
+
+def served(latencies: list[int], errors: int, dollars: str, **changes: Any) -> dict[str, Any]:
+    """A pane of streamed calls; `dollars` is the cost of each, with three decimals."""
+    cost: dict[str, Any] = {"cost_nusd": len(latencies) * int(dollars.replace(".", "")) * MS}
+    streamed = {"streamed": len(latencies), "ttft_count": len(latencies), "ttft_digest": digest([x / 10 for x in latencies])}
+    tokens = {"input_tokens": 1200, "output_tokens": 600, "tps_digest": digest([50.0] * len(latencies))}
+    return pane(latencies=latencies, errors=errors, cohort="free", firing="final", **cost | streamed | tokens | changes)
+
+
+FIRST = served([10 * MS * i for i in HUNDRED], 2, "0.002", release="r1")
+PANES = (
+    FIRST | {"revision": 0, "requests": 50, "errors": 50},  # fired early, replaced by the row after it
+    FIRST,
+    served([10 * MS * (100 + i) for i in HUNDRED], 2, "0.002", release="r1", source="spans:1:e"),
+    served([20 * MS * i for i in HUNDRED], 10, "0.003", release="r2", minute=1),
+    pane(1, [5 * MS] * 10, route="it's search", model="m2", release="r2", unknown_usage=4, unpriced=10),
+)
+"""Two partitions of release r1 (0.01 s to 2 s) in the first minute; r2 (0.02 s to 2 s) and a small second route after it."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The board over the rows above."""
+
+    settings: Settings
+
+    def rows(self, sql: str, over: TimeRange, view: str = "performance", **chosen: Selection) -> list[dict[str, Any]]:
+        """The answer to a query with these variables chosen and All of the others."""
+        defaults = {name: ALL if variable["includeAll"] else "" for name, variable in VARIABLES.items()}
+        sides = {"baseline": "r1", "candidate": "r2"}
+        names, rows = query(self.settings, expand(sql, defaults | sides | {"view": view} | chosen, {}, over))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def panel(self, title: str, over: TimeRange = TWO_MINUTES, **chosen: Any) -> list[dict[str, Any]]:
+        return self.rows(PANELS[title]["targets"][0]["rawSql"], over, **chosen)
+
+    def options(self, name: str, over: TimeRange = TWO_MINUTES, **chosen: Any) -> list[str]:
+        """What a variable offers; the first is its default."""
+        return [str(next(iter(row.values()))) for row in self.rows(VARIABLES[name]["query"]["rawSql"], over, **chosen)]
+
+
+@pytest.fixture(scope="module")
+def board(running: Engines, engines: Settings) -> Iterator[Board]:
+    name = f"board{secrets.token_hex(4)}"
+    with connect(engines) as client:
+        client.command(f"CREATE DATABASE {name}")
+    dsns = {"clickhouse_dsn": running.clickhouse_dsn, "clickhouse_reader_dsn": running.clickhouse_reader_dsn}
+    moved = {field: SecretStr(f"{dsn.rpartition('/')[0]}/{name}") for field, dsn in dsns.items()}
+    settings = engines.model_copy(update=moved)
+    apply_schema(settings)
+    with connect(settings) as client:
+        for row in PANES:
+            assert insert_blocks(client, "panes", [panes(row)]) == {}
+        for rollup in ("panes_hourly", "panes_daily"):
+            client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
+            client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
+        yield Board(settings)
+        client.command(f"DROP DATABASE {name}")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("title", PANELS)
+def test_panel_answers(board: Board, title: str, view: str) -> None:
+    rows = board.panel(title, A_DAY, view=view)
+    assert rows
+    overridden = {o["matcher"]["options"] for o in PANELS[title]["fieldConfig"]["overrides"]} - {"n"}
+    assert overridden <= set(rows[0])
+    if PANELS[title]["type"] == "timeseries":
+        times = [row["time"] for row in rows]
+        assert times == sorted(times)
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_panel_answers_where_nothing_was_served(board: Board, title: str) -> None:
+    rows = board.panel(title, TimeRange(NOON - 7200, NOON - 3600))
+    assert all(value in (None, 0) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_panel_answers_to_a_selection(board: Board, title: str) -> None:
+    chosen: dict[str, Any] = {"route": ("chat", "it's search"), "cohort": ("(unknown)", "free"), "language": ("(unknown)",)}
+    assert board.panel(title, **chosen) == board.panel(title)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_revisions_replace_and_partitions_add_up(board: Board, view: str) -> None:
+    assert board.panel("Requests", A_DAY, view=view) == [{"Requests": 310, "Rate": 310 / 86_400}]
+    assert board.panel("Errors", A_DAY, view=view) == [{"Errors": 14 / 310}]
+
+
+def test_quantiles_are_those_of_the_merged_values(board: Board) -> None:
+    (found,) = board.panel("Latency", release=("r1",))[:1]
+    assert found["n"] == 200
+    assert found["p50"] == pytest.approx(1000 * MS, rel=0.01)
+    assert found["p99"] == pytest.approx(1985 * MS, rel=0.01)
+
+
+def test_unknown_and_quoted_values_can_be_chosen(board: Board) -> None:
+    assert board.panel("Requests", cohort=("(unknown)",))[0]["Requests"] == 10
+    assert board.panel("Requests", route=("it's search",))[0]["Requests"] == 10
+    assert board.panel("Requests", route=("'); SELECT 1 --",))[0]["Requests"] == 0
+
+
+def test_rates_are_per_second_of_the_point(board: Board) -> None:
+    first = board.panel("Tokens per second")[0]
+    assert (first["input"], first["output"]) == (2400 / 60, 1200 / 60)
+    hour = board.panel("Tokens per second", A_DAY)[0]
+    assert hour["input"] == 3600 / 3600
+    cost = {(row["time"], row["Route"]): row["cost"] for row in board.panel("Cost by route")}
+    assert next(iter(cost.values())) == pytest.approx(0.4 * 60)
+
+
+def test_rates_of_hourly_windows_in_finer_points(board: Board) -> None:
+    fine = TimeRange(A_DAY.start, A_DAY.end, 60)
+    assert board.panel("Tokens per second", fine, view="performance_hourly")[0]["input"] == 3600 / 3600
+
+
+def test_money_and_data_quality(board: Board) -> None:
+    assert board.panel("Cost")[0]["Cost"] == pytest.approx(0.7)
+    assert board.panel("Cost per request")[0]["Per request"] == pytest.approx(0.7 / 300)
+    assert board.panel("Data quality") == [{"Unknown usage": 4 / 310, "Unpriced": 10 / 310, "Open": 10 / 310}]
+
+
+def test_slices_leave_out_what_a_small_sample_cannot_say(board: Board) -> None:
+    slowest, _, smallest = board.panel("Route × model × release × cohort")
+    assert [slowest[key] for key in ("Route", "Model", "Release", "Cohort", "n")] == ["chat", "m1", "r1", "free", 200]
+    assert slowest["Errors"] == 4 / 200
+    assert slowest["Cost per request"] == pytest.approx(0.002)
+    assert slowest["TTFT p95"] == pytest.approx(190.5 * MS, rel=0.01)
+    assert (smallest["n"], smallest["Cohort"]) == (10, "(unknown)")
+    assert smallest["p50"] == 5 * MS
+    assert [smallest[key] for key in ("p95", "p99", "TTFT p95", "Cost per request")] == [None] * 4
+
+
+def test_releases_are_compared_where_both_served(board: Board) -> None:
+    (found,) = board.panel("Candidate against baseline", release=("r1",))
+    assert [found[key] for key in ("Route", "Cohort", "n baseline", "n candidate")] == ["chat", "free", 200, 100]
+    assert found["Δ errors"] == pytest.approx(0.10 - 0.02)
+    assert found["Δ cost"] == pytest.approx(0.5)
+    assert found["Δ p99"] == pytest.approx(0, abs=0.01)
+
+
+def test_variables_offer_what_was_served(board: Board) -> None:
+    assert board.options("route") == ["chat", "it's search"]
+    assert board.options("cohort") == ["(unknown)", "free"]
+    assert board.options("model", environment=("elsewhere",)) == []
+    assert board.options("baseline") == ["r1", "r2"]
+    assert board.options("candidate") == ["r2", "r1"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "width", "view"),
+    [(6, 6, "performance"), (13, 13, "performance_hourly"), (61, 1, "performance_hourly"), (81 * 24, 24, "performance_daily")],
+)
+def test_view_follows_the_time_range(board: Board, ago: int, width: int, view: str) -> None:
+    now = board.rows("SELECT toUnixTimestamp(now()) AS now", TWO_MINUTES)[0]["now"]
+    start = now - ago * 3600
+    assert board.options("view", TimeRange(start, start + width * 3600)) == [view]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_committed_board_is_what_the_code_says(name: str) -> None:
+    assert (DASHBOARDS / f"{name}.json").read_text() == render(BOARDS[name]()), "run `python -m grafana`"
