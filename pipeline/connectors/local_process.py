@@ -97,12 +97,21 @@ class Child:
 
 @contextmanager
 def child(name: str, command: list[str], log: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Child]:
-    """A tethered child, stopped at the end of the block. `env` is added to our environment."""
+    """A tethered child, stopped at the end of the block. `env` is added to our environment.
+
+    It is its own process group: Ctrl-C reaches us alone, so stages can drain before their engines go.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            tethered, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd, env={**os.environ, **(env or {})}
+            tethered,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            process_group=0,
         )
     engine = Child(name, process, log)
     try:

