@@ -87,7 +87,10 @@ class Effects:
 class Worker(Protocol[State]):
     """A stage with state that belongs to (partition, generation): rebuilt from the log, never saved."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the stage; its consumer group is called after it."""
+        ...
 
     def open(self, source: Source, progress: Progress | None) -> State:
         """State of a partition just taken over, given the largest progress any generation wrote (None: never)."""

@@ -23,6 +23,9 @@ from pipeline.operators.span_columns import SUMS, Ints, Series, SpanColumns
 BEGINNING = -(1 << 62)
 """The watermark of a partition that has seen nothing."""
 
+END_OF_TIME = 1 << 62
+"""A watermark behind every event time: the log has ended."""
+
 _OTHER: Series = (OVERFLOW,) * len(SERIES)
 
 
@@ -184,6 +187,12 @@ class Windows:
                 window.on_time = True
                 window.changed.clear()
                 yield start, window, Firing.ON_TIME, list(range(len(window.keys)))
+
+    def close(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
+        """The log has ended: every window is final."""
+        for start in sorted(self.open):
+            window = self.open.pop(start)
+            yield start, window, Firing.FINAL, list(range(len(window.keys)))
 
     def changed(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
         """Early and late firings: the series that changed since they last fired."""

@@ -10,6 +10,7 @@ import fnmatch
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from hashlib import blake2b
 from importlib.metadata import version as package_version
 from typing import Any, Protocol
 
@@ -43,7 +44,10 @@ class Tier:
 class PriceBook(Protocol):
     """Prices by provider, model and time."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Name of these prices, stored with every cost."""
+        ...
 
     def tiers(self, provider: str, model: str, time_ns: int) -> tuple[Tier, ...] | None:
         """The tiers in force, by rising `above`, the first at -1; None if the model is unknown."""
@@ -94,6 +98,14 @@ class OwnBook:
     prices: tuple[OwnPrice, ...]
     under: PriceBook
     version: str
+
+    @classmethod
+    def over(cls, under: PriceBook, raw: Any) -> "OwnBook":
+        """The book of a price file's lines. Raises ValueError naming what is wrong."""
+        if not isinstance(raw, list) or not all(isinstance(line, dict) for line in raw):
+            raise ValueError("a price file is a list of prices")
+        version = f"own-{blake2b(repr(raw).encode(), digest_size=4).hexdigest()}/{under.version}"
+        return cls(tuple(own_price(line) for line in raw), under, version)
 
     def tiers(self, provider: str, model: str, time_ns: int) -> tuple[Tier, ...] | None:
         """As PriceBook says."""

@@ -77,6 +77,11 @@ class Aggregate:
         messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns))
         return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
 
+    def close(self, state: Partition) -> Effects:
+        """The log of a replayed file has ended: everything becomes final."""
+        self._fire(state, state.windows.close())
+        return Effects(messages=(*self._panes(state), *self._side(state)))
+
     def _fold(self, state: Partition, record: Record) -> None:
         try:
             columns = read_span_block(record.value or b"")

@@ -13,13 +13,14 @@ from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Slots of `names` and an open-addressing table over them (at most half full)."""
+    """Slots of `names`, an open-addressing table over them (at most half full) and the bytes of the shortest one."""
 
     slots: dict[str, int]
     hashes: NDArray[np.uint64]
     table: NDArray[np.int32]
     text: Bytes
     offsets: NDArray[np.int64]
+    shortest: int
 
     @classmethod
     def of(cls, names: list[str]) -> "Names":
@@ -36,7 +37,7 @@ class Names:
             while table[at] >= 0:
                 at = (at + 1) & (room - 1)
             hashes[at], table[at] = value, slot
-        return cls(slots, hashes, table, text, offsets)
+        return cls(slots, hashes, table, text, offsets, min(map(len, encoded), default=0))
 
 
 @compiled

@@ -5,6 +5,7 @@ the end the field is null. Strings are decoded once per distinct value of a batc
 per distinct string. The rules for one value are the `read_*` functions, which the reference decoder shares.
 """
 
+import codecs
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from pipeline.operators.decode.scan import ARRAY, BOOL, DOUBLE, INT, STRING, Scan
-from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same, size, tag
+from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, Scan, any_value
+from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same
 from pipeline.operators.dialects.paths import NS_PER, Path
 
 MAX_COUNT = 1 << 32
@@ -26,6 +27,14 @@ MAX_JSON_BYTES = 1 << 16
 
 Value = str | bool | int | float
 Column = NDArray[Any]
+
+
+def read_utf8(raw: bytes, final: bool = True) -> str | None:
+    """Text, None if it is not UTF-8. If not `final`, `raw` is a head whose last character may be cut."""
+    try:
+        return codecs.utf_8_decode(raw, "strict", final)[0]
+    except UnicodeDecodeError:
+        return None
 
 
 def read_text(value: Value, limit: int) -> str | None:
@@ -134,7 +143,7 @@ class Resolver:
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> list[Any] | None:
         """Usable values of attributes that are all of one kind; None for a kind that is never usable."""
         if kind == ARRAY:
-            return [self._first(index, read) for index in attribute.tolist()]
+            return None if path.key else [self._first(index, read) for index in attribute.tolist()]
         if kind == STRING:
             codes, texts = self._strings(path, attribute)
             found = [_under(self._document(t), path.key) for t in texts] if path.key else texts
@@ -166,8 +175,10 @@ class Resolver:
     def _first(self, index: int, read: Reader) -> Any:
         """The first element of an array, if it is text."""
         at, length = (int(self.scanned.attributes[name][index]) for name in ("at", "len"))
-        start, stop = first_string(self.scanned.buffer, at, at + length)
-        text = _text(self.scanned.buffer, start, stop - start, 4 * self.text_limit, False) if start >= 0 else None
+        element = np.zeros(6, np.int64)
+        if at < 0 or not any_value(self.scanned.buffer, at, at + length, element) or element[TYPE] != STRING:
+            return None
+        text = _text(self.scanned.buffer, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
         return None if text is None else read(text, self.text_limit)
 
 
@@ -180,14 +191,9 @@ def scope_names(scanned: Scan, rows: NDArray[np.intp], limit: int) -> Column:
 
 def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str | None:
     """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, or None if `whole` is needed."""
-    if length > limit:
-        if whole:
-            return None
-        return bytes(buffer[at : at + limit]).decode(errors="ignore")
-    try:
-        return bytes(buffer[at : at + length]).decode()
-    except UnicodeDecodeError:
+    if whole and length > limit:
         return None
+    return read_utf8(bytes(buffer[at : at + min(length, limit)]), bool(length <= limit))
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -205,26 +211,6 @@ def _under(document: dict[str, Any], key: str) -> Any:
     """The scalar under `key`, None if there is none."""
     value = document.get(key)
     return value if isinstance(value, str | bool | int | float) else None
-
-
-@compiled
-def first_string(buf: Bytes, pos: int, end: int) -> tuple[int, int]:
-    """Bounds of the first element of an ArrayValue if it is a string, else (-1, -1). The bytes were validated before."""
-    while pos < end:
-        number, wire, pos = tag(buf, pos, end)
-        if pos < 0 or wire != 2:
-            return -1, -1
-        length, pos = size(buf, pos, end)
-        if pos < 0:
-            return -1, -1
-        if number == 1:
-            inner, wire, at = tag(buf, pos, pos + length)
-            if at < 0 or inner != 1 or wire != 2:
-                return -1, -1
-            length, at = size(buf, at, pos + length)
-            return (at, at + length) if at >= 0 else (-1, -1)
-        pos += length
-    return -1, -1
 
 
 @compiled
@@ -254,12 +240,9 @@ def intern(buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -
 
 def durations(
     resolver: Resolver, candidates: Iterable[Path], start_ns: NDArray[np.int64], latency_ns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Time to first token per row (-1: unknown) and whether it came from an event, the sign of a stream.
-
-    A value outside [0, latency] is not usable, so the next path is asked.
-    """
-    ttft, by_event = np.full(len(latency_ns), -1, np.int64), np.zeros(len(latency_ns), bool)
+) -> NDArray[np.int64]:
+    """Time to first token per row, -1 if unknown. A value outside [0, latency] is not usable, so the next path is asked."""
+    ttft = np.full(len(latency_ns), -1, np.int64)
     for path in candidates:
         if path.where == "event":
             when = resolver.first_event(path)
@@ -269,5 +252,4 @@ def durations(
             value = np.where(seconds >= 0, np.rint(np.minimum(seconds, 1e9) * NS_PER[path.unit or "s"]), -1).astype(np.int64)
         use = (ttft < 0) & (value >= 0) & (value <= latency_ns)
         ttft[use] = value[use]
-        by_event |= use
-    return ttft, by_event
+    return ttft

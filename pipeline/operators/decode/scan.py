@@ -41,6 +41,10 @@ MALFORMED, TOO_MANY = 1, 2
 """Values of `Scan.failed` besides 0."""
 
 KEY_AT, KEY_LEN, TYPE, AT, LEN, VALUE = range(6)
+"""What is known of the attribute being read. AT is -1 for an array without elements."""
+
+KEY_VALUE_BYTES = 4
+"""An attribute takes at least this many bytes besides its name: two tags, two lengths."""
 
 SPAN = np.dtype(
     [
@@ -72,7 +76,7 @@ class Scan:
     """What the bytes say. n spans, r resources, s scopes, k names of attributes, e names of events.
 
     buffer: the bytes everything points into.
-    spans, scopes, attributes: structured arrays of the dtypes above.
+    spans, scopes, attributes: structured arrays of the dtypes above. An ARRAY attribute points at its first element.
     of_span: (n, k) index into `attributes` of the last attribute of that name, or -1; of_resource: (r, k) likewise.
     events: (n, e) time of the first event of that name, 0 if none.
     failed: per record 0, MALFORMED or TOO_MANY.
@@ -96,7 +100,7 @@ def scan(records: list[bytes], attributes: Names, events: Names, max_spans: int)
     out = (
         np.zeros(spans, SPAN),
         np.zeros(scopes, SCOPE),
-        np.empty(len(buffer) // 8 + 8, ATTRIBUTE),
+        np.empty(len(buffer) // (KEY_VALUE_BYTES + attributes.shortest) + 1, ATTRIBUTE),
         np.empty((spans, len(attributes.slots)), np.int32),
         np.full((resources, len(attributes.slots)), -1, np.int32),
         np.zeros((spans, len(events.slots)), np.uint64),
@@ -110,7 +114,10 @@ def scan(records: list[bytes], attributes: Names, events: Names, max_spans: int)
 
 @compiled
 def _count(buf: Bytes, bounds: NDArray[np.int64], max_spans: int) -> tuple[int, int, int]:
-    """Upper bounds of spans, resources and scopes. Malformed input ends its record's count early; filling says so."""
+    """Upper bounds of spans, resources and scopes; the latter two hold at least one span each, but for one spare.
+
+    Malformed input ends its record's count early; filling says so.
+    """
     spans, resources, scopes = 0, 0, 0
     for record in range(len(bounds) - 1):
         pos, end, first = bounds[record], bounds[record + 1], spans
@@ -126,8 +133,7 @@ def _count(buf: Bytes, bounds: NDArray[np.int64], max_spans: int) -> tuple[int, 
             length, pos = size(buf, pos, end)
             if pos < 0:
                 break
-            resources += 1
-            inner_end = pos + length
+            inner_end, before = pos + length, spans
             while 0 <= pos < inner_end:
                 field, wire, pos = tag(buf, pos, inner_end)
                 if pos < 0:
@@ -138,23 +144,36 @@ def _count(buf: Bytes, bounds: NDArray[np.int64], max_spans: int) -> tuple[int, 
                 length, pos = size(buf, pos, inner_end)
                 if pos < 0:
                     break
-                scopes += 1
-                scope_end = pos + length
+                scope_end, first_of_scope = pos + length, spans
                 while 0 <= pos < scope_end:
                     field, wire, pos = tag(buf, pos, scope_end)
                     if pos < 0:
                         break
                     spans += field == 2 and wire == LENGTH
                     pos = skip(buf, pos, scope_end, field, wire)
+                scopes += spans > first_of_scope
+            resources += spans > before
             if pos < 0:
                 break
         spans = min(spans, first + max_spans)
-    return spans, resources, scopes
+    return spans, resources + 1, scopes + 1
 
 
 @compiled
-def _any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
-    """Read an AnyValue into `kv`; a later member of the oneof replaces an earlier one."""
+def _first_element(buf: Bytes, pos: int, end: int) -> tuple[int, int]:
+    """Where the first element of a well-formed ArrayValue lies and its length; (-1, 0) if it has none."""
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if field == 1 and wire == LENGTH:
+            length, pos = size(buf, pos, end)
+            return pos, length
+        pos = skip(buf, pos, end, field, wire)
+    return -1, 0
+
+
+@compiled
+def any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
+    """Read an AnyValue into `kv`; a later member of the oneof replaces an earlier one, but arrays are joined."""
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
         if pos < 0:
@@ -167,8 +186,11 @@ def _any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
                 message = ARRAY_VALUE if field == ARRAY else KEY_VALUE_LIST
                 if not is_valid(buf, pos, pos + length, message):
                     return False
-            if field in (STRING, BYTES, KVLIST) or (field == ARRAY and kv[TYPE] != ARRAY):
+            if field in (STRING, BYTES, KVLIST):
                 kv[TYPE], kv[AT], kv[LEN] = field, pos, length
+            elif field == ARRAY and (kv[TYPE] != ARRAY or kv[AT] < 0):
+                kv[TYPE] = ARRAY
+                kv[AT], kv[LEN] = _first_element(buf, pos, pos + length)
             pos += length
         elif wire == VARINT:
             value, pos = varint(buf, pos, end)
@@ -205,7 +227,7 @@ def _key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
                 return False
             if field == 1:
                 kv[KEY_AT], kv[KEY_LEN] = pos, length
-            elif not _any_value(buf, pos, pos + length, kv):
+            elif not any_value(buf, pos, pos + length, kv):
                 return False
             pos += length
         else:
@@ -403,7 +425,7 @@ def _fill(  # type: ignore[no-untyped-def]
             ok = pos >= 0
             if not ok:
                 break
-            resource_end = pos + length
+            resource_end, first_of_resource = pos + length, n
             of_resource[r, :] = -1
             while ok and pos < resource_end:
                 field, wire, pos = tag(buf, pos, resource_end)
@@ -425,7 +447,7 @@ def _fill(  # type: ignore[no-untyped-def]
                 if field != 2:
                     pos += length
                     continue
-                scope_end = pos + length
+                scope_end, first_of_scope = pos + length, n
                 scopes[s].at, scopes[s].len = pos, 0
                 while ok and pos < scope_end:
                     field, wire, pos = tag(buf, pos, scope_end)
@@ -449,6 +471,7 @@ def _fill(  # type: ignore[no-untyped-def]
                             break
                         spans[n].record, spans[n].index, spans[n].resource, spans[n].scope = record, n - n0, r, s
                         spans[n].trace_id_len, spans[n].span_id_len, spans[n].parent_span_id_len = 0, 0, 0
+                        spans[n].parent_span_id[:] = 0  # the row may hold what a failed record left
                         spans[n].start_ns, spans[n].end_ns, spans[n].status = 0, 0, 0
                         spans[n].name_at, spans[n].name_len = pos, 0
                         of_span[n, :] = -1
@@ -460,8 +483,8 @@ def _fill(  # type: ignore[no-untyped-def]
                         a = max(stored, a)
                         n += 1
                     pos += length
-                s += 1
-            r += 1
+                s += n > first_of_scope
+            r += n > first_of_resource
         if not ok:
             failed[record] = max(failed[record], MALFORMED)
             n, s, r, a = n0, s0, r0, a0

@@ -201,10 +201,10 @@ class Decoder:
         return kind, dialect
 
     def _timing(self, resolver: Resolver, start: NDArray[np.int64], latency: NDArray[np.int64]) -> dict[str, Column]:
-        """`stream` and `ttft_ns`: null when the span says it was not streamed."""
+        """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none."""
         said = resolver.resolve(self.fields["stream"], read_flag)
-        ttft, evidence = durations(resolver, self.fields["ttft_ns"], start, latency)
-        stream = np.where(evidence & (said == None), True, said)  # noqa: E711 - element by element
+        ttft = durations(resolver, self.fields["ttft_ns"], start, latency)
+        stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711 - element by element
         return {"stream": stream, "ttft_ns": _nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
 
     def _money(self, resolver: Resolver, columns: Mapping[str, Any], request: NDArray[np.bool_]) -> dict[str, Column]:
@@ -214,7 +214,8 @@ class Decoder:
         for counts in tokens.values():
             counts[unknown] = -1
         claimed = resolver.resolve(self.fields["span_cost"], read_number, -1.0).astype(np.float64)
-        claimed_nusd = np.where((claimed >= 0) & (claimed <= MAX_COST_USD), np.rint(claimed * 1e9), -1).astype(np.int64)
+        claimed[claimed > MAX_COST_USD] = -1.0
+        claimed_nusd = np.where(claimed >= 0, np.rint(claimed * 1e9), -1).astype(np.int64)
         priced = self._booked(columns, {k: np.maximum(v, 0) for k, v in tokens.items()}, request & ~unknown)
         costs = np.where(priced >= 0, priced, np.where(request, claimed_nusd, -1))
         source = np.select(
@@ -244,14 +245,17 @@ class Decoder:
 
 
 def encoding_of(record: Record, configured: str) -> str:
-    """`protobuf`, `json`, or what else the record claims to be: its content-type, the configuration, its first byte."""
+    """`protobuf`, `json`, or what else the record claims to be: its content-type, the configuration, its first byte.
+
+    A newline is no blank before JSON here: it is the first tag of a protobuf request, and `{` may be the length behind it.
+    """
     said = next((v.decode("latin-1") for k, v in record.headers if k.lower() == "content-type"), "")
     media = said.partition(";")[0].strip().lower()
     if media:
         return "json" if media in JSON_TYPES else "protobuf" if media in PROTOBUF_TYPES else media[:80]
     if configured != "auto":
         return configured
-    head = (record.value or b"").lstrip()[:1]
+    head = (record.value or b"").lstrip(b" \t\r")[:1]
     if head in (b"{", b"["):
         return "json"
     return "gzip" if (record.value or b"").startswith(b"\x1f\x8b") else "protobuf"

@@ -1,0 +1,176 @@
+"""Stages made from settings, and each run on Kafka."""
+
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
+
+import yaml
+
+from pipeline.app.quiet import UpstreamQuiet
+from pipeline.app.status import Reporter
+from pipeline.connectors.clickhouse import carry_out, connect
+from pipeline.connectors.faust_worker import run_worker
+from pipeline.connectors.files import read_text
+from pipeline.connectors.kafka import Producer, sources
+from pipeline.connectors.kafka_batches import Limits, run_batches
+from pipeline.errors import SettingsError
+from pipeline.model.columns import SPANS
+from pipeline.model.stream import Effects, Message
+from pipeline.operators.blocks import empty_block
+from pipeline.operators.decode.spans import DecodePolicy, Decoder
+from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
+from pipeline.operators.panes import WindowPolicy
+from pipeline.operators.pricing import BundledBook, OwnBook, PriceBook
+from pipeline.settings import SECOND, Settings
+from pipeline.stages.aggregate import Aggregate
+from pipeline.stages.aggregate import Outputs as AggregateOutputs
+from pipeline.stages.decode import Decode
+from pipeline.stages.decode import Outputs as DecodeOutputs
+from pipeline.stages.sink import Sink
+from pipeline.topics import inputs, topics
+
+Read = TypeVar("Read")
+
+
+def decode_stage(settings: Settings) -> Decode:
+    """decode under `settings`. Raises SettingsError for a series or price file that cannot be used."""
+    book: PriceBook = BundledBook()
+    policy = DecodePolicy(
+        series=_read(settings.series_file, "TAILRACE_SERIES_FILE", read_series, SERIES_PATHS),
+        prices=_read(settings.price_file, "TAILRACE_PRICE_FILE", lambda raw: OwnBook.over(book, raw), book),
+        encoding=settings.otlp_encoding,
+        max_record_bytes=settings.max_record_bytes,
+        max_spans=settings.max_spans_per_record,
+        max_text_bytes=settings.max_text_bytes,
+        max_duration_ns=int(settings.max_duration * SECOND),
+        keep_raw=settings.dead_letter_raw,
+    )
+    outputs = DecodeOutputs(
+        settings.topic("spans"),
+        settings.topic("dead-letters"),
+        settings.topic("ledger"),
+        settings.spans_partitions,
+        settings.panes_partitions,
+        settings.block_rows,
+    )
+    return Decode(Decoder(policy), outputs)
+
+
+def aggregate_stage(settings: Settings) -> Aggregate:
+    """aggregate under `settings`."""
+    policy = WindowPolicy(
+        window_ns=int(settings.window * SECOND),
+        allowed_lateness_ns=int(settings.allowed_lateness * SECOND),
+        out_of_orderness_ns=int(settings.out_of_orderness * SECOND),
+        max_ahead_ns=int(settings.max_ahead * SECOND),
+        max_series=settings.max_series,
+    )
+    outputs = AggregateOutputs(
+        settings.topic("panes"),
+        settings.topic("ledger"),
+        settings.topic("dead-letters"),
+        settings.topic("status"),
+        settings.panes_partitions,
+    )
+    return Aggregate(policy, outputs, int(settings.early_every * SECOND), int(settings.progress_every * SECOND))
+
+
+def sink_stage(settings: Settings) -> Sink:
+    """sink under `settings`."""
+    tables = {settings.topic(key): topic.table for key, topic in topics().items() if topic.table}
+    return Sink(tables, settings.topic("dead-letters"), settings.panes_partitions, settings.dead_letter_raw)
+
+
+def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - members of its group need no name
+    """Run decode until SIGTERM or SIGINT."""
+    stage = decode_stage(as_on_broker(settings))
+    deliver = delivery(settings)
+    limits = Limits(settings.decode_batch_records, settings.decode_batch_bytes, settings.decode_linger)
+    run_batches(
+        settings,
+        group=settings.group("decode"),
+        topic_keys=inputs("decode"),
+        step=stage.step,
+        carry_out=lambda effects: deliver(effects.messages),
+        stop=stop_on_signal(),
+        limits=limits,
+    )
+
+
+def run_aggregate(settings: Settings, instance: str) -> None:
+    """Run one aggregate worker until SIGTERM or SIGINT."""
+    tick = empty_block(SPANS)
+    run_worker(
+        settings,
+        aggregate_stage(as_on_broker(settings)),
+        "spans",
+        instance=instance,
+        tick=lambda _: tick,
+        upstream_quiet=UpstreamQuiet(settings),
+    )
+
+
+def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
+    """Run the sink until SIGTERM or SIGINT. Between batches it reports how far every stage is."""
+    stage = sink_stage(as_on_broker(settings))
+    deliver = delivery(settings)
+    report = Reporter(settings, deliver)
+    with connect(settings) as client:
+
+        def insert(effects: Effects) -> None:
+            carry_out(client, effects, refused=stage.refused, deliver=deliver)
+            report.when_due()
+
+        run_batches(
+            settings,
+            group=settings.group("sink"),
+            topic_keys=inputs("sink"),
+            step=stage.step,
+            carry_out=insert,
+            stop=stop_on_signal(),
+            limits=Limits(settings.sink_rows // 10, settings.sink_bytes, settings.sink_linger),
+        )
+
+
+RUN: dict[str, Callable[[Settings, str], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}
+
+
+def delivery(settings: Settings) -> Callable[[Sequence[Message]], None]:
+    """Writes messages and returns when they are in the log."""
+    producer = Producer(settings)
+
+    def deliver(messages: Sequence[Message]) -> None:
+        producer.send(messages)
+        producer.confirm()
+
+    return deliver
+
+
+def as_on_broker(settings: Settings) -> Settings:
+    """The settings with the partition counts the topics really have. Raises EngineError if a topic is missing."""
+    return settings.model_copy(
+        update={
+            "spans_partitions": len(sources(settings, "spans")),
+            "panes_partitions": len(sources(settings, "panes")),
+        }
+    )
+
+
+def stop_on_signal() -> Event:
+    """Set by SIGTERM or SIGINT."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _read(path: Path | None, setting: str, read: Callable[[Any], Read], otherwise: Read) -> Read:
+    """What a YAML file of the user says, `otherwise` if there is none. Raises SettingsError naming the setting."""
+    if path is None:
+        return otherwise
+    try:
+        return read(yaml.safe_load(read_text(path, setting)))
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{setting}={path}: {error}") from None

@@ -1,0 +1,135 @@
+"""The demo's traffic and what is read back of it: realistic calls, a release that is slower for one cohort, a table."""
+
+import random
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.app.compose import delivery
+from pipeline.connectors.clickhouse import query
+from pipeline.connectors.clock import now_ns, steady
+from pipeline.model.stream import Message
+from pipeline.operators.traffic import draw, encode, spans_of
+from pipeline.settings import SECOND, Settings
+
+CALLS_PER_SECOND = 200
+SLICE_S = 0.2
+"""The generator sends in slices of this length."""
+
+TABLE = """
+SELECT route, model, cohort, sum(requests) AS n,
+       arrayMap(q -> toFloat64(q), quantilesTDigestMerge(0.5, 0.95, 0.99)(latency_digest)) AS latency,
+       quantilesTDigestMerge(0.95)(ttft_digest)[1] AS ttft_p95,
+       sum(errors) / n AS error_ratio,
+       sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+       sum(cost_nusd) / 1e9 AS cost_usd,
+       quantilesTDigestMergeIf(0.99)(latency_digest, release = '{old}')[1] AS p99_old,
+       quantilesTDigestMergeIf(0.99)(latency_digest, release = '{new}')[1] AS p99_new,
+       sumIf(requests, release = '{new}') AS n_new
+FROM performance
+WHERE environment = 'demo' AND window_start >= toDateTime({since}, 'UTC')
+GROUP BY route, model, cohort ORDER BY route, model, cohort
+"""
+
+VISIBLE = """
+SELECT sum(requests) AS n FROM performance WHERE environment = 'demo' AND window_start >= toDateTime({since}, 'UTC')
+"""
+
+QUERIES = {
+    "the release, cohort by cohort": (
+        "SELECT release, cohort, language, sum(requests) AS n,"
+        " round(quantilesTDigestMerge(0.99)(latency_digest)[1] / 1e6) AS p99_ms"
+        " FROM performance WHERE route = 'support' GROUP BY ALL ORDER BY cohort, language, release"
+    ),
+    "what each route costs": (
+        "SELECT route, model, sum(requests) AS n, round(sum(cost_nusd) / 1e9, 2) AS usd,"
+        " round(1e6 * usd / n) AS usd_per_million_calls FROM performance GROUP BY ALL ORDER BY usd DESC"
+    ),
+    "does it all add up": (
+        "SELECT stage, sum(spans) AS spans, sum(rows) AS rows, sum(dead) AS dead, sum(counted) AS counted,"
+        " sum(duplicate) AS duplicate, sum(too_late) AS too_late FROM ledger FINAL GROUP BY stage"
+    ),
+}
+"""Ready queries by what they answer."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """What the generator has sent by when, for freshness."""
+
+    calls: int = 0
+    spans: int = 0
+    times: list[float] = field(default_factory=list)
+    totals: list[int] = field(default_factory=list)
+
+
+class Generator(threading.Thread):
+    """Sends traffic in real time until its seconds are over. `progress` is 0 to 1; the new release comes after a half."""
+
+    def __init__(self, settings: Settings, seconds: float, seed: int = 7) -> None:
+        super().__init__(name="traffic", daemon=True)
+        self._settings, self.seconds, self._rng = settings, seconds, random.Random(seed)  # noqa: S311
+        self._deliver = delivery(settings)
+        self.sent, self.stop, self.error = Sent(), threading.Event(), ""
+        self.since_s = now_ns() // SECOND // 60 * 60
+
+    def run(self) -> None:
+        """Slice by slice, each when its time has come."""
+        begin, partition = steady(), 0
+        while not self.stop.is_set() and (at := steady() - begin) < self.seconds:
+            rollout = min(1.0, max(0.0, (at / self.seconds - 0.45) * 10)) * 0.85
+            now = now_ns()
+            calls = [
+                draw(self._rng, now - self._rng.randrange(int(SLICE_S * SECOND)), rollout)
+                for _ in range(int(CALLS_PER_SECOND * SLICE_S))
+            ]
+            partition = (partition + 1) % self._settings.otlp_partitions
+            self._deliver([Message(self._settings.topic("otlp_spans"), partition, encode(calls))])
+            self.sent.calls += len(calls)
+            self.sent.spans += spans_of(calls)
+            self.sent.times.append(steady())
+            self.sent.totals.append(self.sent.calls)
+            self.stop.wait(max(0.0, begin + at + SLICE_S - steady()))
+
+
+@dataclass(slots=True)
+class Freshness:
+    """How old a call is when a pane shows it: from what was sent by when and what was visible by when."""
+
+    sent: Sent
+    ages: list[tuple[int, float]] = field(default_factory=list)
+    visible: int = 0
+
+    def saw(self, visible: int, at: float) -> None:
+        """`visible` calls are in panes at time `at`."""
+        while self.visible < visible:
+            i = bisect_right(self.sent.totals, self.visible)
+            if i == len(self.sent.totals):
+                break
+            upto = min(visible, self.sent.totals[i])
+            self.ages.append((upto - self.visible, at - self.sent.times[i]))
+            self.visible = upto
+
+    def quantile(self, q: float) -> float:
+        """Seconds within which a share `q` of the visible calls became visible; nan before the first."""
+        rank = q * sum(n for n, _ in self.ages)
+        for n, age in sorted(self.ages, key=lambda seen: seen[1]):
+            rank -= n
+            if rank <= 0:
+                return age
+        return float("nan")
+
+
+def visible_calls(settings: Settings, since_s: int) -> int:
+    """Calls of the demo in visible panes."""
+    _, rows = query(settings, VISIBLE.format(since=since_s))
+    return int(rows[0][0] or 0)
+
+
+def performance_table(settings: Settings, since_s: int, releases: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """A row per route, model and cohort."""
+    names, rows = query(settings, TABLE.format(since=since_s, old=releases[0], new=releases[1]))
+    for row in rows:
+        yield dict(zip(names, row, strict=True))

@@ -1,0 +1,108 @@
+"""The whole pipeline in one process over files: the same stages, no Kafka, an embedded ClickHouse or the user's.
+
+A file is a log with an end, so nothing is too late: windows close when the input does. Same input, same rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.app.compose import aggregate_stage, decode_stage
+from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
+from pipeline.connectors.files import read_requests
+from pipeline.connectors.local_engines import engines
+from pipeline.connectors.local_setup import Say
+from pipeline.errors import Fatal
+from pipeline.model.stream import Message, Record, Source
+from pipeline.operators.panes import END_OF_TIME
+from pipeline.settings import Settings
+from pipeline.topics import topics
+
+BATCH = 200
+FOREVER = END_OF_TIME / 1e9
+"""Seconds: nothing in a file is late or ahead of its clock."""
+
+Rows = tuple[list[str], list[list[Any]]]
+
+
+def replay(settings: Settings, paths: Sequence[Path], say: Say) -> Rows:
+    """Names and rows of the `performance` view over the files, by window and series. Leaves nothing behind."""
+    unset = settings.model_copy(update={"kafka_bootstrap": "none:0"})
+    with engines(unset.model_copy(update={"clickhouse_dsn": type(settings.clickhouse_dsn)("")}), say) as running:
+        here = running.settings(unset)
+        apply_schema(here)
+        store(here, run(settings, read_requests(paths)))
+        return performance(here)
+
+
+def into_store(settings: Settings, paths: Sequence[Path]) -> int:
+    """Put the files' spans, panes, ledger and dead letters into the user's ClickHouse. Returns how many spans."""
+    apply_schema(settings)
+    return store(settings, run(settings, read_requests(paths)))
+
+
+def performance(settings: Settings) -> Rows:
+    """All of the `performance` view but its digest states."""
+    order = "window_start, environment, route, model, release, cohort, language"
+    sql = f"SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance ORDER BY {order}"  # noqa: S608
+    return query(settings, sql)
+
+
+def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
+    """Everything decode and aggregate write about the records."""
+    decode = decode_stage(settings)
+    aggregate = aggregate_stage(
+        settings.model_copy(update={"allowed_lateness": FOREVER, "out_of_orderness": FOREVER, "max_ahead": FOREVER})
+    )
+    spans, states, offsets = settings.topic("spans"), {}, defaultdict[int, int](int)
+    epoch = "0"
+    for batch in _batches(records):
+        epoch = batch[0].source.epoch
+        for message in decode.step(batch, 0).messages:
+            yield message
+            if message.topic != spans:
+                continue
+            p = message.partition
+            source = Source(spans, p, f"replay-{epoch}")
+            if p not in states:
+                states[p] = aggregate.open(source, None)
+            record = Record(source, offsets[p], 0, message.value)
+            offsets[p] += 1
+            states[p], effects = aggregate.step(states[p], [record], 0)
+            yield from effects.messages
+    for p in sorted(states):
+        yield from aggregate.close(states[p]).messages
+
+
+def store(settings: Settings, messages: Iterator[Message]) -> int:
+    """Put every message whose topic has a table into it. Returns how many spans that were."""
+    tables = {settings.topic(key): topic.table for key, topic in topics().items() if topic.table}
+    spans = 0
+    with connect(settings) as client:
+        pending: dict[str, list[bytes]] = defaultdict(list)
+        for message in messages:
+            table = tables.get(message.topic)
+            if table is None:
+                continue
+            spans += len(orjson.loads(message.value)["trace_id"]) if table == "spans" else 0
+            pending[table].append(message.value)
+            if len(pending[table]) >= BATCH:
+                _insert(client, table, pending.pop(table))
+        for table, blocks in pending.items():
+            _insert(client, table, blocks)
+    return spans
+
+
+def _insert(client: Any, table: str, blocks: list[bytes]) -> None:
+    refused = insert_blocks(client, table, blocks)
+    if refused:
+        raise Fatal(f"ClickHouse refused a block of {table}: {next(iter(refused.values()))}")
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    for _, group in groupby(enumerate(records), lambda numbered: numbered[0] // BATCH):
+        yield [record for _, record in group]

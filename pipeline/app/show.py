@@ -1,0 +1,216 @@
+"""What people see: tables, the demo's live view, the lines that say where to look next."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from threading import Event
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from pipeline.app import demo as traffic
+from pipeline.app.compose import stop_on_signal
+from pipeline.app.status import Status, lag_of, look
+from pipeline.app.up import Running, pipeline
+from pipeline.connectors.clock import steady
+from pipeline.connectors.local_setup import Say
+from pipeline.errors import EngineError
+from pipeline.operators.traffic import RELEASES
+from pipeline.settings import Settings
+
+WAIT_FOR_LAST = 60.0
+"""Seconds the demo waits after its traffic until everything is visible."""
+
+PERFORMANCE = {
+    "window_start": "window", "route": "route", "model": "model", "cohort": "cohort", "requests": "n", "errors": "err",
+    "latency_p50_ns": "p50", "latency_p99_ns": "p99", "ttft_p95_ns": "TTFT", "input_tokens": "in", "output_tokens": "out",
+    "cost_nusd": "cost",
+}  # fmt: skip
+"""Columns of the `performance` view that a terminal has room for, with their short names."""
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Rows as they are; numbers to the right."""
+    drawn = Table(header_style="bold", box=None, pad_edge=False)
+    for i, name in enumerate(names):
+        numeric = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if cell is None else str(cell) for cell in row))
+    return drawn
+
+
+def performance(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """The `performance` view in human units."""
+    chosen = [names.index(name) for name in PERFORMANCE]
+    return table(list(PERFORMANCE.values()), [[human(names[i], row[i]) for i in chosen] for row in rows])
+
+
+def human(name: str, value: Any) -> Any:
+    """A value with the unit its column's name says."""
+    if value is None:
+        return None
+    if name.endswith("_ns"):
+        return duration(value)
+    if name == "cost_nusd":
+        return f"${int(value) / 1e9:.4f}"
+    return value
+
+
+def duration(ns: float | None) -> str:
+    """Nanoseconds in the unit people read."""
+    if ns is None or math.isnan(ns):
+        return "–"
+    for size, unit in ((60e9, "min"), (1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+        if abs(ns) >= size:
+            return f"{ns / size:.2f} {unit}" if ns < 10 * size else f"{ns / size:.0f} {unit}"
+    return f"{ns:.0f} ns"
+
+
+def status(seen: Status, out: Console) -> None:
+    """`tailrace status` as tables."""
+    rows = [
+        [stage, part.topic, part.partition, "never" if part.committed is None else part.committed, part.end, part.lag]
+        for stage, parts in seen.lag.items()
+        for part in parts
+    ]
+    out.print(table(["stage", "topic", "partition", "committed", "end", "lag"], rows))
+    if seen.partitions:
+        out.print()
+        names = ["partition of spans", "watermark behind", "open windows", "series", "in __other__", "held", "reported"]
+        out.print(
+            table(
+                names,
+                [
+                    [
+                        p["source"],
+                        duration(p["delay_ns"]) if p["delay_ns"] >= 0 else "nothing seen",
+                        *(f"{p[name]:.0f}" for name in ("open_windows", "series", "overflow", "held_offsets")),
+                        f"{p['reported_s_ago']:.0f} s ago",
+                    ]
+                    for p in seen.partitions
+                ],
+            )
+        )
+    if seen.spans is not None:
+        out.print(f"\nspans stored {seen.spans:,}; the newest ended {duration(seen.freshness_ns)} ago", highlight=False)
+        counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in seen.not_counted.items())
+        out.print(f"not counted: {counted}", highlight=False)
+        dead = ", ".join(f"{reason} {n:,}" for reason, n in seen.dead_letters.items()) or "none"
+        out.print(f"dead letters: {dead}", highlight=False)
+
+
+def keep_up(settings: Settings, say: Say) -> None:
+    """Run everything until SIGINT or SIGTERM."""
+    stop = stop_on_signal()
+    with pipeline(settings, say) as running:
+        say(f"\nKafka        {running.settings.kafka_bootstrap}, topic {running.settings.topic('otlp_spans')}")
+        say("ClickHouse   tailrace query 'SELECT * FROM performance LIMIT 5'")
+        say("              tailrace status")
+        say(f"logs         {settings.local_dir / 'logs'}\nrunning; Ctrl-C stops")
+        while not stop.wait(1.0):
+            running.fleet.tend()
+        say("stopping")
+
+
+def demo(settings: Settings, seconds: float, live: Console, out: Console, say: Say) -> None:
+    """Run everything with made-up traffic for `seconds`, then show what came of it."""
+    stop = stop_on_signal()
+    with pipeline(settings, say) as running:
+        generator = traffic.Generator(running.settings, seconds)
+        say(f"sending {traffic.CALLS_PER_SECOND} model calls a second for {seconds:.0f} s\n")
+        freshness = _watch(running, generator, seconds, live, stop)
+        if stop.is_set():
+            raise KeyboardInterrupt
+        _results(running, generator, freshness, out)
+    out.print("Everything is stopped; the data is kept. To look around:\n\n  tailrace local up", highlight=False)
+    for what, sql in traffic.QUERIES.items():
+        out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)
+    out.print("  tailrace local down")
+
+
+def _watch(running: Running, generator: traffic.Generator, seconds: float, live: Console, stop: Event) -> traffic.Freshness:
+    """Follow the traffic until all of it is visible. Raises EngineError if it does not get there."""
+    freshness = traffic.Freshness(generator.sent)
+    begin = steady()
+    generator.start()
+    with _screen(live) as draw:
+        while not stop.wait(1.0):
+            running.fleet.tend()
+            visible = traffic.visible_calls(running.settings, generator.since_s)
+            at = steady()
+            freshness.saw(visible, at)
+            draw(_progress(running, generator, freshness, visible, at - begin, seconds))
+            if not generator.is_alive() and visible >= generator.sent.calls:
+                break
+            if at - begin > seconds + WAIT_FOR_LAST:
+                raise EngineError(
+                    f"{generator.sent.calls - visible:,} calls never became visible; see {running.settings.local_dir}/logs"
+                )
+    generator.stop.set()
+    generator.join(10)
+    return freshness
+
+
+def _progress(
+    running: Running, generator: traffic.Generator, freshness: traffic.Freshness, visible: int, at: float, seconds: float
+) -> list[list[str]]:
+    """The live view: name and value per line."""
+    lags = {stage: lag_of(running.settings, stage) for stage in ("decode", "aggregate", "sink")}
+    phase = RELEASES[0] if at < 0.45 * seconds else f"{RELEASES[1]} rolling out"
+    return [
+        ["time", f"{min(at, seconds):.0f} of {seconds:.0f} s   ({phase})"],
+        ["sent", f"{generator.sent.calls:,} calls, {generator.sent.spans:,} spans"],
+        ["in panes", f"{visible:,} calls"],
+        ["lag", "   ".join(f"{stage} {'?' if n is None else f'{n:,}'}" for stage, n in lags.items())],
+        ["age when visible", f"p50 {freshness.quantile(0.5):.1f} s   p95 {freshness.quantile(0.95):.1f} s"],
+    ]
+
+
+@contextmanager
+def _screen(console: Console) -> Iterator[Any]:
+    """Draws in place on a terminal, a line every ten seconds elsewhere."""
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as screen:
+            yield lambda rows: screen.update(table(["", ""], rows), refresh=True)
+        return
+    calls = count()
+
+    def line(rows: list[list[str]]) -> None:
+        if next(calls) % 10 == 0:
+            console.print(" | ".join(f"{name} {value}" for name, value in rows), highlight=False, soft_wrap=True)
+
+    yield line
+
+
+def _results(running: Running, generator: traffic.Generator, freshness: traffic.Freshness, out: Console) -> None:
+    """The table of the vector per route, model and cohort, with the releases side by side."""
+    old, new = RELEASES
+    drawn = Table(title="performance by route, model and cohort", header_style="bold", title_justify="left")
+    for name in ("route", "model", "cohort"):
+        drawn.add_column(name)
+    for name in ("n", "p50", "p95", "p99", "TTFT p95", "errors", "in", "out", "cost", f"p99 {old}", f"p99 {new}", "change"):
+        drawn.add_column(name, justify="right")
+    for row in traffic.performance_table(running.settings, generator.since_s, RELEASES):
+        before, after = row["p99_old"], row["p99_new"]
+        change = after / before - 1 if before and after and row["n_new"] >= 30 else None
+        shown = "" if change is None else f"{change:+.0%}"
+        drawn.add_row(
+            row["route"], row["model"], row["cohort"], f"{int(row['n']):,}", *(duration(q) for q in row["latency"]),
+            duration(row["ttft_p95"]), f"{row['error_ratio']:.1%}", f"{int(row['input_tokens']) / 1e3:,.0f}k",
+            f"{int(row['output_tokens']) / 1e3:,.0f}k", f"${row['cost_usd']:.2f}", duration(before), duration(after),
+            f"[bold red]{shown}[/]" if (change or 0) > 0.4 else shown,
+        )  # fmt: skip
+    out.print(drawn)
+    out.print(
+        f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "
+        f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
+        highlight=False,
+    )
+    seen = look(running.settings)
+    out.print(
+        f"dead letters: {sum(seen.dead_letters.values())}; too late: {seen.not_counted.get('too_late', 0)}\n", highlight=False
+    )

@@ -1,0 +1,246 @@
+"""The commands. Each reads the settings, calls one function of the app or a connector, and prints.
+
+Errors we raise on purpose end in one line and an exit code of their own (see `pipeline.errors`).
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from pipeline.app import show
+from pipeline.errors import SettingsError, TailraceError
+from pipeline.settings import Settings
+
+app = typer.Typer(
+    name="tailrace",
+    help="Continuous production evaluation of deployed models: OTLP spans in through Kafka, performance out of ClickHouse.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+local = typer.Typer(help="Kafka and ClickHouse on this machine, without Docker.", no_args_is_help=True)
+topics_app = typer.Typer(help="The topics of the pipeline.", no_args_is_help=True)
+schema_app = typer.Typer(help="The tables and views in ClickHouse.", no_args_is_help=True)
+app.add_typer(local, name="local", rich_help_panel="Set up")
+app.add_typer(topics_app, name="topics", rich_help_panel="Set up")
+app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
+
+out = Console(width=None if sys.stdout.isatty() else 180)
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run a command; what we raise on purpose is one line."""
+    logging.basicConfig(level=os.environ.get("TAILRACE_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except TailraceError as error:
+        err.print(f"[bold red]tailrace:[/] {error}", markup=True, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error, so that results can be piped."""
+    err.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Tailrace."""
+    if version:
+        print(f"tailrace {package_version('tailrace')}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel="Run")
+def up() -> None:
+    """Start engines and all stages; runs until Ctrl-C. Point your OTel Collector's kafka exporter at it."""
+    show.keep_up(Settings.load(), say)
+
+
+@app.command(rich_help_panel="Run")
+def demo(
+    seconds: Annotated[float, typer.Option(envvar="DEMO_SECONDS", min=5, help="How long traffic is sent.")] = 90.0,
+) -> None:
+    """Everything on this machine with made-up traffic in which one cohort regresses; ends by itself."""
+    show.demo(Settings.load(), seconds, err, out, say)
+
+
+@app.command(rich_help_panel="Run")
+def run(
+    stage: Annotated[str, typer.Argument(help="decode, aggregate or sink")],
+    instance: Annotated[str, typer.Option(help="Name of this process; stable over its restarts, unique in its group.")] = "",
+) -> None:
+    """Run one stage in the foreground, as deployments do: decode, aggregate or sink."""
+    from pipeline.app.compose import RUN  # noqa: PLC0415 - loads Faust and compiled code, which other commands do not need
+
+    if stage not in RUN:
+        raise SettingsError(f"no stage {stage!r}; there are {', '.join(RUN)}")
+    RUN[stage](Settings.load(), instance or f"{os.uname().nodename}-{stage}")
+
+
+@app.command(rich_help_panel="Run")
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recorded OTLP requests: protobuf, or JSON lines; .gz is fine.")],
+    json: Json = False,
+    keep: Annotated[bool, typer.Option(help="Put the rows into TAILRACE_CLICKHOUSE_DSN instead of a throw-away store.")] = False,
+) -> None:
+    """The whole pipeline in one process over files, without Kafka. Same input, same rows."""
+    from pipeline.app import replay as replaying  # noqa: PLC0415 - loads compiled code
+
+    settings = Settings.load()
+    if keep:
+        say(f"stored {replaying.into_store(settings, files):,} spans; look at the view `performance`")
+        return
+    names, rows = replaying.replay(settings, files, say)
+    if json:
+        print_json_lines(names, rows)
+    else:
+        out.print(show.performance(names, rows))
+
+
+@app.command(rich_help_panel="Look")
+def query(
+    sql: Annotated[str, typer.Argument(help="One statement, read-only.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
+) -> None:
+    """Ask ClickHouse. Start with: SELECT * FROM performance LIMIT 5"""
+    from pipeline.connectors.clickhouse import query as ask  # noqa: PLC0415
+
+    names, rows = ask(Settings.load(), sql)
+    if json:
+        print_json_lines(names, rows)
+    else:
+        out.print(show.table(names, rows))
+
+
+@app.command(rich_help_panel="Look")
+def status(json: Json = False) -> None:
+    """Lag per stage and partition, watermark delay, freshness, dead letters by reason."""
+    from pipeline.app.status import look  # noqa: PLC0415
+
+    seen = look(Settings.load())
+    if json:
+        print(orjson.dumps(asdict(seen), option=orjson.OPT_INDENT_2).decode())
+    else:
+        show.status(seen, out)
+    if seen.problems:
+        for problem in seen.problems:
+            err.print(f"[bold red]tailrace:[/] {problem}", highlight=False, soft_wrap=True)
+        raise typer.Exit(3)
+
+
+@app.command("settings", rich_help_panel="Look")
+def settings_command(json: Json = False) -> None:
+    """Every setting, its value now and what it means. Set it as an environment variable."""
+    settings = Settings.load()
+    rows = [
+        [f"TAILRACE_{name.upper()}", str(getattr(settings, name)), field.description or ""]
+        for name, field in type(settings).model_fields.items()
+    ]
+    if json:
+        print(orjson.dumps({name: value for name, value, _ in rows}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        out.print(show.table(["setting", "value", "meaning"], rows))
+
+
+@local.command("up")
+def local_up() -> None:
+    """Start Kafka and ClickHouse; they stay until `tailrace local down`."""
+    from pipeline.connectors.local_supervisor import up as start  # noqa: PLC0415
+
+    start(Settings.load(), say)
+
+
+@local.command("down")
+def local_down(purge: Annotated[bool, typer.Option(help="Remove their data as well.")] = False) -> None:
+    """Stop them, whatever state they are in."""
+    from pipeline.connectors.local_supervisor import down as stop  # noqa: PLC0415
+
+    stop(Settings.load(), purge=purge)
+    say("the engines are down")
+
+
+@local.command("status")
+def local_status(json: Json = False) -> None:
+    """Are they up, and where?"""
+    from pipeline.connectors.local_supervisor import status as ask  # noqa: PLC0415
+
+    engines = [asdict(engine) for engine in ask(Settings.load())]
+    if json:
+        print(orjson.dumps(engines, option=orjson.OPT_INDENT_2).decode())
+    else:
+        out.print(show.table(list(engines[0]), [list(engine.values()) for engine in engines]))
+    if any(engine["state"] != "up" for engine in engines):
+        raise typer.Exit(3)
+
+
+@local.command("env")
+def local_env() -> None:
+    """Shell lines that point other tools at them: eval "$(tailrace local env)"."""
+    from pipeline.connectors.local_supervisor import env  # noqa: PLC0415
+
+    for name, value in env(Settings.load()).items():
+        print(f"export {name}='{value}'")
+
+
+@local.command("setup")
+def local_setup() -> None:
+    """Fetch what the local engines need into the cache (Maven Central, npm), once."""
+    from pipeline.connectors.local_setup import setup_engines  # noqa: PLC0415
+
+    setup_engines(Settings.load(), say)
+
+
+@topics_app.command("apply")
+def topics_apply() -> None:
+    """Create the topics that are missing; says what differs from schemas/topics and leaves it alone."""
+    from pipeline.connectors.kafka import apply_topics  # noqa: PLC0415
+
+    changes = apply_topics(Settings.load())
+    for change in changes:
+        say(f"{change.topic}: {change.action}{f', {change.detail}' if change.detail else ''}")
+    if not changes:
+        say("all topics are there")
+
+
+@topics_app.command("list")
+def topics_list() -> None:
+    """What each topic is for."""
+    from pipeline.topics import topics  # noqa: PLC0415
+
+    settings = Settings.load()
+    rows = [[settings.topic(key), settings.partitions(key), topic.table] for key, topic in topics().items()]
+    out.print(show.table(["topic", "partitions", "table"], rows))
+
+
+@schema_app.command("apply")
+def schema_apply() -> None:
+    """Create or upgrade tables and views."""
+    from pipeline.connectors.clickhouse import apply_schema  # noqa: PLC0415
+
+    applied = apply_schema(Settings.load())
+    for name in applied:
+        say(name)
+    if not applied:
+        say("the schema is up to date")
+
+
+def print_json_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """One object a line."""
+    for row in rows:
+        sys.stdout.write(orjson.dumps(dict(zip(names, row, strict=True))).decode() + "\n")

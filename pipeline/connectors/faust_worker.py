@@ -1,0 +1,228 @@
+"""Runs a stage with state over the partitions of one topic, with Faust: membership, fetching and little else.
+
+One actor per partition gathers what has arrived, lets the stage fold it, and carries its effects out in the order that
+makes them exact: messages confirmed, progress confirmed, offsets committed. State belongs to what was delivered in one
+go: it is dropped, and opened anew from the progress topic, at the first message of another generation and whenever
+redelivery begins again at an older offset (a member may rejoin within its generation). Nothing is flushed at the end.
+
+Faust's acknowledgements are switched off (`acks=False`). They need every message since the committed offset kept in
+memory, forget what they tried to commit during a rebalance, and may pass a message that was never acknowledged after a
+gap in the log. `Progress.committed` already is the offset to commit, so it is committed as it stands, and no message
+outlives its step: what a partition holds is bounded by one batch, Faust's buffer of 16 messages and one fetch.
+
+Guarantee: within one session of a partition every offset from the committed one on reaches the stage once, in order; a
+hole that the log's own start does not explain stops the process. A stale owner (stopped, then continued after others
+took over) may repeat messages and progress, both harmless by their meaning, but its commit is refused by the broker.
+
+Source: faust-streaming 0.15.3, aiokafka 0.14; `tests/conformance/test_worker.py` holds all of this on real Kafka.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
+
+import faust
+from faust import streams
+from faust.types import TP
+from mode.supervisors import CrashingSupervisor
+
+from pipeline.connectors.faust_security import credentials
+from pipeline.connectors.kafka import Producer
+from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition
+from pipeline.connectors.progress_log import ProgressLog
+from pipeline.errors import EngineError
+from pipeline.model.stream import Message, Source, State, Worker
+from pipeline.settings import Settings
+
+BATCH_RECORDS = 256
+BATCH_BYTES = 16 << 20
+PULSE = 0.2
+"""Seconds a partition waits for a message before it steps with an empty batch."""
+GRACE = 0.001
+"""Seconds a batch waits for one more message: enough for one already in Faust's buffer."""
+FOREVER = 1e9
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def run_worker(
+    settings: Settings,
+    worker: Worker[State],
+    input_topic_key: str = "spans",
+    *,
+    instance: str,
+    tick: Callable[[Source], bytes] | None = None,
+    upstream_quiet: Callable[[], bool] = lambda: True,
+) -> None:
+    """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
+
+    Args:
+        instance: name of this member that survives its restarts; no two live processes of a group may share one.
+        tick: the empty block to append to a partition silent for `settings.idle_after`; None: never.
+        upstream_quiet: has the stage before this one caught up? Only then is a partition idle. May block.
+
+    Raises: what a step raised, or Fatal; then nothing of that step was acknowledged. SystemExit if Faust gave up.
+    """
+    if getattr(streams, "_CStreamIterator", None) is None:
+        raise EngineError("faust-streaming is installed without its compiled iterator; install its binary wheel")
+    group, topic = settings.group(worker.name), settings.topic(input_topic_key)
+    log = ProgressLog(settings, group, input_topic_key, uuid4().hex)
+    outside = Outside(
+        worker,
+        topic,
+        _aside(log.takeover),
+        _aside(log.log_start),
+        log.entry,
+        _aside(Outbox(settings).confirm),
+        tick,
+        _aside(upstream_quiet),
+        settings.idle_after,
+    )
+    with TemporaryDirectory(prefix="tailrace-faust-") as datadir:
+        app = _app(settings, group, instance, datadir)
+        channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)
+
+        async def own(stream: Any) -> None:
+            await _own(outside, Deliveries(app, topic, stream))
+
+        app.agent(channel, name=worker.name, isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
+        _execute(app)
+
+
+def _aside(blocking: Callable[P, R]) -> Callable[P, Awaitable[R]]:
+    """The same, off the event loop."""
+    return lambda *args, **kwargs: asyncio.to_thread(blocking, *args, **kwargs)
+
+
+class Outbox:
+    """One producer for all partitions of a process, one call at a time: `Producer.confirm` speaks of all that was sent."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._producer = Producer(settings)
+        self._lock = Lock()
+
+    def confirm(self, messages: Sequence[Message]) -> None:
+        """Send `messages` and wait until the log has them all. Raises Transient or Fatal."""
+        with self._lock:
+            self._producer.send(messages)
+            self._producer.confirm()
+
+
+async def _own(outside: Outside[State], deliveries: "Deliveries") -> None:
+    """An actor's life. Faust cancels the actor of a lost partition if it is busy, and takes a raised cancellation for a
+    crash of the program; so this outermost coroutine ends quietly instead.
+    """
+    try:
+        await OwnedPartition(outside, deliveries).run()
+    except asyncio.CancelledError:
+        return
+    finally:
+        await deliveries.close()
+
+
+class Deliveries:
+    """The messages of one actor's stream. One request for the next message is always under way and never cancelled
+    while the partition is ours: cancelling it would lose the message.
+    """
+
+    def __init__(self, app: Any, topic: str, stream: Any) -> None:
+        self._app = app
+        self._topic = topic
+        # The set of the first actor is filled at the first assignment; the clone below shares it.
+        self._stream = stream.noack()
+        self._values = aiter(self._stream)
+        self._coming: asyncio.Task[Any] | None = None
+
+    def owned(self) -> tuple[int, int] | None:
+        """(partition, generation) while messages flow. They stop before a rebalance takes anything away, and flow again
+        after all positions were set back to the committed offsets.
+        """
+        for tp in self._stream.active_partitions:
+            if self._app.flow_control.is_active() and tp in self._app.consumer.assignment():
+                return tp.partition, self._app.consumer_generation_id
+        return None
+
+    async def gather(self) -> Sequence[Delivered] | None:
+        """At most a batch of what is there, in order; empty after a pulse of silence; None once the stream has ended."""
+        batch: list[Delivered] = []
+        size = 0
+        while len(batch) < BATCH_RECORDS and size < BATCH_BYTES:
+            self._coming = self._coming or asyncio.create_task(self._next())
+            done, _ = await asyncio.wait({self._coming}, timeout=GRACE if batch else PULSE)
+            if not done:
+                break
+            message, self._coming = self._coming.result(), None
+            if message is None:
+                return None
+            batch.append(_delivered(message))
+            size += len(message.value or b"")
+        return batch
+
+    async def _next(self) -> Any:
+        """The next message; None if the partition is lost. The event must be asked for before the stream moves on."""
+        async for _ in self._values:
+            return self._stream.current_event.message
+        return None
+
+    async def commit(self, partition: int, offset: int) -> None:
+        """Commit in the consumer's own thread. Faust answers False if the group has rebalanced, and crashes on worse."""
+        await self._app.consumer._commit({TP(self._topic, partition): offset})
+
+    async def close(self) -> None:
+        """Take the stream out of Faust's books now: one found there at the next assignment would stop the process."""
+        if self._coming is not None:
+            self._coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._coming
+        await self._values.aclose()
+
+
+def _delivered(message: Any) -> Delivered:
+    time_ns = round(message.timestamp * 1000) * 1_000_000
+    return Delivered(message.generation_id, message.offset, time_ns, message.value, message.key, tuple(message.headers or ()))
+
+
+def _app(settings: Settings, group: str, instance: str, datadir: str) -> Any:
+    session = settings.session_timeout
+    app: Any = faust.App(
+        group,
+        broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        broker_credentials=credentials(settings.kafka_security),
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 5,
+        broker_request_timeout=max(90.0, 2 * session),
+        consumer_group_instance_id=instance,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 << 20,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=False,
+        # What Faust would take for a stuck stream is a window that is still open.
+        broker_commit_livelock_soft_timeout=FOREVER,
+        stream_processing_timeout=FOREVER,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        autodiscover=False,
+        worker_redirect_stdouts=False,
+        datadir=datadir,
+    )
+    # Faust subscribes anew 45 s after it lost a partition, which would be another rebalance of the whole group.
+    app.topics._resubscribe_sleep_lock_seconds = FOREVER
+    return app
+
+
+def _execute(app: Any) -> None:
+    """Run until a signal. Raises the error that crashed the app instead of Faust's exit."""
+    process = faust.Worker(app, loglevel="WARNING", quiet=True)
+    try:
+        process.execute_from_commandline()
+    except SystemExit as end:
+        if process.crash_reason is not None:
+            raise process.crash_reason from None
+        if end.code:
+            raise

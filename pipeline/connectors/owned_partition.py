@@ -1,0 +1,159 @@
+"""The life of one partition in the hands of a worker, from its first delivery to its loss.
+
+The idea: a *session* is one uninterrupted delivery, from the committed offset on. It begins with the state the stage
+opens from the largest progress known, and ends without a word: another generation, or redelivery from an older offset,
+begins the next one. Within a session every offset reaches the stage once and in order.
+
+A step's effects are carried out in the only order that loses nothing: messages confirmed, progress confirmed, offset
+committed. Whoever is interrupted in between leaves work for a successor to repeat, never a gap.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol
+
+from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.progress_log import Takeover
+from pipeline.errors import Fatal
+from pipeline.model.stream import Effects, Message, Progress, Record, Source, State, Worker
+
+ASK_AGAIN = 1.0
+"""Seconds between two questions whether the upstream is quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One message as it came, with the generation of the group it was fetched in."""
+
+    generation: int
+    offset: int
+    timestamp_ns: int
+    value: bytes | None
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Delivery(Protocol):
+    """How messages of one partition come in: what a client library must offer."""
+
+    def owned(self) -> tuple[int, int] | None:
+        """(partition, generation) of the ownership in force; None before the first, during a rebalance, after the last."""
+        ...
+
+    async def gather(self) -> Sequence[Delivered] | None:
+        """What has arrived, in order; empty after a pulse of silence; None once the partition is lost for good."""
+        ...
+
+    async def commit(self, partition: int, offset: int) -> None:
+        """Commit `offset` as this member, in its present generation. A refusal after a rebalance is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outside(Generic[State]):
+    """What all partitions of one worker share. The awaitables raise Fatal if Kafka does not answer in time."""
+
+    worker: Worker[State]
+    topic: str
+    takeover: Callable[[int], Awaitable[Takeover]]
+    log_start: Callable[[int], Awaitable[int]]
+    entry: Callable[[Source, int, Progress], Message]
+    confirm: Callable[[Sequence[Message]], Awaitable[None]]
+    tick: Callable[[Source], bytes] | None
+    upstream_quiet: Callable[[], Awaitable[bool]]
+    idle_after: float
+
+
+@dataclass(slots=True)
+class Session(Generic[State]):
+    """One uninterrupted delivery: the state, and `next`, the offset it has been folded up to."""
+
+    generation: int
+    source: Source
+    state: State
+    next: int
+    committed: int
+
+
+class OwnedPartition(Generic[State]):
+    """Folds one partition until it is lost."""
+
+    def __init__(self, outside: Outside[State], delivery: Delivery) -> None:
+        self._outside = outside
+        self._delivery = delivery
+        self._session: Session[State] | None = None
+        self._idle_from = 0.0
+
+    async def run(self) -> None:
+        """Until the partition is lost. Raises what a step raises, and Fatal."""
+        while (batch := await self._delivery.gather()) is not None:
+            await self._advance(batch)
+
+    async def _advance(self, batch: Sequence[Delivered]) -> None:
+        """One step. What was not delivered in the ownership in force is dropped: it will be delivered again."""
+        owned = self._delivery.owned()
+        if owned is None:
+            return
+        fresh = unbroken(batch, owned[1])
+        session = self._session
+        if session is None or session.generation != owned[1] or (fresh and fresh[0].offset < session.next):
+            session = self._session = await self._open(*owned, fresh)
+            if self._delivery.owned() != owned:
+                return
+        await self._refuse_a_hole(session, fresh)
+        records = [Record(session.source, m.offset, m.timestamp_ns, m.value, m.key, m.headers) for m in fresh]
+        session.state, effects = self._outside.worker.step(session.state, records, now_ns())
+        await self._carry_out(session, effects)
+        if fresh:
+            session.next = fresh[-1].offset + 1
+            self._idle_from = steady() + self._outside.idle_after
+        else:
+            await self._tick_if_idle(session)
+
+    async def _open(self, partition: int, generation: int, fresh: Sequence[Delivered]) -> Session[State]:
+        """Drop what there was, acknowledging nothing, and begin again from what any generation wrote."""
+        self._session = None
+        found = await self._outside.takeover(partition)
+        state = self._outside.worker.open(found.source, found.progress)
+        begin = min(found.begin, fresh[0].offset) if fresh else found.begin
+        self._idle_from = steady() + self._outside.idle_after
+        return Session(generation, found.source, state, begin, found.begin)
+
+    async def _refuse_a_hole(self, session: Session[State], fresh: Sequence[Delivered]) -> None:
+        """Offsets must follow one another; they may only jump to where the log now starts. Raises Fatal."""
+        expected = session.next
+        for message in fresh:
+            if message.offset != expected and await self._outside.log_start(session.source.partition) < message.offset:
+                raise Fatal(f"{session.source}: offset {message.offset} came where {expected} was due; nothing acknowledged")
+            expected = message.offset + 1
+
+    async def _carry_out(self, session: Session[State], effects: Effects) -> None:
+        assert not effects.inserts, "a worker writes to topics only: the sink inserts"
+        if effects.messages:
+            await self._outside.confirm(effects.messages)
+        progress = effects.progress
+        if progress is None:
+            return
+        await self._outside.confirm([self._outside.entry(session.source, session.generation, progress)])
+        if progress.committed > session.committed and self._delivery.owned() == (session.source.partition, session.generation):
+            await self._delivery.commit(session.source.partition, progress.committed)
+            session.committed = progress.committed
+
+    async def _tick_if_idle(self, session: Session[State]) -> None:
+        """Let the log itself say that time has passed, so that every replay sees the same."""
+        if self._outside.tick is None or steady() < self._idle_from:
+            return
+        quiet = await self._outside.upstream_quiet()
+        if quiet:
+            value = self._outside.tick(session.source)
+            await self._outside.confirm([Message(self._outside.topic, session.source.partition, value)])
+        self._idle_from = steady() + (self._outside.idle_after if quiet else ASK_AGAIN)
+
+
+def unbroken(batch: Sequence[Delivered], generation: int) -> Sequence[Delivered]:
+    """What of `batch` belongs to `generation` and to one delivery: all after the last step back to an older offset."""
+    fresh = [message for message in batch if message.generation == generation]
+    for i in range(len(fresh) - 1, 0, -1):
+        if fresh[i].offset <= fresh[i - 1].offset:
+            return fresh[i:]
+    return fresh

@@ -1,0 +1,126 @@
+"""The progress topic: how far each partition has come, for whoever takes it over.
+
+Partition p of the topic speaks of partition p of a worker's input. The key names the log, the generation that owned it
+and the process (a static member that restarts inside its session keeps its generation), so that compaction keeps the
+last word of every writer, a stale one's too: the successor takes the largest `folded` of them all, and a stale writer
+can only add knowledge that is true of the log.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from pipeline.connectors.clock import steady
+from pipeline.connectors.kafka import connection, sources, translated
+from pipeline.errors import EngineError, SchemaError
+from pipeline.model.stream import Message, Progress, Source
+from pipeline.settings import Settings
+
+READ_SECONDS = 30.0
+"""Deadline of one answer of the broker."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of one record of the progress topic (`schemas/json/progress.json`)."""
+
+    committed: int
+    folded: int
+    watermark_ns: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What a partition begins with.
+
+    source: the log, in its present incarnation.
+    progress: the largest any generation wrote, None if none did.
+    begin: the offset redelivery begins at: the group's committed one, else the start of the log.
+    """
+
+    source: Source
+    progress: Progress | None
+    begin: int
+
+
+def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress | None:
+    """The progress of `source` with the largest `folded` among (key, value) records; None if there is none.
+
+    Raises: SchemaError if a record of this source cannot be read.
+    """
+    mine = f"{source}/".encode()
+    try:
+        found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
+    except msgspec.DecodeError as error:
+        raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
+    best = max(found, key=lambda entry: entry.folded, default=None)
+    return None if best is None else Progress(best.committed, best.folded, best.watermark_ns)
+
+
+class ProgressLog:
+    """Reads and words the progress of one worker's input topic. Every read blocks: call it off the event loop."""
+
+    def __init__(self, settings: Settings, group: str, input_topic_key: str, writer: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._input_key = input_topic_key
+        self._input = settings.topic(input_topic_key)
+        self._topic = settings.topic("progress")
+        self._writer = writer
+
+    def entry(self, source: Source, generation: int, progress: Progress) -> Message:
+        """The record that says `progress`."""
+        value = Entry(
+            committed=progress.committed,
+            folded=progress.folded,
+            watermark_ns=progress.watermark_ns,
+            generation=generation,
+        )
+        key = f"{source}/{generation}/{self._writer}".encode()
+        return Message(self._topic, source.partition, msgspec.json.encode(value), key)
+
+    def takeover(self, partition: int) -> Takeover:
+        """All a new owner of `partition` must know. Raises Transient or Fatal if the broker does not say it."""
+        source = sources(self._settings, self._input_key)[partition]
+        there = TopicPartition(self._input, partition)
+        with self._reader() as reader:
+            progress = largest(source, _read_to_end(reader, self._topic, partition))
+            committed = reader.committed([there], timeout=READ_SECONDS)[0].offset
+            start, _ = reader.get_watermark_offsets(there, timeout=READ_SECONDS)
+        return Takeover(source, progress, max(committed, start))
+
+    def log_start(self, partition: int) -> int:
+        """First offset the input topic still holds in `partition`."""
+        with self._reader() as reader:
+            start, _ = reader.get_watermark_offsets(TopicPartition(self._input, partition), timeout=READ_SECONDS)
+        return int(start)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Consumer]:
+        """A short-lived reader that speaks for the group without joining it."""
+        conf = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True}
+        reader = Consumer({**connection(self._settings), **conf})
+        try:
+            with translated(f"read the progress of {self._input}"):
+                yield reader
+        finally:
+            reader.close()
+
+
+def _read_to_end(reader: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes, bytes]]:
+    """Every (key, value) of one partition, from its start to the end it has when the reader gets there."""
+    reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+    deadline = steady() + READ_SECONDS
+    while steady() < deadline:
+        if (record := reader.poll(0.2)) is None:
+            continue
+        if (error := record.error()) is None:
+            yield record.key() or b"", record.value() or b""
+        elif error.code() == KafkaError._PARTITION_EOF:
+            return
+        else:
+            raise KafkaException(error)
+    raise EngineError(f"partition {partition} of {topic} was not read to its end within {READ_SECONDS:.0f} s")
