@@ -183,11 +183,11 @@ def test_a_recycled_pid_is_never_signalled() -> None:
 
 
 def test_a_tethered_command_dies_with_its_parent() -> None:
-    tethered = [sys.executable, str(TETHER), "PARENT", sys.executable, *FORGET]
+    command = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     script = (
-        "import os, subprocess, signal\n"
-        f"child = subprocess.Popen([str(os.getpid()) if part == 'PARENT' else part for part in {tethered!r}])\n"
-        "print(child.pid, flush=True)\nsignal.pause()\n"
+        "import os, subprocess, sys\n"
+        f"tether = [sys.executable, {str(TETHER)!r}, str(os.getpid())]\n"
+        f"subprocess.run([*tether, sys.executable, '-c', {command!r}])\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
@@ -195,7 +195,10 @@ def test_a_tethered_command_dies_with_its_parent() -> None:
         assert child
         assert child.alive()
         parent.kill()
-    assert gone(child)
+    try:
+        assert gone(child, 10)
+    finally:
+        child.end()
 
 
 @pytest.mark.engines
