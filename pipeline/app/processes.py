@@ -24,6 +24,7 @@ class Process:
     """One stage process and how often it crashed lately."""
 
     name: str
+    stage: str
     command: list[str]
     log: Path
     running: AbstractContextManager[Child] | None = None
@@ -39,7 +40,7 @@ class Fleet:
         self._env, self._say = env, say
         names = [("decode", "decode"), *((f"aggregate-{i}", "aggregate") for i in range(settings.workers)), ("sink", "sink")]
         self.processes = [
-            Process(name, [sys.executable, "-m", "pipeline", "run", stage, "--instance", name], logs / f"{name}.log")
+            Process(name, stage, [sys.executable, "-m", "pipeline", "run", stage, "--instance", name], logs / f"{name}.log")
             for name, stage in names
         ]
 

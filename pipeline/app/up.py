@@ -1,5 +1,6 @@
 """Everything on one machine: engines, topics, schema, stages. `tailrace up` keeps it, `tailrace demo` adds traffic."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,10 +8,15 @@ from dataclasses import dataclass
 from pipeline.app.processes import Fleet, fleet
 from pipeline.connectors import local_supervisor
 from pipeline.connectors.clickhouse import apply_schema
-from pipeline.connectors.kafka import apply_topics
+from pipeline.connectors.clock import steady, wait
+from pipeline.connectors.kafka import apply_topics, members
 from pipeline.connectors.local_engines import engines
 from pipeline.connectors.local_setup import Say
+from pipeline.errors import EngineError
 from pipeline.settings import Settings
+
+JOIN_WITHIN = 90.0
+"""Seconds the stages may take to join their groups; Tansu needs up to 25."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,20 @@ def pipeline(settings: Settings, say: Say) -> Iterator[Running]:
         for applied in apply_schema(here):
             say(f"schema: {applied}")
         with fleet(here, env, settings.local_dir / "logs", say) as running:
-            say(f"started {', '.join(process.name for process in running.processes)}")
+            say(f"started {', '.join(process.name for process in running.processes)}; waiting until they have joined")
+            _await_members(here, running)
             yield Running(here, env, running)
+
+
+def _await_members(settings: Settings, running: Fleet) -> None:
+    """Until every process reads its partitions. Raises EngineError if that takes longer than JOIN_WITHIN."""
+    deadline = steady() + JOIN_WITHIN
+    wanted = Counter(process.stage for process in running.processes)
+    while not all(members(settings, stage) >= n for stage, n in wanted.items()):
+        running.tend()
+        if steady() > deadline:
+            raise EngineError(f"the stages did not join their groups within {JOIN_WITHIN:.0f} s; see {settings.local_dir}/logs")
+        wait(0.3)
 
 
 def _like(settings: Settings, name: str, value: str) -> object:

@@ -11,3 +11,8 @@ def now_ns() -> int:
 def steady() -> float:
     """Seconds since some moment, never backwards: fit for deadlines, not for time stamps."""
     return time.monotonic()
+
+
+def wait(seconds: float) -> None:
+    """Let time pass."""
+    time.sleep(seconds)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from confluent_kafka import (
+    ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
@@ -53,7 +54,6 @@ HOPELESS: Final[dict[int, str]] = {
     KafkaError.TOPIC_EXCEPTION: "the topic's name is not allowed",
     KafkaError.POLICY_VIOLATION: "a policy of the cluster forbids it",
     KafkaError.INVALID_REPLICATION_FACTOR: "check TAILRACE_REPLICATION_FACTOR",
-    KafkaError._RESOLVE: "check TAILRACE_KAFKA_BOOTSTRAP",
     KafkaError._INVALID_ARG: "check TAILRACE_KAFKA_SECURITY",
     KafkaError._FATAL: "the client cannot go on",
 }
@@ -67,6 +67,7 @@ def connection(settings: Settings) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.kafka_bootstrap,
         "client.id": "tailrace",
+        "reconnect.backoff.ms": 250,
         "logger": logging.getLogger("tailrace.kafka"),
         **settings.kafka_security,
     }
@@ -80,6 +81,25 @@ def translate(error: KafkaError, doing: str) -> Transient | Fatal:
     return Fatal(text) if error.fatal() else Transient(text)
 
 
+class Heard:
+    """What a client says of its connections, where it only reports a time-out: the `error_cb` of every client."""
+
+    def __init__(self) -> None:
+        self.hopeless: KafkaError | None = None
+        self._last: KafkaError | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.code() in HOPELESS or error.fatal():
+            self.hopeless = error
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last = error
+
+    def behind(self, error: KafkaError) -> KafkaError:
+        """The reason for `error`, if it is only a symptom."""
+        symptom = error.code() in {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT}
+        return (self.hopeless or self._last or error) if symptom else error
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise ours instead of Kafka's errors."""
@@ -91,15 +111,15 @@ def translated(doing: str) -> Iterator[None]:
 
 @contextmanager
 def _admin(settings: Settings, doing: str) -> Iterator[AdminClient]:
-    """An administrative client. What it hears of wrong credentials explains the time-out that follows."""
-    heard: list[KafkaError] = []
+    """An administrative client."""
+    heard = Heard()
     with translated("connect"):
-        admin = AdminClient(connection(settings) | {"error_cb": heard.append})
+        admin = AdminClient(connection(settings) | {"error_cb": heard})
     try:
         yield admin
     except KafkaException as error:
         admin.poll(0)
-        raise translate(next((e for e in heard if e.code() in HOPELESS), error.args[0]), doing) from error
+        raise translate(heard.behind(error.args[0]), doing) from error
 
 
 # Topics.
@@ -125,6 +145,7 @@ def apply_topics(settings: Settings) -> list[Change]:
                 changes.append(_create(admin, settings, key))
             else:
                 changes += _differences(admin, settings, key, len(known.partitions))
+        _await(admin, {change.topic for change in changes if change.action == "created"})
     for change in changes:
         if change.topic == settings.topic("spans") and "message.timestamp.type" in change.detail:
             raise SchemaError(f"topic {change.topic}: {change.detail}; set it, verdicts on late spans depend on it")
@@ -140,6 +161,15 @@ def _create(admin: AdminClient, settings: Settings, key: str) -> Change:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
     return Change(name, "created", f"{partitions} partitions")
+
+
+def _await(admin: AdminClient, created: set[str]) -> None:
+    """Return when the broker tells of them: it creates topics before it knows them."""
+    deadline = steady() + ANSWER_WITHIN
+    while missing := created - admin.list_topics(timeout=ANSWER_WITHIN).topics.keys():
+        if steady() > deadline:
+            raise Transient(f"Kafka, create topics: {', '.join(sorted(missing))} still unknown")
+        admin.poll(0.05)
 
 
 def _differences(admin: AdminClient, settings: Settings, key: str, partitions: int) -> list[Change]:
@@ -199,6 +229,16 @@ def lag(settings: Settings, stage: str) -> list[Lag]:
     return rows
 
 
+def members(settings: Settings, stage: str) -> int:
+    """How many members of a stage's group have partitions to read; 0 while the group is being rebalanced."""
+    group = settings.group(stage)
+    with _admin(settings, f"members of {group}") as admin:
+        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_WITHIN)[group].result(ANSWER_WITHIN)
+    if described.state != ConsumerGroupState.STABLE:
+        return 0
+    return len(described.members)
+
+
 def _offsets(admin: AdminClient, wanted: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
     answers = admin.list_offsets(
         dict.fromkeys(wanted, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_WITHIN
@@ -214,6 +254,7 @@ class Producer:
 
     def __init__(self, settings: Settings) -> None:
         self._failed: KafkaError | None = None
+        self._heard = Heard()
         config = {
             "acks": "all",
             "enable.idempotence": True,
@@ -224,6 +265,7 @@ class Producer:
             "queue.buffering.max.kbytes": 64 << 10,
             "queue.buffering.max.messages": 100_000,
             "message.timeout.ms": int(DELIVER_WITHIN * 1000),
+            "error_cb": self._heard,
         }
         with translated("connect"):
             self._client = Client(connection(settings) | config)
@@ -243,7 +285,7 @@ class Producer:
         waiting = self._client.flush(DELIVER_WITHIN + ANSWER_WITHIN)
         failed, self._failed = self._failed, None
         if failed is not None:
-            raise translate(failed, "deliver")
+            raise translate(self._heard.behind(failed), "deliver")
         if waiting:
             raise Transient(f"Kafka, deliver: {waiting} messages unacknowledged")
 
