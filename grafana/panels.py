@@ -18,14 +18,12 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
 )
 
+from grafana.measures import SAMPLE
 from grafana.sql import DATASOURCE_TYPE, Query, Target
 
 DATASOURCE = DataSourceRef(type_val=DATASOURCE_TYPE, uid="${datasource}")
 
 GOOD, WARN, BAD = "green", "orange", "red"
-SAMPLE = "n"
-"""Name of the column or line that holds the sample size."""
-
 Panel: TypeAlias = stat.Panel | table.Panel | timeseries.Panel
 
 SomePanel = TypeVar("SomePanel", stat.Panel, table.Panel, timeseries.Panel)
@@ -157,6 +155,12 @@ def sample(enough: int) -> list[DynamicConfigValue]:
     steps = [Threshold(value=None, color=WARN), Threshold(value=float(enough), color="text")]
     colour = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
     return properties({"unit": "short", "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+
+
+def narrowing(uid: str, column: str) -> list[DynamicConfigValue]:
+    """A cell that narrows the board `uid` to its value, keeping the time range."""
+    url = f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}&var-{column}=${{__value.text:percentencode}}"
+    return properties({"links": [{"title": f"Only this {column}", "url": url}]})
 
 
 def _dressed(panel: SomePanel, title: str, about: str, query: Query, unit: str, width: int, height: int) -> SomePanel:

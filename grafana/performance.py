@@ -4,24 +4,15 @@ Read from top to bottom: the vector over the whole range, the same over time, th
 side by side. What a number means is said once, in the description of its panel.
 """
 
-from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.panels import SAMPLE, Panel, cells, chart, coloured, limits, numbers, properties, sample
-from grafana.sql import ANY_RELEASE, SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
+from grafana.comparison import SIDES, comparison
+from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
+from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.sql import SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
 from grafana.variables import assemble, component, side, view
 
 UID = "tailrace-performance"
-SECOND = 1_000_000_000
-
-N = "sum(requests)"
-STREAMED = "sum(streamed)"
-COST = "sum(cost_nusd) / 1e9"
-SAMPLES = f"{N} AS {SAMPLE}"
-
-LATENCY_LIMITS = (5 * SECOND, 20 * SECOND)
-TTFT_LIMITS = (1 * SECOND, 3 * SECOND)
-ERROR_LIMITS = (0.01, 0.05)
-WORSE_LIMITS = (0.1, 0.3)
 
 VECTOR = (
     numbers(
@@ -207,12 +198,6 @@ SPENDING = (
 )
 
 
-def _narrowing(column: str) -> list[DynamicConfigValue]:
-    """A cell that narrows the board to its value, keeping the time range."""
-    url = f"/d/{UID}?${{__url_time_range}}&${{datasource:queryparam}}&var-{column}=${{__value.text:percentencode}}"
-    return properties({"links": [{"title": f"Only this {column}", "url": url}]})
-
-
 SLICES = (
     cells(
         "Route × model × release × cohort",
@@ -234,7 +219,7 @@ SLICES = (
         12,
         "p99",
         {
-            **{column.capitalize(): _narrowing(column) for column in ("route", "model", "release", "cohort")},
+            **{column.capitalize(): narrowing(UID, column) for column in ("route", "model", "release", "cohort")},
             SAMPLE: sample(enough(0.99)),
             "p95": coloured("ns", *LATENCY_LIMITS),
             "p99": coloured("ns", *LATENCY_LIMITS),
@@ -246,83 +231,13 @@ SLICES = (
     ),
 )
 
-SIDES = {"baseline": "release = ${baseline:singlequote}", "candidate": "release = ${candidate:singlequote}"}
-BOTH_RELEASES = f"{ANY_RELEASE}\n  AND release IN (${{baseline:singlequote}}, ${{candidate:singlequote}})"
-
-
-def _compared(name: str, values: dict[str, str], change: str) -> tuple[str, ...]:
-    """`values` of both sides and their change: `relative` or `absolute`."""
-    base, new = values["baseline"], values["candidate"]
-    difference = f"({new}) - ({base})" if change == "absolute" else f"({new}) / nullIf({base}, 0) - 1"
-    return (*(f'{value} AS "{name} {side}"' for side, value in values.items()), f'{difference} AS "Δ {name}"')
-
-
-def _counted(side: str) -> str:
-    return f"sumIf(requests, {SIDES[side]})"
-
-
-RELEASES = (
-    chart(
-        "p99 latency of the two releases",
-        "The selection served by baseline and by candidate, whatever the variable Release says.",
-        over_time(f"{quantile(0.99)} AS p99", by="release", selected=BOTH_RELEASES),
-        "ns",
-        12,
-        "Release",
-    ),
-    chart(
-        "Errors of the two releases",
-        "Calls that ended in an error over all calls of the release.",
-        over_time(f"{ratio('sum(errors)', N)} AS errors", by="release", selected=BOTH_RELEASES),
-        "percentunit",
-        12,
-        "Release",
-    ),
-    cells(
-        "Candidate against baseline",
-        "Each route and cohort both releases served, the largest rise of p99 first. Δ of latency and cost is relative, "
-        "Δ of errors in percentage points of the ratio. Differences of few requests are noise: n of both is shown.",
-        rows(
-            *(f'{_counted(side)} AS "n {side}"' for side in SIDES),
-            *_compared("p95", {side: supported(0.95, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
-            *_compared("p99", {side: supported(0.99, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
-            *_compared("errors", {s: ratio(f"sumIf(errors, {rule})", _counted(s)) for s, rule in SIDES.items()}, "absolute"),
-            *_compared(
-                "cost",
-                {
-                    s: ratio(f"sumIf(cost_nusd, {rule}) / 1e9", f"{_counted(s)} - sumIf(unpriced, {rule})")
-                    for s, rule in SIDES.items()
-                },
-                "relative",
-            ),
-            by=("route", "cohort"),
-            having=" AND ".join(f"{_counted(side)} > 0" for side in SIDES),
-            order='"Δ p99" DESC NULLS LAST',
-            selected=BOTH_RELEASES,
-        ),
-        "ns",
-        10,
-        "Δ p99",
-        {
-            **{column.capitalize(): _narrowing(column) for column in ("route", "cohort")},
-            **{f"n {side}": sample(enough(0.99)) for side in SIDES},
-            "Δ p95": coloured("percentunit", *WORSE_LIMITS),
-            "Δ p99": coloured("percentunit", *WORSE_LIMITS),
-            "Δ errors": coloured("percentunit", *ERROR_LIMITS),
-            "Δ cost": coloured("percentunit", *WORSE_LIMITS),
-            **{f"errors {side}": properties({"unit": "percentunit"}) for side in SIDES},
-            **{f"cost {side}": properties({"unit": "currencyUSD"}) for side in SIDES},
-        },
-    ),
-)
-
 ROWS: dict[str, tuple[Panel, ...]] = {
     "The whole range": VECTOR,
     "Speed": SPEED,
     "Traffic and errors": TRAFFIC,
     "Tokens and cost": SPENDING,
     "Slices": SLICES,
-    "Release against release": RELEASES,
+    "Release against release": comparison(UID),
 }
 
 

@@ -1,0 +1,16 @@
+"""What the boards measure: sums that add up over any rows of a view, and the limits that colour them."""
+
+SECOND = 1_000_000_000
+
+N = "sum(requests)"
+STREAMED = "sum(streamed)"
+COST = "sum(cost_nusd) / 1e9"
+SAMPLE = "n"
+"""Name of the column or line that holds the sample size."""
+
+SAMPLES = f"{N} AS {SAMPLE}"
+
+LATENCY_LIMITS = (5 * SECOND, 20 * SECOND)
+TTFT_LIMITS = (1 * SECOND, 3 * SECOND)
+ERROR_LIMITS = (0.01, 0.05)
+WORSE_LIMITS = (0.1, 0.3)
