@@ -190,7 +190,7 @@ def scope_names(scanned: Scan, rows: NDArray[np.intp], limit: int) -> Column:
 
 
 def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str | None:
-    """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, or None if `whole` is needed."""
+    """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, None if it must be `whole`."""
     if whole and length > limit:
         return None
     return read_utf8(bytes(buffer[at : at + min(length, limit)]), bool(length <= limit))

@@ -1,0 +1,148 @@
+"""OTLP/JSON means what protobuf's own JSON mapping says it means, ids apart; and no document breaks the writer."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.message import DecodeError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from pipeline.operators.decode.otlp_json import IDS, to_protobuf
+from tests.laws.otlp_requests import built, mutated
+from tests.laws.test_decode_agreement import EXAMPLES, PLAYED, pieces
+from tests.otlp import RECORDED
+
+ID_NAMES = {*IDS, "traceId", "spanId", "parentSpanId"}
+
+WRONG = [None, True, 0, -1, 3, 1.0, 1.5, 2**63, 2**64 - 1, "7", "-7", "x", "NaN", "0a", [None], [{}], {"a": 1}]
+"""What is put in the place of something else."""
+
+
+def reference(document: Any) -> ExportTraceServiceRequest:
+    """The request by protobuf's own mapping. Raises ParseError, also for a few wrong types that it overlooks."""
+    _check_types(document, ExportTraceServiceRequest.DESCRIPTOR)
+    try:
+        return ParseDict(_ids(document, _base64), ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    except (TypeError, AttributeError, binascii.Error) as error:  # json_format on lists where it expects objects
+        raise ParseError(str(error)) from error
+
+
+def _check_types(value: Any, descriptor: Any) -> None:
+    if not isinstance(value, dict):
+        raise ParseError(f"{descriptor.name} is not an object")
+    for field in descriptor.fields:
+        for found in (value.get(field.name), value.get(field.json_name)):
+            if field.cpp_type == field.CPPTYPE_DOUBLE and isinstance(found, bool):
+                raise ParseError(f"{field.name} is no number")
+            if field.enum_type is not None and (isinstance(found, bool) or (isinstance(found, float) and found % 1)):
+                raise ParseError(f"{field.name} is no number of an enum")
+            if field.message_type is not None and found is not None:
+                if field.is_repeated and not isinstance(found, list):
+                    raise ParseError(f"{field.name} is not an array")
+                for item in found if field.is_repeated else [found]:
+                    _check_types(item, field.message_type)
+
+
+def _base64(text: Any) -> Any:
+    try:
+        return base64.b64encode(bytes.fromhex(text)).decode() if isinstance(text, str) else text
+    except ValueError:
+        return ""
+
+
+def _hex(text: str) -> str:
+    return base64.b64decode(text).hex()
+
+
+def _ids(value: Any, convert: Any) -> Any:
+    """The document with every id converted."""
+    if isinstance(value, list):
+        return [_ids(item, convert) for item in value]
+    if isinstance(value, dict):
+        return {k: convert(v) if k in ID_NAMES else _ids(v, convert) for k, v in value.items()}
+    return value
+
+
+def document_of(raw: bytes, random: Random) -> Any:
+    """A request as OTLP/JSON in one of the ways it may be written, None if protobuf refuses it."""
+    try:
+        request = ExportTraceServiceRequest.FromString(raw)
+    except DecodeError:
+        return None
+    snake, numbers = random.random() < 0.3, random.random() < 0.7
+    written = MessageToDict(request, preserving_proto_field_name=snake, use_integers_for_enums=numbers)
+    return _ids(written, _hex)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) of the document."""
+    for key, item in enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ():
+        yield value, key
+        yield from places(item)
+
+
+def assert_same_meaning(document: Any) -> bool:
+    """Ours and protobuf's mapping give equal messages; True if the mapping takes the document at all."""
+    text = orjson.dumps(document)
+    try:
+        payload, wrong = to_protobuf(text)
+        ours = ExportTraceServiceRequest.FromString(payload)
+    except ValueError:
+        ours, wrong = None, {}
+    try:
+        theirs = reference(orjson.loads(text))
+    except ParseError:
+        return False
+    # NaN is not equal to itself, its bytes are.
+    assert ours is not None, text
+    assert not wrong, text
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True), text
+    return True
+
+
+@settings(max_examples=PLAYED, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_built_documents(random: Random) -> None:
+    document = document_of(built(random), random)
+    assert document is None or assert_same_meaning(document)
+
+
+def test_documents_with_something_wrong() -> None:
+    originals = pieces()
+    accepted = 0
+    for seed in range(EXAMPLES):
+        random = Random(seed)
+        document = document_of(random.choice(originals) if seed % 2 else built(random), random)
+        found = list(places(document))
+        for _ in range(random.randint(1, 3) if found else 0):
+            container, key = random.choice(found)
+            empty = type(container[key])() if container[key] is not None else None
+            container[key] = random.choice([*WRONG, empty])
+        accepted += assert_same_meaning(document)
+    assert 0.1 < accepted / EXAMPLES < 0.9
+
+
+def test_mutated_text_never_breaks_the_writer() -> None:
+    originals = [path.read_bytes() for path in sorted(RECORDED.glob("*.otlp.json"))]
+    for seed in range(EXAMPLES):
+        try:
+            payload, _ = to_protobuf(mutated(Random(seed), originals))
+        except ValueError:
+            continue
+        ExportTraceServiceRequest.FromString(payload)
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*.otlp.json")), ids=lambda path: path.name)
+def test_recorded_documents(path: Any) -> None:
+    document = orjson.loads(path.read_bytes())
+    assert assert_same_meaning(document)
+    payload, _ = to_protobuf(path.read_bytes())
+    recorded = path.with_name(path.name.replace(".otlp.json", ".pb")).read_bytes()
+    assert ExportTraceServiceRequest.FromString(payload) == ExportTraceServiceRequest.FromString(recorded)
