@@ -1,0 +1,81 @@
+# What there is to do. A verb makes what it needs first and does nothing twice; `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))) python3)
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+EXAMPLE := schemas/examples/otlp_spans/two-model-calls.json
+QUICK := tests/unit tests/laws tests/transcripts
+APART := $(QUICK) tests/quality tests/bench
+
+# Stamps in .venv say what is done; each is older than nothing it was made from.
+DEPENDENCIES := .venv/stamp-dependencies
+PACKAGE := .venv/stamp-package
+ENGINES := .venv/stamp-engines
+WARM := .venv/stamp-warm
+COMPILED := $(wildcard pipeline/operators/*.py pipeline/operators/decode/*.py)
+
+.PHONY: help setup demo check test quality soak bench lock clean
+
+help: ## list the verbs
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-8s %s\n' "$$verb" "$$what"; done
+
+setup: $(ENGINES) $(WARM) ## Python environment, local Kafka and ClickHouse, compiled code; once
+
+demo: setup ## everything on this machine with made-up traffic; DEMO_SECONDS=90 is how long
+	@$(BIN)/tailrace demo
+
+check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts; before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -m "not soak and not engines" $(QUICK)
+
+test: setup check ## check, then all tests against real Kafka and ClickHouse
+	$(PYTEST) -m "not soak" tests $(addprefix --ignore=,$(APART))
+
+quality: $(PACKAGE) ## accuracy against exact answers and independent oracles; prints tables
+	$(PYTEST) -m "not soak" -s tests/quality
+
+soak: setup ## long simulations, fuzzing and faults; half an hour or more
+	TAILRACE_SIM_RUNS=3000 TAILRACE_FUZZ_EXAMPLES=20000 $(PYTEST) -s -o timeout=3600 tests/laws
+	$(PYTEST) -m soak -s -o timeout=3600 tests || test $$? = 5 # 5: none are marked
+
+bench: setup ## speed on this machine, beside its bounds
+	$(BIN)/python -m tests.bench
+
+lock: $(PACKAGE) ## requirements.lock anew from pyproject.toml; needs uv
+	@command -v uv >/dev/null || [[ -x $(BIN)/uv ]] || { echo "uv not found: install it (pip install uv)" >&2; exit 1; }
+	PATH="$$PWD/$(BIN):$$PATH" uv pip compile pyproject.toml --group dev --upgrade --generate-hashes --no-header --output-file requirements.lock
+
+clean: ## stop the local engines; remove .venv, .local with all data, and caches
+	@if [[ -x $(BIN)/tailrace && -d .local ]]; then $(BIN)/tailrace local down; fi
+	rm -rf .venv .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	find pipeline schemas grafana tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tailrace needs Python 3.11 or newer; install it, or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(DEPENDENCIES): requirements.lock | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(PACKAGE): pyproject.toml $(DEPENDENCIES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(ENGINES): deploy/local/kafka/pom.xml pipeline/connectors/local_setup.py $(PACKAGE)
+	@$(BIN)/tailrace local setup
+	@touch $@
+
+$(WARM): $(COMPILED) $(EXAMPLE) $(PACKAGE)
+	@$(BIN)/python deploy/warm.py $(EXAMPLE)
+	@touch $@
