@@ -43,7 +43,7 @@ class HashSet:
         hashes = np.where(hashes == 0, np.uint64(1), hashes)
         if 2 * (self.size + len(hashes)) > len(self._table):
             members = self._table[self._table != 0]
-            room = 1 << (4 * (self.size + len(hashes))).bit_length()
+            room = 1 << (2 * (self.size + len(hashes))).bit_length()
             self._table = np.zeros(room, np.uint64)
             _insert(self._table, members, np.empty(len(members), np.bool_))
         fresh = np.empty(len(hashes), np.bool_)

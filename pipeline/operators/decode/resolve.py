@@ -41,8 +41,13 @@ def read_text(value: Value, limit: int) -> str | None:
     """A name: text or an integer; control characters out, cut to `limit` UTF-8 bytes; empty is no name."""
     if isinstance(value, bool | float):
         return None
-    text = "".join(c for c in str(value) if c.isprintable()).strip()
-    return text.encode()[:limit].decode(errors="ignore") or None
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    text = text.strip()
+    if 4 * len(text) > limit:
+        text = text.encode()[:limit].decode(errors="ignore")
+    return text or None
 
 
 def read_count(value: Value, _limit: int = 0) -> int | None:
@@ -143,7 +148,7 @@ class Resolver:
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> list[Any] | None:
         """Usable values of attributes that are all of one kind; None for a kind that is never usable."""
         if kind == ARRAY:
-            return None if path.key else [self._first(index, read) for index in attribute.tolist()]
+            return None if path.key else self._firsts(attribute, read)
         if kind == STRING:
             codes, texts = self._strings(path, attribute)
             found = [_under(self._document(t), path.key) for t in texts] if path.key else texts
@@ -159,10 +164,15 @@ class Resolver:
 
     def _strings(self, path: Path, attribute: NDArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:
         """Code per row and the distinct strings (None: not UTF-8, or too long to be searched for a key)."""
-        offsets, lengths = self.scanned.attributes["at"][attribute], self.scanned.attributes["len"][attribute]
-        codes, firsts = intern(self.scanned.buffer, np.ascontiguousarray(offsets), np.ascontiguousarray(lengths))
+        codes, firsts, offsets, lengths = self._interned(attribute)
         limit = MAX_JSON_BYTES if path.key else 4 * self.text_limit
         return codes, [_text(self.scanned.buffer, offsets[i], lengths[i], limit, bool(path.key)) for i in firsts]
+
+    def _interned(self, attribute: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Code per attribute of equal bytes, position of each code's first, and where all of them stand."""
+        offsets = np.ascontiguousarray(self.scanned.attributes["at"][attribute])
+        lengths = np.ascontiguousarray(self.scanned.attributes["len"][attribute])
+        return *intern(self.scanned.buffer, offsets, lengths), offsets, lengths
 
     def _document(self, text: str | None) -> dict[str, Any]:
         """`text` as a JSON object ({} if it is none), parsed once per scan."""
@@ -171,6 +181,12 @@ class Resolver:
         if text not in self._documents:
             self._documents[text] = _object(text)
         return self._documents[text]
+
+    def _firsts(self, attribute: NDArray[Any], read: Reader) -> list[Any]:
+        """The first element of each array, where it is text; equal arrays are read once."""
+        codes, firsts, _, _ = self._interned(attribute)
+        read_once = [self._first(int(attribute[i]), read) for i in firsts]
+        return [read_once[code] for code in codes.tolist()]
 
     def _first(self, index: int, read: Reader) -> Any:
         """The first element of an array, if it is text."""

@@ -1,0 +1,1 @@
+"""Figures, not tests: `make bench` measures on this machine and prints each beside its bound."""
