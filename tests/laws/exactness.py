@@ -191,9 +191,7 @@ def assign(world: World, stage: Aggregate, rng: random.Random, count: int) -> li
     """A rebalance: a new generation whose members own all partitions between them."""
     world.generation += 1
     owner = [rng.randrange(count) for _ in world.logs]
-    return [
-        Member(world, stage, world.generation, [p for p, o in enumerate(owner) if o == i]) for i in range(count)
-    ]
+    return [Member(world, stage, world.generation, [p for p, o in enumerate(owner) if o == i]) for i in range(count)]
 
 
 def is_done(member: Member, world: World) -> bool:
@@ -212,5 +210,6 @@ def wrongs(world: World, made: list[tuple[list[Record], Truth, list[int]]]) -> I
     if got != {key: value for _, truth, _ in made for key, value in truth.items()}:
         yield "panes"
     judged = [sum(column) for column in zip(*world.verdicts.values(), strict=True)] or [0, 0, 0, 0]
-    if (judged if world.rules.verdicts_are_keyed else world.counters) != [sum(c) for c in zip(*(v for _, _, v in made), strict=True)]:
+    true_verdicts = [sum(column) for column in zip(*(verdicts for _, _, verdicts in made), strict=True)]
+    if (judged if world.rules.verdicts_are_keyed else world.counters) != true_verdicts:
         yield "ledger"

@@ -13,9 +13,8 @@ from pipeline.stages.aggregate import Aggregate, Outputs
 from tests.spans import SOURCE, record, span
 
 TRANSCRIPTS = yaml.safe_load((Path(__file__).parent / "windows.yaml").read_text())
-STAGE = Aggregate(
-    WindowPolicy(10, 20, 3, 50, max_series=2), Outputs("panes", "ledger", "dead", "status", 1), early_every_ns=5, progress_every_ns=0
-)
+POLICY = WindowPolicy(10, 20, 3, 50, max_series=2)
+STAGE = Aggregate(POLICY, Outputs("panes", "ledger", "dead", "status", 1), early_every_ns=5, progress_every_ns=0)
 
 
 def run(transcript: dict[str, Any]) -> None:

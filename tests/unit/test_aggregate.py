@@ -1,0 +1,156 @@
+"""aggregate: what is bounded, what is refused, where rows go, and that it repeats byte for byte."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline.model.columns import OVERFLOW, PANES, TOKENS
+from pipeline.model.stream import Effects, Progress, Record
+from pipeline.operators.panes import WindowPolicy
+from pipeline.stages.aggregate import Aggregate, Outputs
+from pipeline.topics import partition_of, route_key
+from tests.spans import SOURCE, block, record, span
+
+S = 1_000_000_000
+NOW = 1_795_000_020 * S
+OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=4)
+
+
+def stage(max_series: int = 2000) -> Aggregate:
+    return Aggregate(WindowPolicy(60 * S, 300 * S, 10 * S, 300 * S, max_series), OUTPUTS, 10 * S, S)
+
+
+def rows_of(effects: Effects, topic: str) -> list[dict[str, Any]]:
+    found = []
+    for message in effects.messages:
+        if message.topic == topic:
+            columns = orjson.loads(message.value)
+            found += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return found
+
+
+def test_a_pane_adds_up_what_its_calls_say() -> None:
+    calls = [
+        span(1, NOW, latency_ns=3, ttft_ns=1, stream=True, output_tokens=4, refusal=True, citation=False),
+        span(2, NOW, latency_ns=5, status="error", input_tokens=None, output_tokens=None, cost_nusd=None, cost_source=""),
+        span(3, NOW, latency_ns=7, input_tokens=None, output_tokens=None, cost_nusd=None, cost_source=""),
+        span(4, NOW, latency_ns=11, cost_nusd=None, cost_source="unpriced", schema_valid=True),
+        span(5, NOW, kind="tool", latency_ns=10**9),
+    ]
+    aggregate = stage()
+    state, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, calls)], 0)
+    (pane,) = rows_of(effects, "panes")
+    assert {name: pane[name] for name in ("requests", "errors", "streamed", "unknown_usage", "unpriced")} == {
+        "requests": 4, "errors": 1, "streamed": 1, "unknown_usage": 1, "unpriced": 1,
+    }  # fmt: skip
+    assert (pane["refusal_checked"], pane["refusals"], pane["citation_checked"], pane["citations"]) == (1, 1, 1, 0)
+    assert (pane["schema_checked"], pane["schema_valid"]) == (1, 1)
+    assert (pane["input_tokens"], pane["output_tokens"], pane["cost_nusd"]) == (20, 9, 4500)
+    assert (pane["latency_sum_ns"], pane["latency_sq"], pane["cost_sq"]) == (26, str(9 + 25 + 49 + 121), str(4500**2))
+    assert (pane["ttft_count"], pane["ttft_sum_ns"]) == (1, 1)
+    (verdicts,) = rows_of(effects, "ledger")
+    assert (verdicts["spans"], verdicts["counted"]) == (5, 5)
+    assert state.windows.committed == 0
+
+
+def test_sums_of_squares_do_not_overflow() -> None:
+    week = 7 * 86400 * S
+    calls = [span(i, NOW, latency_ns=week) for i in range(1000)]
+    aggregate = stage()
+    _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, calls)], 0)
+    assert rows_of(effects, "panes")[0]["latency_sq"] == str(1000 * week**2)
+
+
+def test_100_000_routes_become_a_bounded_number_of_series() -> None:
+    calls = [span(i, NOW, route=f"r{i}") for i in range(100_000)]
+    aggregate = stage(max_series=500)
+    state = aggregate.open(SOURCE, None)
+    panes = []
+    for at in range(0, len(calls), 5000):
+        state, effects = aggregate.step(state, [record(at, NOW, calls[at : at + 5000])], 0)
+        panes += rows_of(effects, "panes")
+    panes = rows_of(aggregate.close(state), "panes")
+    assert len(panes) == 501
+    (other,) = (pane for pane in panes if pane["route"] == OVERFLOW)
+    assert other["model"] == OVERFLOW
+    assert other["requests"] == 100_000 - 500
+    assert sum(pane["requests"] for pane in panes) == 100_000
+    assert sum(pane["input_tokens"] for pane in panes) == 10 * 100_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"trace_id":["x"]}',
+        block([span(1, NOW)]).replace(b'"latency_ns":[1000000]', b'"latency_ns":["a"]'),
+        block([span(1, NOW)]).replace(b'"latency_ns":[1000000]', b'"latency_ns":[1,2]'),
+        block([span(1, NOW)]).replace(b'"trace_id":["0', b'"trace_id":["z'),
+        block([span(1, NOW)]).replace(b'"trace_id":["0', b'"trace_id":["'),
+    ],
+    ids=["empty", "cut", "list", "null", "not utf-8", "missing", "type", "ragged", "not hex", "short id"],
+)  # fmt: skip
+def test_a_malformed_block_is_a_dead_letter_and_the_next_one_counts(value: bytes) -> None:
+    aggregate = stage()
+    bad = Record(SOURCE, 0, NOW, value)
+    state, effects = aggregate.step(aggregate.open(SOURCE, None), [bad, record(1, NOW, [span(1, NOW)])], 0)
+    (letter,) = rows_of(effects, "dead")
+    assert (letter["reason"], letter["offset"], letter["index"], letter["raw"]) == ("malformed_block", 0, -1, "")
+    assert sum(pane["requests"] for pane in rows_of(effects, "panes")) == 1
+    assert state.windows.position == 2
+
+
+def test_every_slice_of_a_route_meets_in_one_partition() -> None:
+    calls = [span(i, NOW, route=f"r{i % 7}", cohort=f"c{i % 3}", environment=f"e{i % 2}") for i in range(100)]
+    aggregate = stage()
+    _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, calls)], 0)
+    for message in effects.messages:
+        if message.topic == "panes":
+            columns = orjson.loads(message.value)
+            assert list(columns) == [column.name for column in PANES]
+            for environment, route in zip(columns["environment"], columns["route"], strict=True):
+                assert partition_of(route_key(environment, route), 4) == message.partition
+
+
+def test_two_runs_over_the_same_log_give_the_same_bytes() -> None:
+    log = [
+        record(
+            n,
+            NOW + n * 20 * S,
+            [span(100 * n + i, NOW + n * 20 * S - i * S, latency_ns=(i * 7919) % 1013 + 1) for i in range(90)],
+        )
+        for n in range(30)
+    ]
+
+    def run() -> list[Any]:
+        aggregate, written = stage(), []
+        state = aggregate.open(SOURCE, None)
+        for i, entry in enumerate(log):
+            state, effects = aggregate.step(state, [entry], i * 20 * S)
+            written += [(m.topic, m.partition, m.value) for m in effects.messages]
+        return written
+
+    assert run() == run()
+
+
+def test_progress_never_decreases_and_replay_is_silent() -> None:
+    aggregate = stage()
+    progress = Progress(committed=3, folded=9, watermark_ns=NOW)
+    state = aggregate.open(SOURCE, progress)
+    for offset in range(3, 9):
+        state, effects = aggregate.step(state, [record(offset, NOW, [span(offset, NOW - S)])], offset * 60 * S)
+        assert effects.progress is None or effects.progress.folded >= 9
+        assert rows_of(effects, "ledger") == []
+    state, effects = aggregate.step(state, [record(9, NOW, [span(9, NOW - S)])], 10**12)
+    assert rows_of(effects, "ledger")[0]["offset"] == 9
+    (pane,) = rows_of(effects, "panes")
+    assert pane["requests"] == 7
+    assert effects.progress == Progress(committed=3, folded=10, watermark_ns=NOW)
+
+
+def test_what_is_not_said_is_zero_not_missing() -> None:
+    aggregate = stage()
+    silent = dict.fromkeys(TOKENS) | {"cost_nusd": None}
+    _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, [span(1, NOW, **silent)])], 0)
+    (pane,) = rows_of(effects, "panes")
+    assert [pane[name] for name in (*TOKENS, "cost_nusd", "unknown_usage")] == [0] * 8 + [1]
