@@ -3,6 +3,7 @@
 Errors we raise on purpose end in one line and an exit code of their own (see `pipeline.errors`).
 """
 
+import faulthandler
 import logging
 import os
 import sys
@@ -43,6 +44,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 def main() -> None:
     """Run a command; what we raise on purpose is one line."""
+    faulthandler.enable()
     logging.basicConfig(level=os.environ.get("TAILRACE_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         app()

@@ -89,7 +89,6 @@ class Settings(BaseSettings):
 
     # Running.
     workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")
-    metrics_port: int = Field(0, ge=0, le=65535)
 
     @classmethod
     def load(cls, local_dir: Path | None = None) -> Self:

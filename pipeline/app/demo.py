@@ -5,11 +5,13 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 from pipeline.app.compose import delivery
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.kafka import sources
 from pipeline.model.stream import Message
 from pipeline.operators.traffic import draw, encode, spans_of
 from pipeline.settings import SECOND, Settings
@@ -68,16 +70,16 @@ class Sent:
 class Generator(threading.Thread):
     """Sends traffic in real time until its seconds are over. `progress` is 0 to 1; the new release comes after a half."""
 
-    def __init__(self, settings: Settings, seconds: float, seed: int = 7) -> None:
+    def __init__(self, settings: Settings, seconds: float) -> None:
         super().__init__(name="traffic", daemon=True)
-        self._settings, self.seconds, self._rng = settings, seconds, random.Random(seed)  # noqa: S311
+        self._settings, self.seconds, self._rng = settings, seconds, random.Random(now_ns())  # noqa: S311
         self._deliver = delivery(settings)
-        self.sent, self.stop, self.error = Sent(), threading.Event(), ""
+        self.sent, self.stop = Sent(), threading.Event()
         self.since_s = now_ns() // SECOND // 60 * 60
 
     def run(self) -> None:
         """Slice by slice, each when its time has come."""
-        begin, partition = steady(), 0
+        begin, partitions = steady(), cycle(sorted(sources(self._settings, "otlp_spans")))
         while not self.stop.is_set() and (at := steady() - begin) < self.seconds:
             rollout = min(1.0, max(0.0, (at / self.seconds - 0.45) * 10)) * 0.85
             now = now_ns()
@@ -85,8 +87,7 @@ class Generator(threading.Thread):
                 draw(self._rng, now - self._rng.randrange(int(SLICE_S * SECOND)), rollout)
                 for _ in range(int(CALLS_PER_SECOND * SLICE_S))
             ]
-            partition = (partition + 1) % self._settings.otlp_partitions
-            self._deliver([Message(self._settings.topic("otlp_spans"), partition, encode(calls))])
+            self._deliver([Message(self._settings.topic("otlp_spans"), next(partitions), encode(calls))])
             self.sent.calls += len(calls)
             self.sent.spans += spans_of(calls)
             self.sent.times.append(steady())

@@ -73,11 +73,11 @@ def duration(ns: float | None) -> str:
 def status(seen: Status, out: Console) -> None:
     """`tailrace status` as tables."""
     rows = [
-        [stage, part.topic, part.partition, "never" if part.committed is None else part.committed, part.end, part.lag]
+        [stage, part.topic, part.partition, 0 if part.committed is None else part.committed, part.end, part.lag]
         for stage, parts in seen.lag.items()
         for part in parts
     ]
-    out.print(table(["stage", "topic", "partition", "committed", "end", "lag"], rows))
+    out.print(table(["stage", "topic", "partition", "done", "end", "lag"], rows))
     if seen.partitions:
         out.print()
         names = ["partition of spans", "watermark behind", "open windows", "series", "in __other__", "held", "reported"]
@@ -159,7 +159,7 @@ def _progress(
     running: Running, generator: traffic.Generator, freshness: traffic.Freshness, visible: int, at: float, seconds: float
 ) -> list[list[str]]:
     """The live view: name and value per line."""
-    lags = {stage: lag_of(running.settings, stage) for stage in ("decode", "aggregate", "sink")}
+    lags = {stage: lag_of(running.settings, stage) for stage in ("decode", "sink")}
     phase = RELEASES[0] if at < 0.45 * seconds else f"{RELEASES[1]} rolling out"
     return [
         ["time", f"{min(at, seconds):.0f} of {seconds:.0f} s   ({phase})"],

@@ -1,15 +1,16 @@
 """How the pipeline is: lag, watermarks, freshness, the dead. Asked by `tailrace status`, reported by the sink."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns, steady
 from pipeline.connectors.kafka import Lag, lag
+from pipeline.connectors.progress_log import ProgressLog
 from pipeline.errors import TailraceError
 from pipeline.model.columns import STATUS
-from pipeline.model.stream import Message
+from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
 
@@ -53,9 +54,22 @@ def look(settings: Settings) -> Status:
     """Ask Kafka and ClickHouse. An engine that does not answer is a problem in the answer, not an error."""
     status = Status()
     for stage in STAGES:
-        _try(status, lambda stage=stage: status.lag.update({stage: lag(settings, stage)}))  # type: ignore[misc]
+        ask = folded_lag if stage == "aggregate" else lag
+        _try(status, lambda ask=ask, stage=stage: status.lag.update({stage: ask(settings, stage)}))  # type: ignore[misc]
     _try(status, lambda: _look_at_store(settings, status))
     return status
+
+
+def folded_lag(settings: Settings, stage: str) -> list[Lag]:
+    """What a worker has still to fold. Its committed offset says less: it stays with the oldest open window."""
+    log = ProgressLog(settings, settings.group(stage), "spans", "status")
+    return [_folded(part, log.takeover(part.partition).progress) for part in lag(settings, stage)]
+
+
+def _folded(part: Lag, progress: Progress | None) -> Lag:
+    if progress is None:
+        return part
+    return replace(part, committed=progress.folded, lag=max(0, part.end - progress.folded))
 
 
 def _look_at_store(settings: Settings, status: Status) -> None:
