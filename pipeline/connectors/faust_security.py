@@ -13,7 +13,8 @@ from pipeline.errors import SettingsError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-TLS = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"}
+VERIFY = {"enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"}
+TLS = {"ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.key.password"} | VERIFY
 SASL = {"sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password"}
 
 
@@ -44,12 +45,15 @@ def _refuse(what: str, wrong: list[str]) -> None:
 
 
 def _context(security: Mapping[str, str]) -> ssl.SSLContext:
-    """TLS as librdkafka would do it: certificate and host name are verified, a client certificate is optional."""
+    """TLS as librdkafka does it: the broker is verified unless that is switched off; a certificate of ours is optional."""
     try:
         context = ssl.create_default_context(cafile=security.get("ssl.ca.location"))
         if "ssl.certificate.location" in security:
             certificate, key = security["ssl.certificate.location"], security.get("ssl.key.location")
             context.load_cert_chain(certificate, key, security.get("ssl.key.password"))
+        verified = security.get("enable.ssl.certificate.verification", "true").lower() == "true"
+        context.check_hostname = verified and security.get("ssl.endpoint.identification.algorithm", "https") != "none"
+        context.verify_mode = ssl.CERT_REQUIRED if verified else ssl.CERT_NONE
     except OSError as error:
         raise SettingsError(f"TAILRACE_KAFKA_SECURITY: {error}") from error
     return context

@@ -120,7 +120,10 @@ class OwnedPartition(Generic[State]):
         return Session(generation, found.source, state, begin, found.begin)
 
     async def _refuse_a_hole(self, session: Session[State], fresh: Sequence[Delivered]) -> None:
-        """Offsets must follow one another; they may only jump to where the log now starts. Raises Fatal."""
+        """Offsets follow one another; they may only jump to where the log now starts (retention was faster than we).
+
+        So the input is neither compacted nor written in transactions. Raises Fatal.
+        """
         expected = session.next
         for message in fresh:
             if message.offset != expected and await self._outside.log_start(session.source.partition) < message.offset:

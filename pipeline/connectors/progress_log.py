@@ -56,7 +56,7 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
         found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
-    best = max(found, key=lambda entry: entry.folded, default=None)
+    best = max(found, key=lambda entry: (entry.folded, entry.watermark_ns), default=None)
     return None if best is None else Progress(best.committed, best.folded, best.watermark_ns)
 
 

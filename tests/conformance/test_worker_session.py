@@ -1,0 +1,164 @@
+"""The session of one partition without Kafka: a delivery that rewinds, rebalances and skips as it is told."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pipeline.connectors.faust_security import credentials
+from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition, unbroken
+from pipeline.connectors.progress_log import Takeover, largest
+from pipeline.errors import Fatal, SchemaError, SettingsError
+from pipeline.model.stream import Effects, Message, Progress, Record, Source
+
+SOURCE = Source("spans", 3, "epoch")
+
+
+def delivered(generation: int, *offsets: int) -> list[Delivered]:
+    return [Delivered(generation, offset, offset * 1_000_000, b"%d" % offset, None, ()) for offset in offsets]
+
+
+@dataclass
+class World:
+    """A script of deliveries, and a diary of what came of it. The stage holds back the last two offsets it folded."""
+
+    script: list[tuple[int | None, list[Delivered]]]
+    begin: int = 0
+    start: int = 0
+    name: str = "diarist"
+    diary: list[tuple[object, ...]] = field(default_factory=list)
+    generation: int | None = None
+
+    def owned(self) -> tuple[int, int] | None:
+        return None if self.generation is None else (SOURCE.partition, self.generation)
+
+    async def gather(self) -> Sequence[Delivered] | None:
+        if not self.script:
+            return None
+        self.generation, batch = self.script.pop(0)
+        return batch
+
+    async def commit(self, partition: int, offset: int) -> None:
+        self.diary.append(("commit", offset))
+
+    async def takeover(self, partition: int) -> Takeover:
+        return Takeover(SOURCE, None, self.begin)
+
+    async def log_start(self, partition: int) -> int:
+        return self.start
+
+    async def confirm(self, messages: Sequence[Message]) -> None:
+        self.diary += [(message.topic, message.value) for message in messages]
+
+    async def quiet(self) -> bool:
+        return True
+
+    def open(self, source: Source, progress: Progress | None) -> int:
+        self.diary.append(("open",))
+        return 0
+
+    def step(self, state: int, batch: Sequence[Record], now_ns: int) -> tuple[int, Effects]:
+        if not batch:
+            return state, Effects()
+        offsets = [record.offset for record in batch]
+        self.diary.append(("step", *offsets))
+        progress = Progress(max(offsets[-1] - 1, 0), offsets[-1] + 1, 0)
+        return state, Effects((Message("panes", 0, b"row"),), progress=progress)
+
+    def run(self, idle_after: float = 1e9) -> list[tuple[object, ...]]:
+        outside = Outside(
+            self, "spans", self.takeover, self.log_start, self.entry, self.confirm, lambda _: b"tick", self.quiet, idle_after
+        )  # fmt: skip
+        asyncio.run(OwnedPartition(outside, self).run())
+        return self.diary
+
+    def entry(self, source: Source, generation: int, progress: Progress) -> Message:
+        return Message("progress", source.partition, b"%d" % progress.committed)
+
+    def steps(self) -> list[tuple[object, ...]]:
+        return [entry for entry in self.run() if entry[0] in {"open", "step"}]
+
+
+def test_messages_then_progress_then_commit() -> None:
+    assert World([(1, delivered(1, 0, 1, 2))]).run() == [
+        ("open",), ("step", 0, 1, 2), ("panes", b"row"), ("progress", b"1"), ("commit", 1),
+    ]  # fmt: skip
+
+
+def test_an_offset_is_committed_once() -> None:
+    diary = World([(1, delivered(1, 0, 1, 2)), (1, [])], begin=0).run()
+    assert diary.count(("commit", 1)) == 1
+    assert ("commit", 0) not in World([(1, delivered(1, 0))]).run()
+
+
+def test_a_new_generation_opens_anew_and_drops_what_the_old_one_fetched() -> None:
+    world = World([(1, delivered(1, 0, 1)), (2, delivered(1, 2, 3)), (2, delivered(2, 0, 1, 2))])
+    assert world.steps() == [("open",), ("step", 0, 1), ("open",), ("step", 0, 1, 2)]
+
+
+def test_a_rewind_within_a_generation_opens_anew() -> None:
+    world = World([(1, delivered(1, 0, 1, 2)), (1, delivered(1, 3, 4, 0, 1))])
+    assert world.steps() == [("open",), ("step", 0, 1, 2), ("open",), ("step", 0, 1)]
+
+
+def test_nothing_is_folded_or_opened_while_nothing_is_owned() -> None:
+    assert World([(None, delivered(1, 0, 1)), (None, [])]).run() == []
+
+
+@pytest.mark.parametrize(
+    "script", [[(1, delivered(1, 7))], [(1, delivered(1, 5)), (1, delivered(1, 7))], [(1, delivered(1, 5, 7))]]
+)
+def test_a_hole_stops_the_process(script: list[tuple[int | None, list[Delivered]]]) -> None:
+    world = World(script, begin=5)
+    with pytest.raises(Fatal, match="offset 7 came where"):
+        world.run()
+    assert ("commit", 6) not in world.diary
+
+
+def test_a_hole_left_by_retention_is_none() -> None:
+    assert World([(1, delivered(1, 0)), (1, delivered(1, 9))], start=9).steps() == [("open",), ("step", 0), ("step", 9)]
+
+
+def test_a_silent_partition_gets_a_tick() -> None:
+    assert ("spans", b"tick") in World([(1, [])]).run(idle_after=0.0)
+    assert ("spans", b"tick") not in World([(1, [])]).run()
+    assert ("spans", b"tick") not in World([(1, delivered(1, 0))]).run(idle_after=0.0)
+
+
+def test_unbroken_is_the_last_run_of_a_generation() -> None:
+    batch = delivered(1, 5) + delivered(2, 0, 1, 2, 1, 2, 3)
+    assert [message.offset for message in unbroken(batch, 2)] == [1, 2, 3]
+    assert unbroken(batch, 3) == []
+
+
+def test_the_largest_progress_of_a_log_over_generations_and_writers() -> None:
+    records = [
+        (b"spans:3:epoch/1/a", b'{"committed":5,"folded":9,"watermark_ns":7,"generation":1}'),
+        (b"spans:3:epoch/2/b", b'{"committed":6,"folded":8,"watermark_ns":6,"generation":2}'),
+        (b"spans:3:older/9/c", b'{"committed":50,"folded":90,"watermark_ns":70,"generation":9}'),
+        (b"spans:3:epoch/1/a", b""),
+    ]
+    assert largest(SOURCE, records) == Progress(5, 9, 7)
+    assert largest(SOURCE, []) is None
+    with pytest.raises(SchemaError, match="spans:3:epoch"):
+        largest(SOURCE, [(b"spans:3:epoch/1/a", b'{"committed":5}')])
+
+
+def test_security_settings_mean_the_same_to_both_clients() -> None:
+    assert credentials({}) is None
+    plain = credentials(
+        {"security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512", "sasl.username": "u", "sasl.password": "p"}
+    )
+    assert (plain.protocol.value, plain.mechanism.value, plain.username) == ("SASL_SSL", "SCRAM-SHA-512", "u")
+    assert credentials({"security.protocol": "ssl"}).context.check_hostname
+    assert not credentials({"security.protocol": "SSL", "enable.ssl.certificate.verification": "false"}).context.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sasl.mechanism", "GSSAPI"), ("security.protocol", "TLS"), ("ssl.keystore.location", "x"), ("ssl.ca.location", "/missing")],
+)
+def test_what_faust_cannot_do_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match="TAILRACE_KAFKA_SECURITY"):
+        credentials({"security.protocol": "SSL", name: value})
