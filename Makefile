@@ -35,7 +35,7 @@ check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not soak and not engines" $(QUICK)
+	TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30} $(PYTEST) -m "not soak and not engines" $(QUICK)
 
 test: setup check ## check, then all tests against real Kafka and ClickHouse
 	$(PYTEST) -m "not soak" tests $(addprefix --ignore=,$(APART))
