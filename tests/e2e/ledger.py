@@ -1,0 +1,113 @@
+"""What is true of the traffic sent, in the plainest words: written down while sending, without any of the pipeline's code.
+
+Sums come from the calls as they were drawn, ids and spans from the bytes as they were sent, prices from a table
+written by hand. Whoever wants to know whether the pipeline is exact compares it with this.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from pipeline.operators.traffic import Call
+
+NUSD_PER_TOKEN = {
+    "gpt-4o-mini-2024-07-18": (150, 75, 600),
+    "gpt-4.1-2025-04-14": (2000, 500, 8000),
+    "claude-sonnet-4-5": (3000, 300, 15000),
+    "gemini-2.5-flash": (300, 30, 2500),
+}
+"""Nano-USD per prompt token, cached prompt token and answered token: the providers' list prices."""
+
+MEASURES = (
+    "requests",
+    "errors",
+    "streamed",
+    "unknown_usage",
+    "unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cost_nusd",
+    "cost_sq",
+    "latency_sum_ns",
+    "latency_sq",
+    "ttft_count",
+    "ttft_sum_ns",
+)
+"""What is compared of every window and series, in order."""
+
+Key = tuple[int, tuple[str, ...]]
+"""Window start and series."""
+
+
+def measures(call: Call) -> tuple[int, ...]:
+    """What one call adds to its window and series."""
+    cost, latency = cost_nusd(call), call.end_ns - call.start_ns
+    return (
+        1,
+        int(call.error != ""),
+        int(call.stream),
+        int(call.input_tokens is None and call.error == ""),
+        0,
+        call.input_tokens or 0,
+        call.output_tokens or 0,
+        call.cache_read_tokens or 0,
+        cost,
+        cost * cost,
+        latency,
+        latency * latency,
+        int(call.ttft_ns is not None),
+        call.ttft_ns or 0,
+    )
+
+
+def cost_nusd(call: Call) -> int:
+    """What the provider bills. Cached prompt tokens lie inside the prompt."""
+    prompt, cached, answer = NUSD_PER_TOKEN[call.model]
+    read = call.cache_read_tokens or 0
+    return ((call.input_tokens or 0) - read) * prompt + read * cached + (call.output_tokens or 0) * answer
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The truth. `records`: per otlp partition and in order of sending, (spans, of these broken) of each record."""
+
+    window_ns: int
+    panes: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * len(MEASURES)))
+    latencies: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    records: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    sent: set[str] = field(default_factory=set)
+    too_late: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+
+    def drawn(self, calls: Sequence[Call], too_late: Sequence[Call], value: bytes) -> None:
+        """A new request of these calls was made, some of which nobody may count: too late, or ended before they began."""
+        lost = {call.trace_id.hex() for call in too_late}
+        for identity, broken in _spans(value):
+            self.sent.add(identity)
+            if broken:
+                self.dead.add(identity)
+            elif identity[:32] in lost:
+                self.too_late.add(identity)
+        for call in calls:
+            if call.trace_id.hex() not in lost and call.start_ns <= call.end_ns:
+                key = (call.end_ns // self.window_ns * self.window_ns, call.series)
+                self.panes[key] = [a + b for a, b in zip(self.panes[key], measures(call), strict=True)]
+                self.latencies[call.route].append(call.end_ns - call.start_ns)
+
+    def written(self, partition: int, value: bytes) -> None:
+        """A request, new or a repeat, went into a partition of the log."""
+        broken = [wrong for _, wrong in _spans(value)]
+        self.records[partition].append((len(broken), sum(broken)))
+
+
+def _spans(value: bytes) -> list[tuple[str, bool]]:
+    """Per span of a request its trace id and span id in hex, and whether it ends before it begins."""
+    return [
+        (span.trace_id.hex() + span.span_id.hex(), span.end_time_unix_nano < span.start_time_unix_nano)
+        for resource in ExportTraceServiceRequest.FromString(value).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
