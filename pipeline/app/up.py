@@ -12,7 +12,7 @@ from pipeline.connectors.clock import steady, wait
 from pipeline.connectors.kafka import apply_topics, members
 from pipeline.connectors.local_engines import engines
 from pipeline.connectors.local_setup import Say
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, Transient
 from pipeline.settings import Settings
 
 JOIN_WITHIN = 90.0
@@ -49,11 +49,19 @@ def _await_members(settings: Settings, running: Fleet) -> None:
     """Until every process reads its partitions. Raises EngineError if that takes longer than JOIN_WITHIN."""
     deadline = steady() + JOIN_WITHIN
     wanted = Counter(process.stage for process in running.processes)
-    while not all(members(settings, stage) >= n for stage, n in wanted.items()):
+    while not all(_joined(settings, stage) >= n for stage, n in wanted.items()):
         running.tend()
         if steady() > deadline:
             raise EngineError(f"the stages did not join their groups within {JOIN_WITHIN:.0f} s; see {settings.local_dir}/logs")
         wait(0.3)
+
+
+def _joined(settings: Settings, stage: str) -> int:
+    """Members of the stage's group; a group nobody has joined yet is no error."""
+    try:
+        return members(settings, stage)
+    except Transient:
+        return 0
 
 
 def _like(settings: Settings, name: str, value: str) -> object:
