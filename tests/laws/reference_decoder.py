@@ -194,8 +194,8 @@ def _money(policy: DecodePolicy, text: Row, start_ns: int, kind: str, tokens: di
 def _cost(tiers: Sequence[Tier], tokens: Mapping[str, int]) -> int:
     """Each part at its rate, cut to what is left of its whole; picos rounded half up."""
     tier = [t for t in tiers if tokens["input_tokens"] > t.above][-1]
-    picos = 0
-    for whole, parts in (("input", ("cache_read", "cache_write", "audio_input")), ("output", ("audio_output",))):
+    picos = tier.call
+    for whole, parts in (("input", ("cache_read", "cache_write", "audio_input")), ("output", ("audio_output", "reasoning"))):
         left = tokens[f"{whole}_tokens"]
         for part in parts:
             count = min(tokens[f"{part}_tokens"], left)
@@ -214,14 +214,16 @@ def _ttft(context: Context, paths: Sequence[Path], latency_ns: int, limit: int) 
             value = _read(context, path, read_number, limit)
             ttft = None if value is None else round(min(value, 1e9) * NS_PER[path.unit or "s"])
         if ttft is not None and 0 <= ttft <= latency_ns:
-            return ttft
+            return int(ttft)
     return None
 
 
 def _read(context: Context, path: Path, read: Reader, limit: int) -> Any:
     """The usable value at `path`, None if there is none."""
     value = (context.resource if path.where == "resource" else context.attributes).get(path.name.encode())
-    kind = value.WhichOneof("value") if value is not None else None
+    if value is None:
+        return None
+    kind = value.WhichOneof("value")
     if kind == "string_value":
         return _key(value.string_value, path.key, read, limit) if path.key else _name(value.string_value, read, limit)
     if path.key:
