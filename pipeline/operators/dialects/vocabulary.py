@@ -5,6 +5,8 @@ the order of `DIALECTS` and, inside a dialect, of its table. A span's kind is re
 `KIND_ORDER`: what an instrumentor says of the span before the operation's name.
 """
 
+from typing import Any
+
 from pipeline.model.columns import SERIES
 from pipeline.operators.dialects import openinference, otel_genai, traceai
 from pipeline.operators.dialects.paths import Path, paths
@@ -61,9 +63,11 @@ def fields() -> tuple[str, ...]:
     return tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.FIELDS))
 
 
-def read_series(raw: dict[str, list[str]]) -> dict[str, tuple[Path, ...]]:
+def read_series(raw: Any) -> dict[str, tuple[Path, ...]]:
     """The series paths with the user's own over the defaults. Raises ValueError for an unknown column or a bad path."""
+    if not isinstance(raw, dict) or not all(isinstance(texts, list) for texts in raw.values()):
+        raise ValueError("a series file is a list of paths for each column")
     unknown = set(raw) - (set(SERIES) - {"model"})
     if unknown:
         raise ValueError(f"unknown series column {', '.join(sorted(unknown))}; known: {', '.join(SERIES_PATHS)}")
-    return SERIES_PATHS | {column: paths(*texts) for column, texts in raw.items()}
+    return SERIES_PATHS | {column: paths(*map(str, texts)) for column, texts in raw.items()}

@@ -1,0 +1,117 @@
+"""Tables of names: the notation reads, no path is asked twice, and every table speaks only of what the columns know."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pipeline.model.columns import OTHER_KINDS, REQUEST_KINDS, SERIES, SPANS, TOKENS
+from pipeline.operators.dialects.paths import Path, paths
+from pipeline.operators.dialects.vocabulary import (
+    DIALECTS,
+    KIND_ORDER,
+    REQUEST_EVIDENCE,
+    SERIES_PATHS,
+    STRING_FIELDS,
+    field_paths,
+    fields,
+    read_series,
+)
+
+DURATIONS = {"ttft_ns"}
+NOT_COLUMNS = {"user_id": "user_hash", "span_cost": "span_cost_nusd"}
+"""Fields that become another column than their name says."""
+
+
+def named(dialect: ModuleType) -> str:
+    return str(dialect.NAME)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("gen_ai.request.model", Path("span", "gen_ai.request.model")),
+        ("resource:service.version", Path("resource", "service.version")),
+        ("metadata#route", Path("span", "metadata", "route")),
+        ("resource:labels#tier", Path("resource", "labels", "tier")),
+        ("event:First Token Stream Event", Path("event", "First Token Stream Event")),
+        ("ai.response.msToFirstChunk@ms", Path("span", "ai.response.msToFirstChunk", "", "ms")),
+        ("metadata#ttft@s", Path("span", "metadata", "ttft", "s")),
+    ],
+)
+def test_notation(text: str, path: Path) -> None:
+    assert Path.parse(text) == path
+
+
+@pytest.mark.parametrize("text", ["", "resource:", "event:", "#key", "@ms", "ttft@minutes"])
+def test_what_is_no_path(text: str) -> None:
+    with pytest.raises(ValueError, match="not a path"):
+        Path.parse(text)
+
+
+def test_every_dialect_has_its_place_in_both_orders() -> None:
+    assert {named(dialect) for dialect in DIALECTS} == {named(dialect) for dialect in KIND_ORDER}
+    assert len({named(dialect) for dialect in DIALECTS}) == len(DIALECTS) == len(KIND_ORDER)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=named)
+def test_kinds_are_kinds_of_the_columns(dialect: ModuleType) -> None:
+    assert set(dialect.KINDS.values()) <= {*REQUEST_KINDS, *OTHER_KINDS}
+    assert dialect.KIND
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=named)
+def test_no_path_twice_in_a_table(dialect: ModuleType) -> None:
+    for field, found in dialect.FIELDS.items():
+        assert len(set(found)) == len(found), field
+    kind_names = [path for path in dialect.KIND if any(path in other.KIND for other in DIALECTS if other is not dialect)]
+    assert not kind_names
+
+
+@pytest.mark.parametrize("field", fields())
+def test_every_field_is_known_and_asked_once(field: str) -> None:
+    columns = {column.name: column for column in SPANS}
+    column = columns[NOT_COLUMNS.get(field, field)]
+    assert (field in STRING_FIELDS) == (column.type == "string")
+    assert len(set(field_paths(field))) == len(field_paths(field)) > 0
+
+
+def test_every_column_that_spans_fill_has_a_field() -> None:
+    assert {*STRING_FIELDS, *TOKENS, "stream", "ttft_ns", "span_cost"} == set(fields())
+
+
+def test_one_attribute_fills_one_number() -> None:
+    """An attribute that counted for two kinds of tokens would be paid twice."""
+    names = [path for field in TOKENS for path in field_paths(field)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=named)
+def test_only_durations_have_units_and_events(dialect: ModuleType) -> None:
+    for field, found in dialect.FIELDS.items():
+        for path in found:
+            assert field in DURATIONS or (path.unit == "" and path.where != "event"), path
+            assert path.where == "event" or field not in DURATIONS or path.unit, path
+
+
+def test_series_paths() -> None:
+    assert set(SERIES_PATHS) == set(SERIES) - {"model"}
+    for found in (*SERIES_PATHS.values(), REQUEST_EVIDENCE):
+        assert len(set(found)) == len(found)
+        wheres = [path.where == "resource" for path in found]
+        assert wheres == sorted(wheres), "what the span says comes first"
+
+
+def test_own_series_paths_replace_the_column_only() -> None:
+    own = read_series({"cohort": ["resource:tenant", "metadata#plan"]})
+    assert own["cohort"] == paths("resource:tenant", "metadata#plan")
+    assert {name: own[name] for name in own if name != "cohort"} == {n: p for n, p in SERIES_PATHS.items() if n != "cohort"}
+
+
+WRONG = [{"model": ["m"]}, {"cohorts": ["c"]}, {"cohort": [""]}, {"cohort": ["a@fortnight"]}, {"cohort": "plan"}, ["plan"], None]
+
+
+@pytest.mark.parametrize("raw", WRONG, ids=str)
+def test_own_series_paths_that_are_wrong(raw: Any) -> None:
+    with pytest.raises(ValueError, match=r"unknown series column|not a path|a series file is"):
+        read_series(raw)
