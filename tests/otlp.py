@@ -8,12 +8,14 @@ from typing import Any
 from pipeline.model.stream import Record, Source
 from pipeline.operators.decode.spans import Decoded, DecodePolicy, Decoder
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS
-from pipeline.operators.pricing import DAY_NS, BundledBook
+from pipeline.operators.pricing import BundledBook
 
 RECORDED = Path(__file__).parent / "data" / "otlp"
 """Requests as real instrumentation libraries sent them."""
 
 SOURCE = Source("otlp_spans", 0, "test")
+
+DAY_NS = 86_400_000_000_000
 
 POLICY = DecodePolicy(
     series=SERIES_PATHS,

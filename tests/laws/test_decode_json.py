@@ -21,11 +21,11 @@ from tests.otlp import RECORDED
 
 ID_NAMES = {*IDS, "traceId", "spanId", "parentSpanId"}
 
-WRONG = [None, True, 0, -1, 3, 1.0, 1.5, 2**63, 2**64 - 1, "7", "-7", "x", "NaN", "0a", [None], [{}], {"a": 1}]
+WRONG: list[Any] = [None, True, 0, -1, 3, 1.0, 1.5, 2**63, 2**64 - 1, "7", "-7", "x", "NaN", "0a", [None], [{}], {"a": 1}]
 """What is put in the place of something else."""
 
 
-def reference(document: Any) -> ExportTraceServiceRequest:
+def reference(document: Any) -> Any:
     """The request by protobuf's own mapping. Raises ParseError, also for a few wrong types that it overlooks."""
     _check_types(document, ExportTraceServiceRequest.DESCRIPTOR)
     try:

@@ -16,8 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pipeline.model.reasons import Reason
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
 from pipeline.operators.dialects.vocabulary import read_series
-from pipeline.operators.pricing import DAY_NS
-from tests.otlp import DECODER, decoder, keeps_law_a, record, rows
+from tests.otlp import DAY_NS, DECODER, decoder, keeps_law_a, record, rows
 
 START_NS = 1_795_405_220_000_000_000
 
@@ -45,7 +44,7 @@ def request(*spans: Span, resource: dict[str, str] | None = None) -> bytes:
     for name, text in (resource or {}).items():
         holder.resource.attributes.add(key=name).value.string_value = text
     holder.scope_spans.add().spans.extend(spans)
-    return made.SerializeToString()
+    return bytes(made.SerializeToString())
 
 
 def json_request(*spans: Any) -> bytes:
@@ -174,7 +173,7 @@ def test_json_with_blanks_before_it() -> None:
     assert only(decode(b" \t" + json_request(json_span(1))))["span_id"] == f"{1:016x}"
 
 
-BAD_JSON_SPANS = {
+BAD_JSON_SPANS: dict[str, Any] = {
     "text": "span",
     "null": None,
     "array": [],

@@ -131,7 +131,7 @@ SPAN_COUNTS = {
     "traceloop.traces.005": 2,
 }
 
-BESIDE = {
+BESIDE: dict[str, dict[str, Any]] = {
     # The Anthropic SDK's own spans know no metadata; the instrumentor's do.
     "12da429d51cc56f8": {"route": "demo-oinf", "cohort": "", "dialect": "otel_genai", "provider": "anthropic"},
     "bb0a69594588546e": SUPPORT | {"dialect": "openinference", "provider": "anthropic"},
