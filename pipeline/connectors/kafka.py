@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from confluent_kafka import (
+    Consumer,
     ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -30,7 +30,7 @@ from pipeline.model.stream import Message, Source
 from pipeline.settings import Settings
 from pipeline.topics import inputs, topics
 
-ANSWER_WITHIN: Final = 15.0
+ANSWER_WITHIN: Final = 10.0
 """Seconds an administrative request may take."""
 
 DELIVER_WITHIN: Final = 60.0
@@ -156,7 +156,7 @@ def _create(admin: AdminClient, settings: Settings, key: str) -> Change:
     name, partitions = settings.topic(key), settings.partitions(key)
     new = NewTopic(name, partitions, settings.replication_factor, config=topics()[key].config)
     try:
-        admin.create_topics([new], operation_timeout=ANSWER_WITHIN)[name].result(ANSWER_WITHIN)
+        admin.create_topics([new], operation_timeout=ANSWER_WITHIN)[name].result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
@@ -175,7 +175,7 @@ def _await(admin: AdminClient, created: set[str]) -> None:
 def _differences(admin: AdminClient, settings: Settings, key: str, partitions: int) -> list[Change]:
     name, wanted = settings.topic(key), topics()[key].config
     resource = ConfigResource(ResourceType.TOPIC, name)
-    actual = admin.describe_configs([resource], request_timeout=ANSWER_WITHIN)[resource].result(ANSWER_WITHIN)
+    actual = admin.describe_configs([resource], request_timeout=ANSWER_WITHIN)[resource].result()
     found = [f"{k} is {actual[k].value}, not {v}" for k, v in wanted.items() if k in actual and _differ(actual[k].value, v)]
     if partitions != settings.partitions(key):
         found.append(f"{partitions} partitions, not {settings.partitions(key)}")
@@ -194,7 +194,7 @@ def sources(settings: Settings, topic_key: str) -> dict[int, Source]:
     name = settings.topic(topic_key)
     with _admin(settings, f"describe topic {name}") as admin:
         described = admin.describe_topics(TopicCollection([name]), request_timeout=ANSWER_WITHIN)
-        topic = described[name].result(ANSWER_WITHIN)
+        topic = described[name].result()
     epoch = "0" if str(topic.topic_id) in NO_TOPIC_ID else str(topic.topic_id)
     return {p.id: Source(name, p.id, epoch) for p in topic.partitions}
 
@@ -214,18 +214,23 @@ class Lag:
 
 
 def lag(settings: Settings, stage: str) -> list[Lag]:
-    """What a stage has still to read, by partition; never committed counts from the oldest record kept."""
+    """What a stage has still to read, by partition; never committed counts from the oldest record kept.
+
+    A consumer that never joins asks for the committed offsets: librdkafka's administrative request for them dies
+    (SIGSEGV, 2.16.0) where the group's coordinator is just loading.
+    """
     group = settings.group(stage)
     wanted = [TopicPartition(source.topic, p) for key in inputs(stage) for p, source in sources(settings, key).items()]
+    with translated(f"lag of {group}"):
+        consumer = Consumer(connection(settings) | {"group.id": group})
+        found = {(p.topic, p.partition): p.offset for p in consumer.committed(wanted, timeout=ANSWER_WITHIN)}
+        consumer.close()
     with _admin(settings, f"lag of {group}") as admin:
         starts, ends = _offsets(admin, wanted, OffsetSpec.earliest()), _offsets(admin, wanted, OffsetSpec.latest())
-        request = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=ANSWER_WITHIN)
-        found = {(p.topic, p.partition): p.offset for p in request[group].result(ANSWER_WITHIN).topic_partitions}
     rows = []
     for at in sorted(ends):
-        committed = found.get(at, -1)
-        start = max(committed, starts[at])
-        rows.append(Lag(*at, committed if committed >= 0 else None, ends[at], max(0, ends[at] - start)))
+        committed = found[at] if found[at] >= 0 else None
+        rows.append(Lag(*at, committed, ends[at], max(0, ends[at] - max(committed or 0, starts[at]))))
     return rows
 
 
@@ -233,7 +238,7 @@ def members(settings: Settings, stage: str) -> int:
     """How many members of a stage's group have partitions to read; 0 while the group is being rebalanced."""
     group = settings.group(stage)
     with _admin(settings, f"members of {group}") as admin:
-        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_WITHIN)[group].result(ANSWER_WITHIN)
+        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_WITHIN)[group].result()
     if described.state != ConsumerGroupState.STABLE:
         return 0
     return len(described.members)
@@ -243,7 +248,7 @@ def _offsets(admin: AdminClient, wanted: Sequence[TopicPartition], spec: OffsetS
     answers = admin.list_offsets(
         dict.fromkeys(wanted, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_WITHIN
     )
-    return {(p.topic, p.partition): answer.result(ANSWER_WITHIN).offset for p, answer in answers.items()}
+    return {(p.topic, p.partition): answer.result().offset for p, answer in answers.items()}
 
 
 # Writing.

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Polled
 
 from pipeline.connectors.clock import now_ns, steady
-from pipeline.connectors.kafka import HOPELESS, connection, sources, translate, translated
+from pipeline.connectors.kafka import ANSWER_WITHIN, HOPELESS, Heard, connection, sources, translate, translated
 from pipeline.errors import EngineError, Transient
 from pipeline.model.stream import Effects, Record, Source
 from pipeline.settings import Settings
@@ -30,9 +30,6 @@ POLL: Final = 0.2
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 15.0
 """Seconds between two tries: doubled from the first up to the longest, less up to a half at random."""
-
-ANSWER_WITHIN: Final = 15.0
-"""Seconds in which Kafka must answer at the start."""
 
 Step = Callable[[Sequence[Record], int], Effects]
 CarryOut = Callable[[Effects], None]
@@ -106,7 +103,7 @@ class _Reader:
         self._read: list[Record] = []
         self._read_bytes = 0
         self._finished: dict[Partition, int] = {}
-        self._hopeless: KafkaError | None = None
+        self._heard = Heard()
         config = {
             "group.id": group,
             "enable.auto.commit": False,
@@ -114,7 +111,7 @@ class _Reader:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": int(settings.session_timeout * 1000),
             "queued.max.messages.kbytes": max(1024, limits.size_bytes // 1024),
-            "error_cb": self._noted,
+            "error_cb": self._heard,
         }
         with translated("connect"):
             self._consumer = Consumer(connection(settings) | config)
@@ -178,7 +175,7 @@ class _Reader:
             known = self._consumer.list_topics(timeout=ANSWER_WITHIN).topics
         except KafkaException as error:
             self._consumer.poll(0)
-            raise translate(self._hopeless or error.args[0], "connect") from error
+            raise translate(self._heard.behind(error.args[0]), "connect") from error
         missing = sorted(self._keys.keys() - known.keys())
         if missing:
             raise EngineError(f"Kafka has no topic {', '.join(missing)}; run `tailrace topics apply`")
@@ -193,20 +190,15 @@ class _Reader:
             polled = self._consumer.poll(wait)
         error = polled.error() if polled is not None else None
         if error is not None:
-            self._noted(error)
-        if self._hopeless is not None:
-            raise translate(self._hopeless, "read")
+            self._heard(error)
+        if self._heard.hopeless is not None:
+            raise translate(self._heard.hopeless, "read")
         if polled is None or error is not None:
             return False
         record = _record(polled, self._owned)
         self._read.append(record)
         self._read_bytes += len(record.value or b"")
         return True
-
-    def _noted(self, error: KafkaError) -> None:
-        """Remember what no retry mends; of the rest the client takes care."""
-        if error.code() in HOPELESS or error.fatal():
-            self._hopeless = error
 
     def _refused(self, error: KafkaError) -> None:
         if error.code() in HOPELESS or error.fatal():
