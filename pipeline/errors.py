@@ -1,7 +1,7 @@
 """Every error we raise on purpose.
 
 TailraceError
-├── Transient            the world hiccups: its connector retries, with a bound
+├── Transient            the world hiccups: its connector retries, with a bound; unheard, an engine is away (exit 3)
 └── Fatal                the world is wrong: stop, acknowledge nothing, one clear line, exit code of its own
     ├── SettingsError    a setting is wrong or missing; names it and the fix      (exit 2)
     ├── EngineError      Kafka, ClickHouse or a tool cannot be had or started     (exit 3)
@@ -19,6 +19,8 @@ class TailraceError(Exception):
 
 class Transient(TailraceError):  # noqa: N818 - the tree reads better so
     """Worth another try after a pause."""
+
+    exit_code = 3
 
 
 class Fatal(TailraceError):  # noqa: N818

@@ -173,4 +173,4 @@ def _read(path: Path | None, setting: str, read: Callable[[Any], Read], otherwis
     try:
         return read(yaml.safe_load(read_text(path, setting)))
     except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{setting}={path}: {error}") from None
+        raise SettingsError(f"{setting}={path}: {' '.join(str(error).split())}") from None
