@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from pipeline.operators.decode.otlp_json import IDS, to_protobuf
 from tests.laws.otlp_requests import built, mutated
+from tests.laws.reference_decoder import Request
 from tests.laws.test_decode_agreement import EXAMPLES, PLAYED, pieces
 from tests.otlp import RECORDED
 
@@ -73,12 +74,24 @@ def _ids(value: Any, convert: Any) -> Any:
 def document_of(raw: bytes, random: Random) -> Any:
     """A request as OTLP/JSON in one of the ways it may be written, None if protobuf refuses it."""
     try:
-        request = ExportTraceServiceRequest.FromString(raw)
+        readable = Request.FromString(raw)
+        _make_readable(readable)
+        request = ExportTraceServiceRequest.FromString(readable.SerializeToString())
     except DecodeError:
         return None
     snake, numbers = random.random() < 0.3, random.random() < 0.7
     written = MessageToDict(request, preserving_proto_field_name=snake, use_integers_for_enums=numbers)
     return _ids(written, _hex)
+
+
+def _make_readable(message: Any) -> None:
+    """Replace what is no UTF-8 in a request of the reference's classes, whose texts are bytes."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for item in value if field.is_repeated else [value]:
+                _make_readable(item)
+        elif field.type == field.TYPE_BYTES and not field.is_repeated:
+            setattr(message, field.name, value.decode(errors="replace").encode())
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -310,7 +310,7 @@ def test_short_names_of_attributes() -> None:
     """Attributes of one letter are the smallest; all of them find room in the arrays of a scan."""
     made = span(1)
     for _ in range(2000):
-        made.attributes.add(key="u").value.string_value = ""
+        made.attributes.add(key="u")
     made.attributes.add(key="u").value.string_value = "last"
     by = decoder(series=read_series({"cohort": ["u"]}))
     assert only(decode(request(made), by=by))["cohort"] == "last"
