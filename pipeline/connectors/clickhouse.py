@@ -10,6 +10,7 @@ A complaint about data is a value, the engine away or overloaded is Transient, a
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
+
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, with a stack, it also raises
 
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "spans": SPANS,
@@ -176,7 +179,13 @@ def query(settings: Settings, sql: str) -> tuple[list[str], list[list[Any]]]:
     return [column["name"] for column in answer["meta"]], rows
 
 
-_READABLE: Final = {"output_format_json_quote_64bit_integers": 0, "output_format_json_quote_decimals": 0}
+_READABLE: Final = {
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_decimals": 0,
+    # The views group by the tables' order: 2 to 7 times faster, and digests are merged in the order of time. In hash
+    # order a distribution that came sorted costs up to 0.8 % of p99, in this order 0.25 % (200 panes).
+    "optimize_aggregation_in_order": 1,
+}
 
 
 def _insert(client: Client, table: str, body: bytes) -> str | None:

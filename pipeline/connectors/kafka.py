@@ -30,6 +30,8 @@ from pipeline.model.stream import Message, Source
 from pipeline.settings import Settings
 from pipeline.topics import inputs, topics
 
+log = logging.getLogger("tailrace.kafka")
+
 ANSWER_WITHIN: Final = 10.0
 """Seconds an administrative request may take."""
 
@@ -68,7 +70,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": settings.kafka_bootstrap,
         "client.id": "tailrace",
         "reconnect.backoff.ms": 250,
-        "logger": logging.getLogger("tailrace.kafka"),
+        "log_level": 2,  # it would write a line per try to connect; Heard tells each kind of error once
         **settings.kafka_security,
     }
 
@@ -87,8 +89,12 @@ class Heard:
     def __init__(self) -> None:
         self.hopeless: KafkaError | None = None
         self._last: KafkaError | None = None
+        self._told: set[int] = set()
 
     def __call__(self, error: KafkaError) -> None:
+        if error.code() not in self._told:
+            log.warning("%s", error.str())
+        self._told.add(error.code())
         if error.code() in HOPELESS or error.fatal():
             self.hopeless = error
         elif error.code() != KafkaError._ALL_BROKERS_DOWN:
