@@ -40,7 +40,7 @@ check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts
 test: setup check ## check, then all tests against real Kafka and ClickHouse
 	$(PYTEST) -m "not soak" tests $(addprefix --ignore=,$(APART))
 
-quality: $(PACKAGE) ## accuracy against exact answers and independent oracles; prints tables
+quality: setup ## accuracy against exact answers and independent oracles; prints tables
 	$(PYTEST) -m "not soak" -s tests/quality
 
 soak: setup ## long simulations, fuzzing and faults; half an hour or more
