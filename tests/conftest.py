@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import clickhouse_connect
@@ -39,6 +40,13 @@ def engines(running: local_engines.Engines) -> Settings:
 @pytest.fixture
 def fresh_prefix(engines: Settings) -> Iterator[Settings]:
     """The same, with topics, groups and a database of this test alone."""
+    with own_names(engines) as settings:
+        yield settings
+
+
+@contextmanager
+def own_names(engines: Settings) -> Iterator[Settings]:
+    """Settings with topics, groups and a database nobody else uses."""
     prefix = f"t{secrets.token_hex(4)}"
     server = engines.clickhouse_dsn.get_secret_value().rpartition("/")[0]
     with clickhouse_connect.get_client(dsn=server) as client:

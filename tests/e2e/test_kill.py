@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -24,15 +24,13 @@ REJOINED = 60.0
 
 WORKERS = [name for name, stage in TWO_WORKERS.items() if stage == "aggregate"]
 
-Kind = Literal["kill", "freeze", "restart"]
-
 
 @dataclass(frozen=True, slots=True)
 class Blow:
     """What happens to which process once `at` spans are sent. `noticed`: it starts again only when its group missed it."""
 
     at: int
-    kind: Kind
+    kind: Literal["kill", "freeze", "restart"]
     name: str
     noticed: bool = False
 
@@ -144,12 +142,12 @@ def test_numbers_are_exact_although_processes_die(fresh_prefix: Settings, tmp_pa
 @pytest.mark.timeout(1800)
 def test_numbers_are_exact_after_ten_kills(fresh_prefix: Settings, tmp_path: Path) -> None:
     rng = random.Random(4)
-    spans = 200_000
-    moments = sorted(rng.sample(range(spans // 20, spans), 12))
-    kinds: list[Kind] = ["freeze", "restart", *repeat[Kind]("kill", 10)]
-    rng.shuffle(kinds)
+    spans, everyone = 200_000, list(TWO_WORKERS)
+    victims = [*everyone, *everyone, *rng.choices(everyone, k=2)]
     blows = [
-        Blow(at, kind, rng.choice(WORKERS if kind == "freeze" else list(TWO_WORKERS)), kind == "freeze" or rng.random() < 0.5)
-        for at, kind in zip(moments, kinds, strict=True)
+        *(Blow(rng.randrange(spans // 20, spans), "kill", name, rng.random() < 0.5) for name in victims),
+        Blow(rng.randrange(spans // 20, spans), "freeze", rng.choice(WORKERS), noticed=True),
+        Blow(rng.randrange(spans // 20, spans), "restart", rng.choice(everyone)),
     ]
+    blows.sort(key=lambda blow: blow.at)
     survives(short(fresh_prefix, allowed_lateness=120), Mix(spans, per_second=1000), blows, rng, tmp_path)

@@ -1,0 +1,106 @@
+"""Whatever is wrong with the settings or the engines: one clear line, an exit code that says which, no traceback."""
+
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from pydantic import SecretStr
+
+from pipeline.connectors.clickhouse import apply_schema
+from pipeline.connectors.kafka import apply_topics
+from pipeline.settings import Settings
+from tests.e2e.command import Outcome, finished, started
+
+WRONG_SETTING, NO_ENGINE, OTHER_SCHEMA = 2, 3, 4
+REFUSED = 1
+NOBODY = "127.0.0.1:1"
+"""Nothing listens here."""
+
+
+def complains(outcome: Outcome, exit_code: int, *words: str) -> None:
+    """It ended with `exit_code` and, behind what the clients warned of, one line that names what is wrong."""
+    code, out, err = outcome
+    *warnings, last = err.splitlines()
+    assert (code, out) == (exit_code, ""), err
+    assert last.startswith("tailrace: "), err
+    assert all(word in last for word in words), last
+    assert all(line.startswith("WARNING ") for line in warnings), err
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("TAILRACE_WINDOW", "soon"), ("TAILRACE_WINDOW", "0"), ("TAILRACE_KEEP_SPANS", "-1")]
+)
+def test_a_setting_out_of_its_bounds(setting: str, value: str) -> None:
+    complains(finished(started("run", "aggregate", env={setting: value})), WRONG_SETTING, setting)
+
+
+def test_a_stage_that_does_not_exist() -> None:
+    complains(finished(started("run", "bake")), WRONG_SETTING, "bake", "decode, aggregate, sink")
+
+
+@pytest.mark.parametrize("command", [("run", "decode"), ("topics", "apply")])
+def test_nothing_is_set_up(command: tuple[str, ...], tmp_path: Path) -> None:
+    complains(finished(started(*command, env={"TAILRACE_LOCAL_DIR": str(tmp_path)})), WRONG_SETTING, "TAILRACE_KAFKA_BOOTSTRAP")
+
+
+def test_no_kafka(tmp_path: Path) -> None:
+    nowhere = Settings(local_dir=tmp_path, kafka_bootstrap=NOBODY)
+    for process in [
+        started(*command, settings=nowhere) for command in (("run", "decode"), ("run", "aggregate"), ("topics", "apply"))
+    ]:
+        complains(finished(process), NO_ENGINE, "Kafka", NOBODY)
+
+
+def test_no_clickhouse(tmp_path: Path) -> None:
+    nowhere = Settings(local_dir=tmp_path, clickhouse_dsn=SecretStr(f"http://default:@{NOBODY}/default"))
+    for process in [started(*command, settings=nowhere) for command in (("schema", "apply"), ("query", "SELECT 1"))]:
+        complains(finished(process), NO_ENGINE, "ClickHouse", "127.0.0.1")
+
+
+def test_a_wrong_password(fresh_prefix: Settings) -> None:
+    dsn = fresh_prefix.clickhouse_dsn.get_secret_value()
+    user, _, server = dsn.partition("@")
+    wrong = f"{user.rpartition(':')[0]}:wrong@{server}"
+    outcome = finished(started("schema", "apply", settings=fresh_prefix, env={"TAILRACE_CLICKHOUSE_DSN": wrong}))
+    complains(outcome, NO_ENGINE, "ClickHouse", "TAILRACE_CLICKHOUSE_DSN")
+
+
+@pytest.mark.parametrize("stage", ["decode", "aggregate", "sink"])
+def test_missing_topics(fresh_prefix: Settings, stage: str) -> None:
+    complains(finished(started("run", stage, settings=fresh_prefix)), NO_ENGINE, "tailrace topics apply")
+
+
+def test_missing_tables(fresh_prefix: Settings) -> None:
+    outcome = finished(started("query", "SELECT * FROM performance", settings=fresh_prefix))
+    complains(outcome, REFUSED, "performance")
+
+
+def test_a_store_of_a_newer_version(fresh_prefix: Settings) -> None:
+    apply_schema(fresh_prefix)
+    with clickhouse_connect.get_client(dsn=fresh_prefix.clickhouse_dsn.get_secret_value()) as client:
+        client.command("INSERT INTO applied_migrations (name, hash) VALUES ('9999_future', 'x')")
+    complains(finished(started("schema", "apply", settings=fresh_prefix)), OTHER_SCHEMA, "9999_future")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    missing = tmp_path / "none.pb"
+    complains(finished(started("replay", str(missing))), WRONG_SETTING, str(missing))
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "word"),
+    [
+        ("series_file", "color: [a]", "color"),
+        ("series_file", "route: [", "SERIES_FILE"),
+        ("price_file", "model: x", "a price file is a list"),
+        ("price_file", "- {model: x}", "input"),
+        ("price_file", None, "No such file"),
+    ],
+)
+def test_a_broken_file_of_settings(fresh_prefix: Settings, tmp_path: Path, setting: str, text: str | None, word: str) -> None:
+    apply_topics(fresh_prefix)
+    path = tmp_path / "own.yaml"
+    if text is not None:
+        path.write_text(text)
+    outcome = finished(started("run", "decode", settings=fresh_prefix.model_copy(update={setting: path})))
+    complains(outcome, WRONG_SETTING, f"TAILRACE_{setting.upper()}", word)
