@@ -1,11 +1,13 @@
 """The smallest stage with state, run as a process of its own by `test_worker.py`.
 
-Input: `b"<window> <number>"`. The watermark is the largest window seen; a window is final two windows later, and then
-its numbers are written out once per firing, as they were folded: a number folded twice shows up twice. Other input
-(ticks) counts for nothing but its offset. Every session and every step is written down in a journal, and files beside
-it make the process fail or wait at a chosen offset:
+Input: `b"<window> <number>"`, or `b"<window>"` to say only how late it is. The watermark is the largest window seen; a
+window is final two windows later, and then its numbers are written out as they were folded: one folded twice shows up
+twice. A number that comes after that is too late and counts for nothing. Ticks are for nothing but their offset.
 
-- `boom` holds an offset: the step that meets it raises.
+Every session, every step and every question to the upstream is written down in a journal, and files beside it make the
+process fail or wait at a chosen offset:
+
+- `boom-<partition>` holds an offset: the step that meets it raises.
 - `gate-<partition>` holds an offset: the step that meets it waits until the file is gone.
 - `quiet` exists: the upstream is quiet, so idle partitions get ticks.
 
@@ -38,12 +40,11 @@ class Window:
 
 @dataclass(slots=True)
 class TallyState:
-    """All of one partition. `skip_below`: rows already judged before the takeover."""
+    """All of one partition."""
 
     source: Source
     watermark: int
     folded: int
-    skip_below: int
     windows: dict[int, Window] = field(default_factory=dict)
 
 
@@ -61,7 +62,7 @@ class Tally:
     def open(self, source: Source, progress: Progress | None) -> TallyState:
         found = progress or Progress(0, 0, -1)
         self._write(at="open", partition=source.partition, folded=found.folded)
-        return TallyState(source, found.watermark_ns, found.folded, found.folded)
+        return TallyState(source, found.watermark_ns, found.folded)
 
     def step(self, state: TallyState, batch: Sequence[Record], now_ns: int) -> tuple[TallyState, Effects]:
         if not batch:
@@ -77,18 +78,20 @@ class Tally:
         self._write(at="step", partition=state.source.partition, offsets=[record.offset for record in batch])
         return state, Effects(tuple(rows), progress=Progress(held, state.folded, state.watermark))
 
+    def upstream_quiet(self) -> bool:
+        self._write(at="asked")
+        return (self._directory / "quiet").exists()
+
     def _fold(self, state: TallyState, record: Record) -> None:
         assert record.source == state.source
         assert abs(record.timestamp_ns / 1e9 - time.time()) < 3600
-        words = (record.value or b"").split()
-        if len(words) < 2:
+        if record.value is None or record.value == TICK:
             return
-        window, number = int(words[0]), int(words[1])
-        if window + FINAL_AFTER <= state.watermark:
-            assert record.offset < state.skip_below, f"{number} of window {window} is late at {record.offset}"
-            return
-        state.windows.setdefault(window, Window(record.offset)).numbers.append(number)
-        state.watermark = max(state.watermark, window)
+        window, *numbers = map(int, record.value.split())
+        if window + FINAL_AFTER > state.watermark:
+            if numbers:
+                state.windows.setdefault(window, Window(record.offset)).numbers += numbers
+            state.watermark = max(state.watermark, window)
 
     def _row(self, state: TallyState, revision: int, window: int) -> Message:
         row = {"window": window, "revision": revision, "numbers": state.windows.pop(window).numbers}
@@ -113,13 +116,14 @@ def main(connector: str, directory: Path, instance: str) -> None:
     """Run the stage with the `run_worker` of one connector."""
     settings = Settings.load()
     run_worker = import_module(f"pipeline.connectors.{connector}").run_worker
+    tally = Tally(directory, instance, settings.topic("panes"))
     run_worker(
         settings,
-        Tally(directory, instance, settings.topic("panes")),
+        tally,
         "spans",
         instance=instance,
         tick=lambda source: TICK,
-        upstream_quiet=(directory / "quiet").exists,
+        upstream_quiet=tally.upstream_quiet,
     )
 
 

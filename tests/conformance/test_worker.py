@@ -36,7 +36,7 @@ def each_session_is_an_unbroken_run(group: Group) -> None:
     """Within one session no offset is skipped or folded twice."""
     following: dict[tuple[int, int], int | None] = {}
     for entry in group.journal():
-        actor = entry["pid"], entry["partition"]
+        actor = entry["pid"], entry.get("partition", -1)
         if entry["at"] == "open":
             following[actor] = None
         for offset in entry.get("offsets", ()):
@@ -171,9 +171,26 @@ def test_killed_during_replay(group: Group) -> None:
     group.settled()
 
 
+def test_what_is_final_stays_final_for_the_successor(group: Group) -> None:
+    group.send(range(3))
+    process = group.start("a")
+    group.mark(9)
+    group.settled()
+    assert group.committed() == group.ends(), "nothing is held, so only the progress knows how late it is"
+    process.kill()
+    process.wait()
+    group.send_too_late(1)
+    group.send(range(10, 13))
+    group.start("a")
+    group.settled()
+
+
 def test_idle_partitions_get_ticks_once_the_upstream_is_quiet(group: Group) -> None:
     group.start("a")
     until(lambda: sorted(group.opened("a")) == list(PARTITIONS), "all partitions are open, though none had a message")
+    until(
+        lambda: sum(e["at"] == "asked" for e in group.journal("a")) >= 8, "idle partitions ask for the upstream again and again"
+    )
     assert group.ends() == dict.fromkeys(PARTITIONS, 0), "no tick before the upstream is quiet"
     (group.directory / "quiet").touch()
     until(lambda: min(group.ends().values()) >= 2, "every partition had two ticks", within=15)

@@ -25,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found], what: str, within: float = 40.0) -> Found:
-    """What `found` answers as soon as it is truthy; fails with `what` after `within` seconds."""
+def until(found: Callable[[], Found], what: str, within: float = 40.0, instead: Callable[[], object] = str) -> Found:
+    """What `found` answers as soon as it is truthy; fails with `what`, and what there is `instead`, after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := found()):
-        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}; {instead()}"
         time.sleep(0.05)
     return answer
 
@@ -44,6 +44,7 @@ class Group:
         self._connector = connector
         self._sent: dict[tuple[int, int], list[int]] = defaultdict(list)
         self._numbers = count()
+        self._marked = -1
         self._producer = Producer(settings)
         self._admin = AdminClient(connection(settings))
         self._readers: dict[str, tuple[Consumer, list[Any]]] = {}
@@ -59,6 +60,18 @@ class Group:
                 numbers = [next(self._numbers) for _ in range(each)]
                 self._sent[partition, window] += numbers
                 messages += [self.message(partition, b"%d %d" % (window, number)) for number in numbers]
+        self._deliver(messages)
+
+    def mark(self, window: int) -> None:
+        """Every partition learns that it is as late as `window`."""
+        self._marked = window
+        self._deliver([self.message(partition, b"%d" % window) for partition in PARTITIONS])
+
+    def send_too_late(self, window: int) -> None:
+        """Every partition gets a number of a window that is final: it must not come out."""
+        self._deliver([self.message(partition, b"%d %d" % (window, next(self._numbers))) for partition in PARTITIONS])
+
+    def _deliver(self, messages: list[Message]) -> None:
         self._producer.send(messages)
         self._producer.confirm()
 
@@ -155,7 +168,7 @@ class Group:
 
     def expected(self) -> dict[tuple[int, int], list[int]]:
         """What must come out: of every partition, the windows that what was sent has made final."""
-        last = max(window for _, window in self._sent)
+        last = max(self._marked, *(window for _, window in self._sent))
         return {at: numbers for at, numbers in self._sent.items() if at[1] + 2 <= last}
 
     def exact(self) -> bool:
@@ -163,7 +176,7 @@ class Group:
 
     def settled(self) -> None:
         """Wait for exactly what was sent, and for the commits that go with it."""
-        until(self.exact, f"all windows exact; missing or wrong: {sorted(self._wrong())[:5]}")
+        until(self.exact, "all windows exact", instead=lambda: f"missing or wrong: {sorted(self._wrong())[:5]}")
         until(lambda: self.committed() == self.acknowledgeable(), "the group's offsets are the progress")
         assert self.exact()
 
