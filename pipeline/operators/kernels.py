@@ -3,16 +3,10 @@
 Each has a slow, obvious reference in `tests/laws/test_kernels.py`.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-
-def compiled(function: Any) -> Any:
-    """Machine code, cached on disk beside the source (NUMBA_CACHE_DIR moves it)."""
-    return njit(cache=True, nogil=True)(function)
+from pipeline.operators.compiled import compiled
 
 
 @compiled

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same
+from pipeline.operators.compiled import compiled
+from pipeline.operators.decode.wire import Bytes, fnv1a, same
 
 
 @dataclass(frozen=True, slots=True)

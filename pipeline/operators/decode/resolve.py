@@ -15,8 +15,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, Scan, any_value
-from pipeline.operators.decode.wire import Bytes, compiled, fnv1a, same
+from pipeline.operators.decode.wire import Bytes, fnv1a, same
 from pipeline.operators.dialects.paths import NS_PER, Path
 
 MAX_COUNT = 1 << 32

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.names import Names, slot_of
 from pipeline.operators.decode.wire import (
     ARRAY_VALUE,
@@ -25,7 +26,6 @@ from pipeline.operators.decode.wire import (
     LINK,
     VARINT,
     Bytes,
-    compiled,
     fixed64,
     is_valid,
     size,

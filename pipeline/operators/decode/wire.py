@@ -10,8 +10,9 @@ Source: protobuf.dev/programming-guides/encoding; limits (5-byte tags and sizes,
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pipeline.operators.compiled import compiled
 
 Bytes = NDArray[np.uint8]
 
@@ -29,11 +30,6 @@ CHILDREN[ANY_VALUE, 6] = KEY_VALUE_LIST
 CHILDREN[ARRAY_VALUE, 1] = ANY_VALUE
 CHILDREN[KEY_VALUE_LIST, 1] = KEY_VALUE
 CHILDREN[LINK, 4] = KEY_VALUE
-
-
-def compiled(function: Any) -> Any:
-    """Machine code, cached on disk beside the source (NUMBA_CACHE_DIR moves it); the lock of the interpreter is released."""
-    return njit(cache=True, nogil=True)(function)
 
 
 @compiled
