@@ -6,11 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import clickhouse_connect
+import hypothesis
 import pytest
 from pydantic import SecretStr
 
 from pipeline.connectors import local_engines
 from pipeline.settings import Settings
+
+hypothesis.settings.register_profile("tailrace", deadline=None)  # the first example may compile kernels
+hypothesis.settings.load_profile("tailrace")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = {"engines", "running", "fresh_prefix"}
