@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.connectors.kafka import Producer, apply_topics, connection
@@ -187,9 +187,12 @@ class Group:
     def committed(self) -> dict[int, int]:
         """The group's offset of every partition, -1 where it has none."""
         group, topic = self.settings.group("tally"), self.settings.topic("spans")
-        request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in PARTITIONS])
-        answer = self._admin.list_consumer_group_offsets([request])[group].result(10)
-        return {tp.partition: max(tp.offset, -1) for tp in answer.topic_partitions}
+        reader = Consumer({"bootstrap.servers": self.settings.kafka_bootstrap, "group.id": group, "enable.auto.commit": False})
+        try:
+            answer = reader.committed([TopicPartition(topic, p) for p in PARTITIONS], timeout=10)
+        finally:
+            reader.close()
+        return {tp.partition: max(tp.offset, -1) for tp in answer}
 
     def progress(self) -> dict[int, list[dict[str, int]]]:
         """All progress ever written, by partition, in the order of the log."""
