@@ -202,10 +202,13 @@ def local_env() -> None:
 
 @local.command("setup")
 def local_setup() -> None:
-    """Fetch what the local engines need into the cache (Maven Central, npm), once."""
+    """Fetch what the local engines need into the cache (Maven Central, npm), once; nothing for an engine of your own."""
+    from pipeline.connectors.local_engines import named_by_user  # noqa: PLC0415
     from pipeline.connectors.local_setup import setup_engines  # noqa: PLC0415
 
-    setup_engines(Settings.load(), say)
+    settings = Settings.load()
+    named = named_by_user(settings)
+    setup_engines(settings, say, kafka=not named.kafka_bootstrap, clickhouse=not named.clickhouse_dsn)
 
 
 @topics_app.command("apply")

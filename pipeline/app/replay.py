@@ -5,11 +5,11 @@ A file is a log with an end, so nothing is too late: windows close when the inpu
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import SecretStr
 
 from pipeline.app.compose import aggregate_stage, decode_stage
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
@@ -23,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.topics import topics
 
 BATCH = 200
+BATCH_BYTES = 8 << 20
 FOREVER = END_OF_TIME / 1e9
 """Seconds: nothing in a file is late or ahead of its clock."""
 
@@ -31,9 +32,10 @@ Rows = tuple[list[str], list[list[Any]]]
 
 def replay(settings: Settings, paths: Sequence[Path], say: Say) -> Rows:
     """Names and rows of the `performance` view over the files, by window and series. Leaves nothing behind."""
-    unset = settings.model_copy(update={"kafka_bootstrap": "none:0"})
-    with engines(unset.model_copy(update={"clickhouse_dsn": type(settings.clickhouse_dsn)("")}), say) as running:
-        here = running.settings(unset)
+    nowhere = {"kafka_bootstrap": "none:0", "clickhouse_dsn": SecretStr(""), "clickhouse_reader_dsn": SecretStr("")}
+    throwaway = settings.model_copy(update=nowhere)
+    with engines(throwaway, say) as running:
+        here = running.settings(throwaway)
         apply_schema(here)
         store(here, run(settings, read_requests(paths)))
         return performance(here)
@@ -104,5 +106,14 @@ def _insert(client: Any, table: str, blocks: list[bytes]) -> None:
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    for _, group in groupby(enumerate(records), lambda numbered: numbered[0] // BATCH):
-        yield [record for _, record in group]
+    """Cut by number and bytes, so always at the same places."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(record.value or b"")
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
