@@ -83,9 +83,11 @@ class Stages:
     def stop(self, name: str, within: float = 30.0) -> None:
         """SIGTERM once it listens to it; it must end by itself, and well."""
         self.until(lambda: listens(self._processes[name].pid), f"{name} handles SIGTERM", within)
-        process = self._processes.pop(name)
+        process = self._processes[name]
         process.terminate()
-        assert process.wait(within) == 0, f"{name} stopped with code {process.returncode}: {last_words(self._log(name))}"
+        code = process.wait(within)
+        del self._processes[name]
+        assert code == 0, f"{name} stopped with code {code}: {last_words(self._log(name))}"
 
     def freeze(self, name: str) -> None:
         """SIGSTOP."""
