@@ -3,7 +3,9 @@
 Everything that is text in the block becomes a code or a hash here, so folding is arithmetic.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -62,7 +64,7 @@ class SpanColumns:
 
     end_ns, ids: (n,) event time and hash of (trace id, span id).
     request: (n,) index into the request columns below, -1 for a span that is no model call.
-    series: distinct series of the m requests; code: (m,) index into it.
+    series: distinct series of the spans; code: (m,) index into it.
     sums: (m, len(SUMS)). latency, ttft, tps: (m,) float, nan where there is none. cost: (m,) nano-USD, 0 where none.
     """
 
@@ -94,9 +96,9 @@ def read_span_block(value: bytes) -> SpanColumns:
     where = np.flatnonzero(request)
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
-    codes: dict[Series, int] = {}
+    codes: dict[Series, int] = defaultdict(count().__next__)
     keys = zip(block.environment, block.route, block.model, block.release, block.cohort, block.language, strict=True)
-    code = np.array([codes.setdefault(key, len(codes)) if r else -1 for key, r in zip(keys, request, strict=True)], np.int64)
+    code = np.array([codes[key] for key in keys], np.int64)
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
     return SpanColumns(
         np.array(block.end_ns, np.int64),
@@ -150,6 +152,8 @@ def _speed(numbers: dict[str, Floats]) -> Floats:
 
 def _numbers(values: list[Any]) -> Floats:
     """Integers below 2^53 or truth values as floats, null as nan."""
+    if values and values[0] is None and values.count(None) == len(values):
+        return np.full(len(values), np.nan)
     return np.array(values, np.float64)
 
 
@@ -160,7 +164,7 @@ def _or_zero(values: Floats) -> Floats:
 
 def _ids(traces: list[str], spans: list[str]) -> NDArray[np.uint64]:
     """(n, 3) words of the ids. Raises ValueError if they are not hex of the right length."""
-    if {len(t) for t in traces} - {32} or {len(s) for s in spans} - {16}:
+    if set(map(len, traces)) - {32} or set(map(len, spans)) - {16}:
         raise ValueError("trace_id or span_id of the wrong length")
     raw = (bytes.fromhex("".join(traces)), bytes.fromhex("".join(spans)))
     trace, span = (np.frombuffer(r, np.uint64) for r in raw)
