@@ -1,6 +1,6 @@
 """Blocks: many rows as one JSON object of equally long arrays (ClickHouse's `JSONColumns`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,9 @@ import orjson
 from numpy.typing import NDArray
 
 from pipeline.model.columns import Column
+
+BLOCK_BYTES = 4 << 20
+"""What a message may hold, well below what the topics take (16 MiB): digests, names and details make rows of any size."""
 
 Values = Sequence[Any] | NDArray[Any]
 
@@ -19,9 +22,30 @@ def encode_block(columns: Sequence[Column], values: Mapping[str, Values]) -> byt
     return orjson.dumps(block, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def encode_bounded(columns: Sequence[Column], values: Mapping[str, Values]) -> Iterator[bytes]:
+    """The rows of `values` in as many blocks as keep each below BLOCK_BYTES; a row larger than that is a block alone.
+
+    Where it is cut follows from the rows alone, so a repeat is cut at the same places. No row, no block.
+    """
+    n = len(values[columns[0].name])
+    if n == 0:
+        return
+    block = encode_block(columns, values)
+    if len(block) <= BLOCK_BYTES or n == 1:
+        yield block
+        return
+    for half in (slice(0, n // 2), slice(n // 2, n)):
+        yield from encode_bounded(columns, {column.name: values[column.name][half] for column in columns})
+
+
+def by_column(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows given one by one as columns."""
+    return {column.name: [row[column.name] for row in rows] for column in columns}
+
+
 def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The block of a few rows given one by one."""
-    return encode_block(columns, {column.name: [row[column.name] for row in rows] for column in columns})
+    return encode_block(columns, by_column(columns, rows))
 
 
 def empty_block(columns: Sequence[Column]) -> bytes:

@@ -6,7 +6,7 @@ Everything that is text in the block becomes a code or a hash here, so folding i
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -24,12 +24,17 @@ SUMS = (*COUNTS, *TOKENS, "cost_nusd", "latency_sum_ns", "ttft_count", "ttft_sum
 """What a series adds up, in order."""
 
 
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+"""What sums and floats can take: decode writes nothing outside."""
+
+
 class _Block(msgspec.Struct):
     """The columns folded; the others are skipped unread."""
 
     trace_id: list[str]
     span_id: list[str]
-    end_ns: list[int]
+    end_ns: list[Nanoseconds]
     environment: list[str]
     route: list[str]
     model: list[str]
@@ -39,16 +44,16 @@ class _Block(msgspec.Struct):
     kind: list[str]
     stream: list[bool | None]
     status: list[str]
-    latency_ns: list[int]
-    ttft_ns: list[int | None]
-    input_tokens: list[int | None]
-    output_tokens: list[int | None]
-    cache_read_tokens: list[int | None]
-    cache_write_tokens: list[int | None]
-    reasoning_tokens: list[int | None]
-    audio_input_tokens: list[int | None]
-    audio_output_tokens: list[int | None]
-    cost_nusd: list[int | None]
+    latency_ns: list[Count]
+    ttft_ns: list[Count | None]
+    input_tokens: list[Count | None]
+    output_tokens: list[Count | None]
+    cache_read_tokens: list[Count | None]
+    cache_write_tokens: list[Count | None]
+    reasoning_tokens: list[Count | None]
+    audio_input_tokens: list[Count | None]
+    audio_output_tokens: list[Count | None]
+    cost_nusd: list[Count | None]
     cost_source: list[str]
     refusal: list[bool | None]
     citation: list[bool | None]
@@ -87,7 +92,7 @@ def read_span_block(value: bytes) -> SpanColumns:
     """Read a block of `pipeline.model.columns.SPANS`. Raises ValueError for anything else."""
     try:
         block = _decoder.decode(value)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     n = len(block.end_ns)
     if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):

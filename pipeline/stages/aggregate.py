@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
-from pipeline.operators.blocks import encode_block, encode_rows
+from pipeline.operators.blocks import by_column, encode_bounded, encode_rows
 from pipeline.operators.decode.spans import DeadSpan, dead_letter
 from pipeline.operators.panes import BEGINNING, Verdicts, Window, WindowPolicy, Windows, pane_columns
 from pipeline.operators.span_columns import read_span_block
@@ -101,7 +101,7 @@ class Aggregate:
                 state.panes.append(pane_columns(start, window, firing, slots, self.policy, source, revision))
 
     def _panes(self, state: Partition) -> list[Message]:
-        """Everything fired in this step as one block per partition of panes, in the order of firing."""
+        """Everything fired in this step by partition of panes, in the order of firing."""
         blocks: dict[int, Columns] = defaultdict(lambda: {column.name: [] for column in PANES})
         for fired in state.panes:
             rows: dict[int, list[int]] = defaultdict(list)
@@ -111,16 +111,21 @@ class Aggregate:
                 for name, values in blocks[p].items():
                     values += [fired[name][i] for i in chosen]
         state.panes = []
-        return [Message(self.outputs.panes, p, encode_block(PANES, block)) for p, block in sorted(blocks.items())]
+        return [
+            Message(self.outputs.panes, p, block)
+            for p, columns in sorted(blocks.items())
+            for block in encode_bounded(PANES, columns)
+        ]
 
     def _side(self, state: Partition) -> list[Message]:
         """The verdicts and dead letters of this step."""
         side = partition_of(str(state.source), self.outputs.panes_partitions)
-        messages = []
-        if state.ledger:
-            messages.append(Message(self.outputs.ledger, side, encode_rows(LEDGER, state.ledger)))
-        if state.dead:
-            messages.append(Message(self.outputs.dead_letters, side, encode_rows(DEAD_LETTERS, state.dead)))
+        written = ((self.outputs.ledger, LEDGER, state.ledger), (self.outputs.dead_letters, DEAD_LETTERS, state.dead))
+        messages = [
+            Message(topic, side, block)
+            for topic, columns, rows in written
+            for block in encode_bounded(columns, by_column(columns, rows))
+        ]
         state.ledger, state.dead = [], []
         return messages
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS
 from pipeline.model.stream import Effects, Message, Record
-from pipeline.operators.blocks import encode_block, encode_rows
+from pipeline.operators.blocks import by_column, encode_bounded
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
 from pipeline.topics import partition_of
 
@@ -46,18 +45,19 @@ class Decode:
         for p in np.unique(partition).tolist():
             rows = np.flatnonzero(partition == p)
             for at in range(0, len(rows), self.outputs.block_rows):
-                block = self._block(decoded, rows[at : at + self.outputs.block_rows])
-                messages.append(Message(self.outputs.spans, p, block))
+                chosen = rows[at : at + self.outputs.block_rows]
+                values = {name: column[chosen] for name, column in decoded.columns.items()}
+                messages += [Message(self.outputs.spans, p, block) for block in encode_bounded(SPANS, values)]
         return messages
 
-    def _block(self, decoded: Decoded, rows: NDArray[np.intp]) -> bytes:
-        return encode_block(SPANS, {name: column[rows] for name, column in decoded.columns.items()})
-
     def _side(self, decoded: Decoded) -> list[Message]:
-        """Dead letters and the ledger, one block per partition of their source."""
+        """Dead letters and the ledger by partition of their source; the raw bytes stand in a record's first letter."""
         dead = defaultdict(list)
+        kept: set[int] = set()
         for letter in decoded.dead:
-            dead[self._side_partition(letter.record)].append(dead_letter(letter, self.decoder.policy.keep_raw))
+            keep_raw = self.decoder.policy.keep_raw and id(letter.record) not in kept
+            kept.add(id(letter.record))
+            dead[self._side_partition(letter.record)].append(dead_letter(letter, keep_raw))
         ledger = defaultdict(list)
         for record, spans, rows, lost in decoded.ledger:
             ledger[self._side_partition(record)].append(
@@ -65,9 +65,12 @@ class Decode:
                 | {"stage": "decode", "source": str(record.source), "offset": record.offset}
                 | {"time_ns": record.timestamp_ns, "spans": spans, "rows": rows, "dead": lost}
             )
+        written = ((self.outputs.dead_letters, DEAD_LETTERS, dead), (self.outputs.ledger, LEDGER, ledger))
         return [
-            *(Message(self.outputs.dead_letters, p, encode_rows(DEAD_LETTERS, rows)) for p, rows in dead.items()),
-            *(Message(self.outputs.ledger, p, encode_rows(LEDGER, rows)) for p, rows in ledger.items()),
+            Message(topic, p, block)
+            for topic, columns, by_partition in written
+            for p, rows in by_partition.items()
+            for block in encode_bounded(columns, by_column(columns, rows))
         ]
 
     def _side_partition(self, record: Record) -> int:

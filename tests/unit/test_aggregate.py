@@ -154,3 +154,58 @@ def test_what_is_not_said_is_zero_not_missing() -> None:
     _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, [span(1, NOW, **silent)])], 0)
     (pane,) = rows_of(effects, "panes")
     assert [pane[name] for name in (*TOKENS, "cost_nusd", "unknown_usage")] == [0] * 8 + [1]
+
+
+@pytest.mark.parametrize("calls", [25, 300])
+def test_no_message_outgrows_the_topic(calls: int) -> None:
+    """2,000 series in six open windows that all become final at one idle jump."""
+    aggregate = stage(max_series=2000)
+    state = aggregate.open(SOURCE, None)
+    sizes = []
+    for window in range(6):
+        end = NOW + window * 60 * S
+        rows = [
+            span(
+                i * calls + j,
+                end,
+                cohort=f"c{i}",
+                latency_ns=10**9 + i * 7919 + j * 104729,
+                ttft_ns=10**8 + j,
+                output_tokens=j + 1,
+            )
+            for i in range(2000 if calls < 100 else 200)
+            for j in range(calls)
+        ]
+        for at in range(0, len(rows), 5000):
+            state, effects = aggregate.step(state, [record(window * 1000 + at // 5000, end, rows[at : at + 5000])], 0)
+            sizes += [len(message.value) for message in effects.messages]
+    state, effects = aggregate.step(state, [record(9999, NOW + 10**4 * S, [])], 0)
+    panes = [message for message in effects.messages if message.topic == "panes"]
+    assert max(sizes + [len(message.value) for message in effects.messages]) <= 4 << 20
+    finals = [row for row in rows_of(effects, "panes") if row["firing"] == "final"]
+    assert len(finals) == 6 * (2000 if calls < 100 else 200)
+    assert len(panes) > 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"end_ns": 2**63}, {"end_ns": -1}, {"latency_ns": -5}, {"latency_ns": 2**70}, {"input_tokens": -1}, {"cost_nusd": 2**60}],
+    ids=str,
+)
+def test_a_number_out_of_bounds_makes_the_block_a_dead_letter(change: dict[str, int]) -> None:
+    aggregate = stage()
+    (name,) = change
+    value = block([span(1, NOW)]).replace(f'"{name}":[{PLAIN_NUMBERS[name]}]'.encode(), f'"{name}":[{change[name]}]'.encode())
+    assert str(change[name]).encode() in value
+    _, effects = aggregate.step(aggregate.open(SOURCE, None), [Record(SOURCE, 0, NOW, value)], 0)
+    assert rows_of(effects, "dead")[0]["reason"] == "malformed_block"
+
+
+def test_a_deeply_nested_block_is_a_dead_letter() -> None:
+    aggregate = stage()
+    value = block([span(1, NOW)])[:-1] + b',"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    _, effects = aggregate.step(aggregate.open(SOURCE, None), [Record(SOURCE, 0, NOW, value)], 0)
+    assert rows_of(effects, "dead")[0]["reason"] == "malformed_block"
+
+
+PLAIN_NUMBERS = {"end_ns": NOW, "latency_ns": 1_000_000, "input_tokens": 10, "cost_nusd": 4500}

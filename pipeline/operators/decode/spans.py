@@ -36,6 +36,9 @@ from pipeline.operators.pricing import PriceBook, cost
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
 MAX_COST_USD = 1e6
+RAW_BYTES = 2 << 20
+"""A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
+
 JSON_TYPES = ("application/json",)
 PROTOBUF_TYPES = ("application/x-protobuf", "application/protobuf", "application/octet-stream")
 
@@ -273,7 +276,7 @@ def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
         "time_ns": dead.record.timestamp_ns,
         "size_bytes": len(value),
         "head_hash": blake2b(value[:256], digest_size=8).hexdigest(),
-        "raw": base64.b64encode(value).decode() if keep_raw else "",
+        "raw": base64.b64encode(value).decode() if keep_raw and len(value) <= RAW_BYTES else "",
     }
 
 
