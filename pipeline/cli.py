@@ -6,6 +6,7 @@ Errors we raise on purpose end in one line and an exit code of their own (see `p
 import faulthandler
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from pipeline.app import show
 from pipeline.errors import SettingsError, TailraceError
@@ -39,20 +41,27 @@ app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
 out = Console(width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True)
 
+SECRET = re.compile("password|secret|key|token|jaas", re.IGNORECASE)
+"""What names a secret among Kafka's security settings."""
+
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
 def main() -> None:
     """Run a command; what we raise on purpose is one line."""
     faulthandler.enable()
-    logging.basicConfig(level=os.environ.get("TAILRACE_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except TailraceError as error:
-        err.print(f"[bold red]tailrace:[/] {error}", markup=True, highlight=False, soft_wrap=True)
+        complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def complain(text: str) -> None:
+    """One line of what is wrong; nothing in it is markup."""
+    err.print(Text.assemble(("tailrace: ", "bold red"), text), highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
@@ -66,6 +75,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
     if version:
         print(f"tailrace {package_version('tailrace')}")
         raise typer.Exit
+    logging.basicConfig(level=Settings.load().log, format="%(levelname)s %(name)s: %(message)s")
 
 
 @app.command(rich_help_panel="Run")
@@ -85,14 +95,17 @@ def demo(
 @app.command(rich_help_panel="Run")
 def run(
     stage: Annotated[str, typer.Argument(help="decode, aggregate or sink")],
-    instance: Annotated[str, typer.Option(help="Name of this process; stable over its restarts, unique in its group.")] = "",
+    instance: Annotated[
+        str,
+        typer.Option(help="Name of this process, unique in its group; one that stays over restarts makes them quick."),
+    ] = "",
 ) -> None:
     """Run one stage in the foreground, as deployments do: decode, aggregate or sink."""
     from pipeline.app.compose import RUN  # noqa: PLC0415 - loads Faust and compiled code, which other commands do not need
 
     if stage not in RUN:
         raise SettingsError(f"no stage {stage!r}; there are {', '.join(RUN)}")
-    RUN[stage](Settings.load(), instance or f"{os.uname().nodename}-{stage}")
+    RUN[stage](Settings.load(), instance or f"{os.uname().nodename}-{os.getpid()}")
 
 
 @app.command(rich_help_panel="Run")
@@ -142,7 +155,7 @@ def status(json: Json = False) -> None:
         show.status(seen, out)
     if seen.problems:
         for problem in seen.problems:
-            err.print(f"[bold red]tailrace:[/] {problem}", highlight=False, soft_wrap=True)
+            complain(problem)
         raise typer.Exit(3)
 
 
@@ -151,13 +164,20 @@ def settings_command(json: Json = False) -> None:
     """Every setting, its value now and what it means. Set it as an environment variable."""
     settings = Settings.load()
     rows = [
-        [f"TAILRACE_{name.upper()}", str(getattr(settings, name)), field.description or ""]
+        [f"TAILRACE_{name.upper()}", shown(getattr(settings, name)), field.description or ""]
         for name, field in type(settings).model_fields.items()
     ]
     if json:
         print(orjson.dumps({name: value for name, value, _ in rows}, option=orjson.OPT_INDENT_2).decode())
     else:
         out.print(show.table(["setting", "value", "meaning"], rows))
+
+
+def shown(value: Any) -> str:
+    """A setting's value without its secrets."""
+    if isinstance(value, dict):
+        return str({key: "**********" if SECRET.search(key) else text for key, text in value.items()})
+    return str(value)
 
 
 @local.command("up")

@@ -5,15 +5,16 @@ A setting `kafka_bootstrap` is the environment variable `TAILRACE_KAFKA_BOOTSTRA
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from pipeline.errors import SettingsError
 from pipeline.topics import topics
 
-Seconds = float
+Seconds = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
 SECOND = 1_000_000_000
 
 
@@ -42,9 +43,9 @@ class Settings(BaseSettings):
     # Topics.
     topic_prefix: str = Field("tailrace", pattern=r"^[a-zA-Z0-9._-]+$", description="Our topics are <prefix>.<name>.v1.")
     otlp_topic: str = Field("otlp_spans", description="Topic the collector writes to.")
-    otlp_partitions: int = Field(4, ge=1, le=1024)
+    otlp_partitions: int = Field(4, ge=1, le=1024, description="Of otlp_spans, where we create it.")
     spans_partitions: int = Field(4, ge=1, le=1024, description="Unit of scale of aggregate; changing it needs a drain.")
-    panes_partitions: int = Field(4, ge=1, le=1024)
+    panes_partitions: int = Field(4, ge=1, le=1024, description="Of panes, ledger and dead letters.")
     replication_factor: int = Field(1, ge=1, le=9, description="Of topics we create; 3 in production.")
 
     # Decode.
@@ -52,11 +53,11 @@ class Settings(BaseSettings):
         "auto", pattern="^(auto|protobuf|json)$", description="What otlp_spans holds, if not told by header."
     )
     max_record_bytes: int = Field(16 << 20, ge=1024, description="A larger OTLP record is a dead letter.")
-    max_spans_per_record: int = Field(100_000, ge=1)
+    max_spans_per_record: int = Field(100_000, ge=1, description="An OTLP record of more spans is a dead letter.")
     max_text_bytes: int = Field(256, ge=16, le=65536, description="Longer names (model, route, …) are cut.")
-    max_duration: Seconds = Field(7 * 86400, gt=0, description="A longer span is a dead letter.")
-    decode_batch_bytes: int = Field(8 << 20, ge=1 << 16)
-    decode_batch_records: int = Field(2000, ge=1)
+    max_duration: Seconds = Field(7 * 86400, gt=0, le=90 * 86400, description="A longer span is a dead letter.")
+    decode_batch_bytes: int = Field(8 << 20, ge=1 << 16, description="Most bytes decode takes at once.")
+    decode_batch_records: int = Field(2000, ge=1, description="Most OTLP records decode takes at once.")
     decode_linger: Seconds = Field(0.25, gt=0, description="How long decode waits to fill a batch.")
     block_rows: int = Field(5000, ge=1, le=50_000, description="Most rows of one span block.")
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
@@ -64,31 +65,32 @@ class Settings(BaseSettings):
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
 
     # Aggregate.
-    window: Seconds = Field(60, gt=0)
-    allowed_lateness: Seconds = Field(300, ge=0)
-    out_of_orderness: Seconds = Field(10, ge=0)
-    early_every: Seconds = Field(10, gt=0)
+    window: Seconds = Field(60, ge=1, multiple_of=1, description="Length of a window: whole seconds of event time.")
+    allowed_lateness: Seconds = Field(300, ge=0, description="How long after its end a window still takes spans.")
+    out_of_orderness: Seconds = Field(10, ge=0, description="How far the watermark stays behind the newest span.")
+    early_every: Seconds = Field(10, ge=0.1, description="How often open windows that changed fire.")
     max_ahead: Seconds = Field(300, ge=0, description="A span ending later than this after it was appended is not counted.")
     max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
     idle_after: Seconds = Field(5, gt=0, description="An idle partition gets an empty block this often.")
-    session_timeout: Seconds = Field(10, ge=1)
-    progress_every: Seconds = Field(1, gt=0)
+    session_timeout: Seconds = Field(10, ge=1, description="After this silence a worker's partitions go to another.")
+    progress_every: Seconds = Field(1, gt=0, description="How often a partition's progress is written at most.")
 
     # Sink.
-    sink_rows: int = Field(100_000, ge=1)
-    sink_bytes: int = Field(32 << 20, ge=1 << 16)
-    sink_linger: Seconds = Field(1.0, gt=0)
+    sink_records: int = Field(10_000, ge=1, description="Most blocks of one insert.")
+    sink_bytes: int = Field(32 << 20, ge=1 << 16, description="Most bytes of one insert.")
+    sink_linger: Seconds = Field(1.0, gt=0, description="How long the sink waits to fill an insert.")
     retry_limit: Seconds = Field(3600, ge=0, description="How long the sink retries ClickHouse before it gives up.")
 
     # Store: days a row is kept after it was last written (not after its event time: a replay of old spans stays as long).
-    keep_spans: int = Field(7, ge=1)
-    keep_panes: int = Field(3, ge=1, description="Minutes. Roll-ups need them until the last late pane has come.")
-    keep_hourly: int = Field(90, ge=1)
-    keep_daily: int = Field(400, ge=1)
-    keep_ledger: int = Field(30, ge=1, description="Ledger, dead letters and status.")
+    keep_spans: int = Field(7, ge=1, description="Days a span is kept after it was written.")
+    keep_panes: int = Field(3, ge=1, description="Days; the panes of windows. Roll-ups read them.")
+    keep_hourly: int = Field(90, ge=1, description="Days; the hourly roll-up.")
+    keep_daily: int = Field(400, ge=1, description="Days; the daily roll-up.")
+    keep_ledger: int = Field(30, ge=1, description="Days; ledger, dead letters and status.")
 
     # Running.
     workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")
+    log: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="What is logged, on standard error.")
 
     @classmethod
     def load(cls, local_dir: Path | None = None) -> Self:
@@ -99,6 +101,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             lines = [f"TAILRACE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(lines)) from None
+        except SourceError as error:
+            name = str(error).split('"')[1].upper()
+            raise SettingsError(f"TAILRACE_{name}: it must be JSON, an object of text by text") from None
 
     def topic(self, key: str) -> str:
         """The broker's name of one of our topics."""

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
@@ -117,21 +118,21 @@ def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
     stage = sink_stage(as_on_broker(settings))
     deliver = delivery(settings)
     report = Reporter(settings, deliver)
-    with connect(settings) as client:
+    store = cache(lambda: connect(settings))  # a store that is away at the start is waited for like one that goes away
 
-        def insert(effects: Effects) -> None:
-            carry_out(client, effects, refused=stage.refused, deliver=deliver)
-            report.when_due()
+    def insert(effects: Effects) -> None:
+        carry_out(store(), effects, refused=stage.refused, deliver=deliver)
+        report.when_due()
 
-        run_batches(
-            settings,
-            group=settings.group("sink"),
-            topic_keys=inputs("sink"),
-            step=stage.step,
-            carry_out=insert,
-            stop=stop_on_signal(),
-            limits=Limits(settings.sink_rows // 10, settings.sink_bytes, settings.sink_linger),
-        )
+    run_batches(
+        settings,
+        group=settings.group("sink"),
+        topic_keys=inputs("sink"),
+        step=stage.step,
+        carry_out=insert,
+        stop=stop_on_signal(),
+        limits=Limits(settings.sink_records, settings.sink_bytes, settings.sink_linger),
+    )
 
 
 RUN: dict[str, Callable[[Settings, str], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}

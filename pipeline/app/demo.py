@@ -68,7 +68,7 @@ class Sent:
 
 
 class Generator(threading.Thread):
-    """Sends traffic in real time until its seconds are over. `progress` is 0 to 1; the new release comes after a half."""
+    """Sends traffic in real time until its seconds are over; the new release rolls out from 45 % of them on."""
 
     def __init__(self, settings: Settings, seconds: float) -> None:
         super().__init__(name="traffic", daemon=True)

@@ -13,16 +13,17 @@ from pydantic import SecretStr
 
 from pipeline.app.compose import aggregate_stage, decode_stage
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
-from pipeline.connectors.files import read_requests
+from pipeline.connectors.files import epoch_of, read_requests
 from pipeline.connectors.local_engines import engines
 from pipeline.connectors.local_setup import Say
 from pipeline.errors import Fatal
 from pipeline.model.stream import Message, Record, Source
-from pipeline.operators.panes import END_OF_TIME
+from pipeline.operators.panes import BEGINNING, END_OF_TIME
 from pipeline.settings import Settings
 from pipeline.topics import topics
 
 BATCH = 200
+DEAD = "SELECT reason, count() FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
 BATCH_BYTES = 8 << 20
 FOREVER = END_OF_TIME / 1e9
 """Seconds: nothing in a file is late or ahead of its clock."""
@@ -32,12 +33,15 @@ Rows = tuple[list[str], list[list[Any]]]
 
 def replay(settings: Settings, paths: Sequence[Path], say: Say) -> Rows:
     """Names and rows of the `performance` view over the files, by window and series. Leaves nothing behind."""
+    epoch_of(paths)  # a file that cannot be read is told before anything is started
     nowhere = {"kafka_bootstrap": "none:0", "clickhouse_dsn": SecretStr(""), "clickhouse_reader_dsn": SecretStr("")}
     throwaway = settings.model_copy(update=nowhere)
     with engines(throwaway, say) as running:
         here = running.settings(throwaway)
         apply_schema(here)
         store(here, run(settings, read_requests(paths)))
+        for reason, count in query(here, DEAD)[1]:
+            say(f"dead letters: {count:,} {reason}")
         return performance(here)
 
 
@@ -55,10 +59,10 @@ def performance(settings: Settings) -> Rows:
 
 
 def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
-    """Everything decode and aggregate write about the records."""
+    """Everything decode and aggregate write about the records. No clock runs, so nothing fires early and no status is told."""
     decode = decode_stage(settings)
     aggregate = aggregate_stage(
-        settings.model_copy(update={"allowed_lateness": FOREVER, "out_of_orderness": FOREVER, "max_ahead": FOREVER})
+        settings.model_copy(update=dict.fromkeys(("allowed_lateness", "out_of_orderness", "max_ahead"), FOREVER))
     )
     spans, states, offsets = settings.topic("spans"), {}, defaultdict[int, int](int)
     epoch = "0"
@@ -74,7 +78,7 @@ def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
                 states[p] = aggregate.open(source, None)
             record = Record(source, offsets[p], 0, message.value)
             offsets[p] += 1
-            states[p], effects = aggregate.step(states[p], [record], 0)
+            states[p], effects = aggregate.step(states[p], [record], BEGINNING)
             yield from effects.messages
     for p in sorted(states):
         yield from aggregate.close(states[p]).messages

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.app import demo as traffic
 from pipeline.app.compose import stop_on_signal
@@ -39,7 +40,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         numeric = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*("" if cell is None else str(cell) for cell in row))
+        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return drawn
 
 
@@ -87,7 +88,7 @@ def status(seen: Status, out: Console) -> None:
                 [
                     [
                         p["source"],
-                        duration(p["delay_ns"]) if p["delay_ns"] >= 0 else "nothing seen",
+                        "nothing seen" if p["delay_ns"] is None else duration(p["delay_ns"]),
                         *(f"{p[name]:.0f}" for name in ("open_windows", "series", "overflow", "held_offsets")),
                         f"{p['reported_s_ago']:.0f} s ago",
                     ]
@@ -198,12 +199,17 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
         before, after = row["p99_old"], row["p99_new"]
         change = after / before - 1 if before and after and row["n_new"] >= 30 else None
         shown = "" if change is None else f"{change:+.0%}"
+        tokens = (f"{int(row[name]) / 1e3:,.0f}k" for name in ("input_tokens", "output_tokens"))
         drawn.add_row(
-            row["route"], row["model"], row["cohort"], f"{int(row['n']):,}", *(duration(q) for q in row["latency"]),
-            duration(row["ttft_p95"]), f"{row['error_ratio']:.1%}", f"{int(row['input_tokens']) / 1e3:,.0f}k",
-            f"{int(row['output_tokens']) / 1e3:,.0f}k", f"${row['cost_usd']:.2f}", duration(before), duration(after),
-            f"[bold red]{shown}[/]" if (change or 0) > 0.4 else shown,
-        )  # fmt: skip
+            *(Text(row[name]) for name in ("route", "model", "cohort")),
+            f"{int(row['n']):,}",
+            *(duration(q) for q in (*row["latency"], row["ttft_p95"])),
+            f"{row['error_ratio']:.1%}",
+            *tokens,
+            f"${row['cost_usd']:.2f}",
+            *(duration(q) for q in (before, after)),
+            Text(shown, "bold red" if (change or 0) > 0.4 else ""),
+        )
     out.print(drawn)
     out.print(
         f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "

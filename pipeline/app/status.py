@@ -1,35 +1,50 @@
 """How the pipeline is: lag, watermarks, freshness, the dead. Asked by `tailrace status`, reported by the sink."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.connectors.clickhouse import query
-from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.clock import now_ns, steady, wait
 from pipeline.connectors.kafka import Lag, lag
 from pipeline.connectors.progress_log import ProgressLog
-from pipeline.errors import TailraceError
+from pipeline.errors import TailraceError, Transient
 from pipeline.model.columns import STATUS
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
 
 STAGES = ("decode", "aggregate", "sink")
+HICCUP = 5.0
 REPORT_EVERY = 10.0
 """Seconds between two reports of the sink."""
 
 PARTITIONS = """
+WITH toUnixTimestamp64Nano(now64(9)) AS now_ns
 SELECT source,
-       maxIf(value, metric = 'watermark_delay_ns' AND time_ns = last) + (toUnixTimestamp64Nano(now64(9)) - any(last)) AS delay_ns,
-       maxIf(value, metric = 'open_windows' AND time_ns = last) AS open_windows,
-       maxIf(value, metric = 'series' AND time_ns = last) AS series,
-       maxIf(value, metric = 'overflow' AND time_ns = last) AS overflow,
-       maxIf(value, metric = 'held_offsets' AND time_ns = last) AS held_offsets,
-       (toUnixTimestamp64Nano(now64(9)) - any(last)) / 1e9 AS reported_s_ago
-FROM (SELECT *, max(time_ns) OVER (PARTITION BY source) AS last FROM status WHERE stage = 'aggregate')
-GROUP BY source ORDER BY source
+       if(delay < 0, NULL, delay + now_ns - last) AS delay_ns,
+       open_windows, series, overflow, held_offsets, (now_ns - last) / 1e9 AS reported_s_ago
+FROM
+(
+    SELECT source, max(time_ns) AS last,
+           argMaxIf(value, time_ns, metric = 'watermark_delay_ns') AS delay,
+           argMaxIf(value, time_ns, metric = 'open_windows') AS open_windows,
+           argMaxIf(value, time_ns, metric = 'series') AS series,
+           argMaxIf(value, time_ns, metric = 'overflow') AS overflow,
+           argMaxIf(value, time_ns, metric = 'held_offsets') AS held_offsets
+    FROM status WHERE stage = 'aggregate' AND time > now() - INTERVAL 1 DAY GROUP BY source
+)
+ORDER BY source
 """
-FRESHNESS = "SELECT max(end_ns) AS newest, count() AS spans FROM spans"
+"""What each partition last said of itself; no delay (null) while its watermark has seen nothing."""
+
+NEWEST = "SELECT max(end_ns) AS newest FROM spans WHERE end_time <= now() + INTERVAL {ahead} SECOND AND {since}"
+"""The newest end of a span. One from the future, ahead of its clock, says nothing of freshness."""
+
+RECENT = "end_time > now() - INTERVAL 1 HOUR"
+
+SPANS = "SELECT uniq(trace_id, span_id) AS spans FROM spans"
 DEAD = "SELECT reason, count() AS count FROM dead_letters FINAL GROUP BY reason ORDER BY count DESC"
 NOT_COUNTED = """
 SELECT sum(duplicate) AS duplicate, sum(too_late) AS too_late, sum(ahead_of_clock) AS ahead_of_clock
@@ -54,8 +69,7 @@ def look(settings: Settings) -> Status:
     """Ask Kafka and ClickHouse. An engine that does not answer is a problem in the answer, not an error."""
     status = Status()
     for stage in STAGES:
-        ask = folded_lag if stage == "aggregate" else lag
-        _try(status, lambda ask=ask, stage=stage: status.lag.update({stage: ask(settings, stage)}))  # type: ignore[misc]
+        _try(status, lambda stage=stage: status.lag.update({stage: LAG[stage](settings, stage)}))  # type: ignore[misc]
     _try(status, lambda: _look_at_store(settings, status))
     return status
 
@@ -66,6 +80,9 @@ def folded_lag(settings: Settings, stage: str) -> list[Lag]:
     return [_folded(part, log.takeover(part.partition).progress) for part in lag(settings, stage)]
 
 
+LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {"decode": lag, "aggregate": folded_lag, "sink": lag}
+
+
 def _folded(part: Lag, progress: Progress | None) -> Lag:
     if progress is None:
         return part
@@ -74,11 +91,16 @@ def _folded(part: Lag, progress: Progress | None) -> Lag:
 
 def _look_at_store(settings: Settings, status: Status) -> None:
     status.partitions = _rows(settings, PARTITIONS)
-    newest = _rows(settings, FRESHNESS)[0]
-    status.spans = int(newest["spans"])
-    status.freshness_ns = now_ns() - int(newest["newest"]) if newest["spans"] else None
+    status.spans = int(_rows(settings, SPANS)[0]["spans"])
+    status.freshness_ns = freshness_ns(settings, "1")
     status.dead_letters = {row["reason"]: int(row["count"]) for row in _rows(settings, DEAD)}
     status.not_counted = {name: int(value) for name, value in _rows(settings, NOT_COUNTED)[0].items()}
+
+
+def freshness_ns(settings: Settings, since: str) -> int | None:
+    """Age of the newest span in ClickHouse among those `since` selects; None if there is none."""
+    newest = int(_rows(settings, NEWEST.format(ahead=int(settings.max_ahead), since=since))[0]["newest"])
+    return now_ns() - newest if newest else None
 
 
 def _rows(settings: Settings, sql: str) -> list[dict[str, Any]]:
@@ -87,11 +109,24 @@ def _rows(settings: Settings, sql: str) -> list[dict[str, Any]]:
 
 
 def _try(status: Status, ask: Callable[[], None]) -> None:
-    try:
-        ask()
-    except TailraceError as error:
-        if str(error) not in status.problems:
-            status.problems.append(str(error))
+    """Ask; a hiccup (a broker that has just started, say) is asked again for HICCUP seconds."""
+    deadline = steady() + HICCUP
+    while True:
+        try:
+            ask()
+        except Transient as error:
+            if steady() < deadline:
+                wait(0.3)
+                continue
+            _complain(status, error)
+        except TailraceError as error:
+            _complain(status, error)
+        return
+
+
+def _complain(status: Status, error: TailraceError) -> None:
+    if str(error) not in status.problems:
+        status.problems.append(str(error))
 
 
 def lag_of(settings: Settings, stage: str) -> int | None:
@@ -114,13 +149,22 @@ class Reporter:
         if steady() < self._due:
             return
         self._due = steady() + REPORT_EVERY
-        status, now = look(self._settings), now_ns()
-        rows = [
-            {"time_ns": now, "stage": stage, "source": f"{part.topic}:{part.partition}", "metric": "lag", "value": part.lag}
-            for stage, parts in status.lag.items()
-            for part in parts
-        ]
-        if status.freshness_ns is not None:
-            rows.append({"time_ns": now, "stage": "sink", "source": "", "metric": "freshness_ns", "value": status.freshness_ns})
+        now, rows = now_ns(), []
+        for stage in STAGES:
+            with suppress(TailraceError):
+                rows += [
+                    {
+                        "time_ns": now,
+                        "stage": stage,
+                        "source": f"{part.topic}:{part.partition}",
+                        "metric": "lag",
+                        "value": part.lag,
+                    }
+                    for part in LAG[stage](self._settings, stage)
+                ]
+        with suppress(TailraceError):
+            fresh = freshness_ns(self._settings, RECENT)
+            if fresh is not None:
+                rows.append({"time_ns": now, "stage": "sink", "source": "", "metric": "freshness_ns", "value": fresh})
         if rows:
             self._deliver([Message(self._settings.topic("status"), 0, encode_rows(STATUS, rows))])

@@ -108,8 +108,8 @@ COUNTS: dict[str, str] = {
     "citations": "of these, with a citation",
     "schema_checked": "calls with a schema to keep",
     "schema_valid": "of these, valid",
-    "unknown_usage": "calls that did not say their tokens",
-    "unpriced": "calls with usage or an answer but without a price",
+    "unknown_usage": "calls without an error that said neither input nor output tokens",
+    "unpriced": "calls that said tokens but whose model has no price",
 }
 """The counting measures of a pane, in order."""
 

@@ -1,0 +1,41 @@
+"""Settings: every one is explained, and no value is accepted that a stage could not run with."""
+
+import pytest
+
+from pipeline.app.compose import aggregate_stage
+from pipeline.cli import shown
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WINDOW", "0"), ("WINDOW", "0.5"), ("WINDOW", "inf"), ("WINDOW", "nan"), ("WINDOW", "1e12"), ("WINDOW", "soon"),
+        ("EARLY_EVERY", "inf"), ("ALLOWED_LATENESS", "-1"), ("SINK_RECORDS", "0"), ("MAX_SERIES", "0"), ("LOG", "foo"),
+        ("OTLP_ENCODING", "xml"), ("TOPIC_PREFIX", "a b"), ("BLOCK_ROWS", "999999999"), ("KAFKA_SECURITY", "no json"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TAILRACE_{name}", value)
+    with pytest.raises(SettingsError, match=f"(?i){name}"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(("name", "value"), [("WINDOW", "1"), ("WINDOW", "1e9"), ("ALLOWED_LATENESS", "1e9"), ("MAX_AHEAD", "0")])
+def test_the_ends_of_the_bounds_can_be_used(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TAILRACE_{name}", value)
+    assert aggregate_stage(Settings.load()).policy.window_ns >= 10**9
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAILRACE_KAFKA_SECURITY", '{"sasl.password": "hush", "security.protocol": "SASL_SSL"}')
+    monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", "http://a:hush@localhost:8123/b")
+    settings = Settings.load()
+    texts = [shown(getattr(settings, name)) for name in Settings.model_fields]
+    assert not any("hush" in text for text in texts)
+    assert any("SASL_SSL" in text for text in texts)
