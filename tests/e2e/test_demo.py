@@ -1,0 +1,66 @@
+"""`tailrace demo` on an empty directory with the engines already fetched: it ends by itself and leaves only data."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.app.demo import QUERIES
+from pipeline.connectors.local_setup import setup_engines
+from pipeline.operators.traffic import ROUTES
+from pipeline.settings import Settings
+from tests.conftest import ROOT
+from tests.e2e.command import finished, started
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
+
+FEWEST_CALLS = 800
+"""Half of what eight seconds should send."""
+
+
+@pytest.fixture
+def local_dir(tmp_path: Path) -> Path:
+    """A directory of our own over the cache of this checkout, so nothing is fetched twice."""
+    cache = ROOT / ".local"
+    setup_engines(Settings(local_dir=cache, local_kafka="apache"), print)
+    for engine in ("kafka", "clickhouse"):
+        (tmp_path / engine).symlink_to(cache / engine)
+    return tmp_path
+
+
+def processes_of(directory: Path) -> set[int]:
+    """Those that name the directory in their command or were given it in their environment."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if str(directory).encode() in told:
+            found.add(int(process.name))
+    return found
+
+
+def test_demo(local_dir: Path) -> None:
+    demo = started("demo", "--seconds", "8", env={"TAILRACE_LOCAL_DIR": str(local_dir), "TAILRACE_LOCAL_KAFKA": "apache"})
+    deadline = time.monotonic() + 60
+    while not processes_of(local_dir) - {demo.pid} and demo.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = processes_of(local_dir) - {demo.pid}
+    code, out, err = finished(demo, 200)
+    assert code == 0, err
+    assert children, "the engines are processes that this test would see"
+    assert processes_of(local_dir) == set()
+
+    told = re.search(r"^([\d,]+) calls sent, ([\d,]+) counted\.", out, re.MULTILINE)
+    assert told, out
+    assert told[1] == told[2]
+    assert int(told[1].replace(",", "")) >= FEWEST_CALLS
+    assert "dead letters: 0; too late: 0" in out
+    assert out.startswith("performance by route, model and cohort")
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if line.startswith("│")]
+    assert {route for route, _, _ in rows} == {route.name for route in ROUTES}
+    assert [line for line in out.splitlines() if "tailrace query" in line] == [
+        f'  tailrace query "{sql}"' for sql in QUERIES.values()
+    ]
