@@ -164,6 +164,8 @@ def freshness_figure(settings: Settings, seconds: float) -> Figure:
             if not generator.is_alive() and visible >= generator.sent.calls:
                 break
             time.sleep(0.5)
+        if freshness.visible < generator.sent.calls:
+            sys.exit(f"{generator.sent.calls - freshness.visible} calls never became visible")
         return Figure("freshness: 95 % of calls in a visible pane within", freshness.quantile(0.95), "s", 15, most=True)
 
 
@@ -189,7 +191,7 @@ def main() -> None:
         settings = running.settings(local).model_copy(update={"topic_prefix": f"bench{random.randrange(10**6)}"})
         apply_topics(settings)
         keep(aggregate_figures(lambda: (settings, running.kafka_bootstrap)))
-        keep(iter([freshness_figure(settings, options.seconds)]))
+        keep(iter([freshness_figure(running.settings(local), options.seconds)]))
     report(figures, options.json)
     sys.exit(0 if all(figure.kept for figure in figures) else 1)
 
