@@ -114,15 +114,15 @@ def run_aggregate(settings: Settings, instance: str) -> None:
 
 
 def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
-    """Run the sink until SIGTERM or SIGINT. Between batches it reports how far every stage is."""
+    """Run the sink until SIGTERM or SIGINT. Beside it a thread reports how far every stage is."""
     stage = sink_stage(as_on_broker(settings))
     deliver = delivery(settings)
-    report = Reporter(settings, deliver)
+    stop = stop_on_signal()
+    Reporter(settings, delivery(settings), stop).start()
     store = cache(lambda: connect(settings))  # a store that is away at the start is waited for like one that goes away
 
     def insert(effects: Effects) -> None:
         carry_out(store(), effects, refused=stage.refused, deliver=deliver)
-        report.when_due()
 
     run_batches(
         settings,
@@ -130,7 +130,7 @@ def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
         topic_keys=inputs("sink"),
         step=stage.step,
         carry_out=insert,
-        stop=stop_on_signal(),
+        stop=stop,
         limits=Limits(settings.sink_records, settings.sink_bytes, settings.sink_linger),
     )
 

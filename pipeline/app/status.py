@@ -1,8 +1,10 @@
 """How the pipeline is: lag, watermarks, freshness, the dead. Asked by `tailrace status`, reported by the sink."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from threading import Event, Thread
 from typing import Any
 
 from pipeline.connectors.clickhouse import query
@@ -17,6 +19,9 @@ from pipeline.settings import Settings
 
 STAGES = ("decode", "aggregate", "sink")
 HICCUP = 5.0
+"""Seconds in which a question is asked again."""
+READERS = 8
+"""Partitions of the progress topic that are read at once."""
 REPORT_EVERY = 10.0
 """Seconds between two reports of the sink."""
 
@@ -77,7 +82,10 @@ def look(settings: Settings) -> Status:
 def folded_lag(settings: Settings, stage: str) -> list[Lag]:
     """What a worker has still to fold. Its committed offset says less: it stays with the oldest open window."""
     log = ProgressLog(settings, settings.group(stage), "spans", "status")
-    return [_folded(part, log.takeover(part.partition).progress) for part in lag(settings, stage)]
+    parts = lag(settings, stage)
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(log.takeover, (part.partition for part in parts))
+        return [_folded(part, takeover.progress) for part, takeover in zip(parts, found, strict=True)]
 
 
 LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {"decode": lag, "aggregate": folded_lag, "sink": lag}
@@ -137,34 +145,37 @@ def lag_of(settings: Settings, stage: str) -> int | None:
         return None
 
 
-class Reporter:
-    """Writes lag and freshness to the status topic, at most every REPORT_EVERY seconds."""
+class Reporter(Thread):
+    """Writes lag and freshness to the status topic every REPORT_EVERY seconds, beside the stage that it runs in.
 
-    def __init__(self, settings: Settings, deliver: Callable[[Sequence[Message]], None]) -> None:
-        self._settings, self._deliver = settings, deliver
-        self._due = steady() + REPORT_EVERY
+    What cannot be asked or written is left out: a report is no reason to stop, nor to wait.
+    """
 
-    def when_due(self) -> None:
-        """Report if it is time. What cannot be asked is left out: a report is no reason to stop."""
-        if steady() < self._due:
-            return
-        self._due = steady() + REPORT_EVERY
+    def __init__(self, settings: Settings, deliver: Callable[[Sequence[Message]], None], stop: Event) -> None:
+        super().__init__(name="reporter", daemon=True)
+        self._settings, self._deliver, self._stop_asked = settings, deliver, stop
+
+    def run(self) -> None:
+        """Until `stop` is set."""
+        while not self._stop_asked.wait(REPORT_EVERY):
+            with suppress(TailraceError):
+                self._report()
+
+    def _report(self) -> None:
         now, rows = now_ns(), []
         for stage in STAGES:
             with suppress(TailraceError):
                 rows += [
-                    {
-                        "time_ns": now,
-                        "stage": stage,
-                        "source": f"{part.topic}:{part.partition}",
-                        "metric": "lag",
-                        "value": part.lag,
-                    }
+                    said(now, stage, f"{part.topic}:{part.partition}", "lag", part.lag)
                     for part in LAG[stage](self._settings, stage)
                 ]
         with suppress(TailraceError):
             fresh = freshness_ns(self._settings, RECENT)
-            if fresh is not None:
-                rows.append({"time_ns": now, "stage": "sink", "source": "", "metric": "freshness_ns", "value": fresh})
+            rows += [] if fresh is None else [said(now, "sink", "", "freshness_ns", fresh)]
         if rows:
             self._deliver([Message(self._settings.topic("status"), 0, encode_rows(STATUS, rows))])
+
+
+def said(time_ns: int, stage: str, source: str, metric: str, value: float) -> dict[str, Any]:
+    """A row of the status topic."""
+    return {"time_ns": time_ns, "stage": stage, "source": source, "metric": metric, "value": value}

@@ -101,7 +101,7 @@ class ProgressLog:
     @contextmanager
     def _reader(self) -> Iterator[Consumer]:
         """A short-lived reader that speaks for the group without joining it."""
-        conf = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True}
+        conf = {"group.id": self._group, "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 20}
         reader = Consumer({**connection(self._settings), **conf})
         try:
             with translated(f"read the progress of {self._input}"):

@@ -207,7 +207,7 @@ def report(figures: list[Figure], as_json: bool) -> None:
         promised = "" if figure.bound is None else f"{'≤' if figure.most else '≥'} {figure.bound:,.0f} {figure.unit}"
         verdict = "" if figure.bound is None else "kept" if figure.kept else "[bold red]MISSED[/]"
         table.add_row(figure.name, f"{figure.value:,.1f} {figure.unit}", promised, verdict)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 if __name__ == "__main__":
