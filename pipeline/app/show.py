@@ -1,9 +1,12 @@
 """What people see: tables, the demo's live view, the lines that say where to look next."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from shutil import which
 from threading import Event
 from typing import Any
 
@@ -127,7 +130,10 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
         if stop.is_set():
             raise KeyboardInterrupt
         _results(running, generator, freshness, out)
-    out.print("Everything is stopped; the data is kept. To look around:\n\n  tailrace local up", highlight=False)
+    out.print("Everything is stopped; the data is kept. To look around:\n", highlight=False)
+    if which("tailrace") is None:
+        out.print(f'  export PATH="{Path(sys.executable).parent}:$PATH"', highlight=False, soft_wrap=True)
+    out.print("  tailrace local up")
     for what, sql in traffic.QUERIES.items():
         out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)
     out.print("  tailrace local down")
@@ -167,7 +173,7 @@ def _progress(
         ["sent", f"{generator.sent.calls:,} calls, {generator.sent.spans:,} spans"],
         ["in panes", f"{visible:,} calls"],
         ["lag", "   ".join(f"{stage} {'?' if n is None else f'{n:,}'}" for stage, n in lags.items())],
-        ["age when visible", f"p50 {freshness.quantile(0.5):.1f} s   p95 {freshness.quantile(0.95):.1f} s"],
+        ["age when visible", "   ".join(f"p{q} {duration(freshness.quantile(q / 100) * 1e9)}" for q in (50, 95))],
     ]
 
 
