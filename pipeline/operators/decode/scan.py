@@ -4,7 +4,7 @@ No object is made per span or attribute. A span is a row of fixed fields and, pe
 attribute or -1; an attribute is (type, offset, length, value); strings stay offsets until somebody needs them.
 A record that is malformed anywhere contributes nothing and says so in `failed`.
 
-Cost: 270,000-600,000 spans/s on one core for spans of 25 attributes (`make bench`). The slow, obvious reference is
+Cost: about 210,000 spans/s on one core for the demo's spans of 25 attributes (`make bench`). The slow, obvious reference is
 `tests/laws/reference_decoder.py`; both agree on every fuzzed input.
 """
 
