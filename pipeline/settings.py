@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     decode_batch_bytes: int = Field(8 << 20, ge=1 << 16, description="Most bytes decode takes at once.")
     decode_batch_records: int = Field(2000, ge=1, description="Most OTLP records decode takes at once.")
     decode_linger: Seconds = Field(0.25, gt=0, description="How long decode waits to fill a batch.")
+    tick_every: Seconds = Field(1, ge=0.05, le=10, description="How often decode tells how far each source is read.")
     block_rows: int = Field(5000, ge=1, le=50_000, description="Most rows of one span block.")
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
     series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
@@ -71,7 +72,9 @@ class Settings(BaseSettings):
     early_every: Seconds = Field(10, ge=0.1, description="How often open windows that changed fire.")
     max_ahead: Seconds = Field(300, ge=0, description="A span ending later than this after it was appended is not counted.")
     max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
-    idle_after: Seconds = Field(5, gt=0, description="An idle partition gets an empty block this often.")
+    source_patience: Seconds = Field(
+        3600, gt=0, description="How long a partition of otlp_spans that is not read may hold windows open; then it is left out."
+    )
     session_timeout: Seconds = Field(10, ge=1, description="After this silence a worker's partitions go to another.")
     progress_every: Seconds = Field(1, gt=0, description="How often a partition's progress is written at most.")
 

@@ -56,21 +56,82 @@ def _array(column: Column) -> Document:
     return {"description": column.doc, "type": "array", "items": {"type": kind, **bounds, **NARROWER.get(column.name, {})}}
 
 
-def _progress() -> Document:
-    docs = {
-        "committed": "first offset still held: what may be acknowledged ends here",
-        "folded": "offset up to which every row has had its verdict; never decreases",
-        "watermark_ns": "event time the partition has passed; never decreases",
-        "generation": "generation of the consumer group that wrote it",
-    }
+def _integer(doc: str, **bounds: int) -> Document:
+    return {"description": doc, "type": "integer", **(INT64 | bounds)}
+
+
+def _object(doc: str, properties: dict[str, Document], optional: Sequence[str] = ()) -> Document:
+    """An object that has these properties and no others."""
+    required = [name for name in properties if name not in optional]
     return {
-        "$schema": DRAFT,
-        "title": "How far one partition of spans has come; the reader takes the largest folded of all generations",
+        "description": doc,
         "type": "object",
-        "properties": {name: {"description": doc, "type": "integer", **INT64} for name, doc in docs.items()},
-        "required": list(docs),
+        "properties": properties,
+        "required": required,
         "additionalProperties": False,
     }
+
+
+def _policy() -> Document:
+    return _object(
+        "what is promised for a window",
+        {
+            "window_ns": _integer("length", minimum=1),
+            "allowed_lateness_ns": _integer("how long after its end a window still takes spans", minimum=0),
+            "out_of_orderness_ns": _integer("how far the watermark stays behind the slowest source", minimum=0),
+            "max_ahead_ns": _integer("a span ending later than this after its record was appended is not counted", minimum=0),
+            "max_series": _integer("series per partition and window", minimum=1),
+            "source_patience_ns": _integer("log time a silent source may hold finality back", minimum=0),
+            "outage_ns": _integer("a log silent for longer had nobody to tick it", minimum=0),
+        },
+    )
+
+
+def _progress() -> Document:
+    mark = _object("how far a source has come", {"event_ns": _integer("event time"), "heard_ns": _integer("log time")})
+    clock = {
+        "appended_ns": _integer("append time of the last message"),
+        "lived_ns": _integer("log time passed, long silences cut"),
+        "ticks_from_ns": _integer("append time from which ticks count again after an outage"),
+        "sources": {
+            "description": "log id and mark of each source",
+            "type": "array",
+            "items": {"type": "array", "prefixItems": [{"type": "string"}, mark], "minItems": 2, "maxItems": 2},
+        },
+    }
+    era = _object("a policy and when it begins", {"from_ns": _integer("event time"), "policy": _policy()})
+    document = _object(
+        "The reader takes the largest folded of all generations.",
+        {
+            "committed": _integer("first offset still held: what may be acknowledged ends here"),
+            "folded": _integer("offset up to which every row has had its verdict; never decreases"),
+            "watermark_ns": _integer("event time the partition has passed; never decreases"),
+            "generation": _integer("generation of the consumer group that wrote it"),
+            "clock": _object("what the log had said about time up to folded", clock),
+            "eras": {"description": "the rules in force up to folded", "type": "array", "items": era},
+        },
+        optional=("clock", "eras"),
+    )
+    return {"$schema": DRAFT, "title": "How far one partition of spans has come"} | document
+
+
+def _ticks() -> Document:
+    times = {"description": "time before which all its records are in this log, in the same order"}
+    document = _object(
+        "A message of spans with the key `ticks`: which sources there are, and how far some of them are read.",
+        {
+            "topic": {"description": "name of the topic of OTLP records", "type": "string"},
+            "epoch": {"description": "its incarnation", "type": "string"},
+            "partitions": _integer("how many it has", minimum=0),
+            "partition": {"description": "partitions read", "type": "array", "items": _integer("one", minimum=0)},
+            "read_to_ns": times | {"type": "array", "items": _integer("nanoseconds since 1970", minimum=0)},
+        },
+    )
+    return {"$schema": DRAFT, "title": "Ticks of decode", EQUAL_LENGTHS: True} | document
+
+
+def _window_settings() -> Document:
+    return {"$schema": DRAFT, "title": "A message of spans with the key `window-settings`"} | _policy()
 
 
 BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
@@ -82,8 +143,12 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
 }
 """Title and columns of the blocks, by the name of their topic."""
 
-DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {"progress": _progress()}
-"""By the name of the topic."""
+DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
+    "progress": _progress(),
+    "ticks": _ticks(),
+    "window-settings": _window_settings(),
+}
+"""By the name of the topic, or of the key of its messages."""
 
 
 def render(document: Document) -> str:

@@ -1,11 +1,12 @@
 """Rows of span blocks for tests: a plain call, changed where the test says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.model.columns import SPANS
 from pipeline.model.stream import Record, Source
 from pipeline.operators.blocks import encode_rows
+from pipeline.operators.log_marks import TICKS_KEY, Ticks, encode_ticks
 
 SOURCE = Source("tailrace.spans.v1", 0, "test")
 
@@ -20,7 +21,8 @@ PLAIN: dict[str, Any] = {
     "cost_nusd": 4500,
     "cost_source": "book",
     "latency_ns": 1_000_000,
-    "schema_version": 1,
+    "source": "otlp_spans:0:test",
+    "schema_version": 2,
 }
 
 
@@ -37,3 +39,11 @@ def block(rows: Sequence[dict[str, Any]]) -> bytes:
 def record(offset: int, append_ns: int, rows: Sequence[dict[str, Any]], source: Source = SOURCE) -> Record:
     """A span block as read from the log."""
     return Record(source, offset, append_ns, block(rows))
+
+
+def tick(
+    offset: int, append_ns: int, read: Mapping[int, int], source: Source = SOURCE, *, partitions: int = 1, epoch: str = "test"
+) -> Record:
+    """What decode says: `otlp_spans` has so many partitions, and these are read up to these times."""
+    said = Ticks(topic="otlp_spans", epoch=epoch, partitions=partitions, partition=list(read), read_to_ns=list(read.values()))
+    return Record(source, offset, append_ns, encode_ticks(said), TICKS_KEY)

@@ -9,20 +9,18 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pipeline.app.quiet import UpstreamQuiet
 from pipeline.app.status import Reporter
 from pipeline.connectors.clickhouse import carry_out, connect
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
 from pipeline.connectors.kafka import Producer, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
+from pipeline.connectors.source_ticks import SourceTicks
 from pipeline.errors import SettingsError
-from pipeline.model.columns import SPANS
+from pipeline.model.log_time import WindowPolicy
 from pipeline.model.stream import Effects, Message
-from pipeline.operators.blocks import empty_block
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
-from pipeline.operators.panes import WindowPolicy
 from pipeline.operators.pricing import BundledBook, OwnBook, PriceBook
 from pipeline.settings import SECOND, Settings
 from pipeline.stages.aggregate import Aggregate
@@ -67,6 +65,7 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         out_of_orderness_ns=int(settings.out_of_orderness * SECOND),
         max_ahead_ns=int(settings.max_ahead * SECOND),
         max_series=settings.max_series,
+        source_patience_ns=int(settings.source_patience * SECOND),
     )
     outputs = AggregateOutputs(
         settings.topic("panes"),
@@ -86,31 +85,31 @@ def sink_stage(settings: Settings) -> Sink:
 
 def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - members of its group need no name
     """Run decode until SIGTERM or SIGINT."""
-    stage = decode_stage(as_on_broker(settings))
+    here = as_on_broker(settings)
+    stage = decode_stage(here)
     deliver = delivery(settings)
-    limits = Limits(settings.decode_batch_records, settings.decode_batch_bytes, settings.decode_linger)
+    ticks = SourceTicks(settings, settings.topic("spans"), here.spans_partitions, deliver)
+
+    def write(effects: Effects) -> None:
+        announcement = ticks.announcement
+        deliver((*announcement, *effects.messages))
+        ticks.announced(announcement)
+
     run_batches(
         settings,
         group=settings.group("decode"),
         topic_keys=inputs("decode"),
         step=stage.step,
-        carry_out=lambda effects: deliver(effects.messages),
+        carry_out=write,
         stop=stop_on_signal(),
-        limits=limits,
+        limits=Limits(settings.decode_batch_records, settings.decode_batch_bytes, settings.decode_linger),
+        watch=ticks,
     )
 
 
 def run_aggregate(settings: Settings, instance: str) -> None:
     """Run one aggregate worker until SIGTERM or SIGINT."""
-    tick = empty_block(SPANS)
-    run_worker(
-        settings,
-        aggregate_stage(as_on_broker(settings)),
-        "spans",
-        instance=instance,
-        tick=lambda _: tick,
-        upstream_quiet=UpstreamQuiet(settings),
-    )
+    run_worker(settings, aggregate_stage(as_on_broker(settings)), "spans", instance=instance)
 
 
 def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001

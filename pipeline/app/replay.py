@@ -17,8 +17,8 @@ from pipeline.connectors.files import epoch_of, read_requests
 from pipeline.connectors.local_engines import engines
 from pipeline.connectors.local_setup import Say
 from pipeline.errors import Fatal
+from pipeline.model.log_time import BEGINNING, END_OF_TIME
 from pipeline.model.stream import Message, Record, Source
-from pipeline.operators.panes import BEGINNING, END_OF_TIME
 from pipeline.settings import Settings
 from pipeline.topics import topics
 

@@ -35,7 +35,7 @@ from pipeline.connectors.kafka import Producer
 from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.errors import EngineError
-from pipeline.model.stream import Message, Source, State, Worker
+from pipeline.model.stream import Message, State, Worker
 from pipeline.settings import Settings
 
 BATCH_RECORDS = 256
@@ -56,15 +56,11 @@ def run_worker(
     input_topic_key: str = "spans",
     *,
     instance: str,
-    tick: Callable[[Source], bytes] | None = None,
-    upstream_quiet: Callable[[], bool] = lambda: True,
 ) -> None:
     """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
-        tick: the empty block to append to a partition silent for `settings.idle_after`; None: never.
-        upstream_quiet: has the stage before this one caught up? Only then is a partition idle. May block.
 
     Raises: what a step raised, or Fatal; then nothing of that step was acknowledged. SystemExit if Faust gave up.
     """
@@ -79,9 +75,6 @@ def run_worker(
         _aside(log.log_start),
         log.entry,
         _aside(Outbox(settings).confirm),
-        tick,
-        _aside(upstream_quiet),
-        settings.idle_after,
     )
     app = _app(settings, group, instance)
     channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)

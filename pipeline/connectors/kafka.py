@@ -115,9 +115,15 @@ def translated(doing: str) -> Iterator[None]:
         raise translate(error.args[0], doing) from error
 
 
+def admin(settings: Settings) -> AdminClient:
+    """An administrative client that lives as long as it is held; its answers are futures."""
+    with translated("connect"):
+        return AdminClient(connection(settings) | {"error_cb": Heard()})
+
+
 @contextmanager
 def _admin(settings: Settings, doing: str) -> Iterator[AdminClient]:
-    """An administrative client."""
+    """An administrative client for some requests that are waited for."""
     heard = Heard()
     with translated("connect"):
         admin = AdminClient(connection(settings) | {"error_cb": heard})

@@ -12,13 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol
 
-from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.clock import now_ns
 from pipeline.connectors.progress_log import Takeover
 from pipeline.errors import Fatal
 from pipeline.model.stream import Effects, Message, Progress, Record, Source, State, Worker
-
-ASK_AGAIN = 1.0
-"""Seconds between two questions whether the upstream is quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +56,6 @@ class Outside(Generic[State]):
     log_start: Callable[[int], Awaitable[int]]
     entry: Callable[[Source, int, Progress], Message]
     confirm: Callable[[Sequence[Message]], Awaitable[None]]
-    tick: Callable[[Source], bytes] | None
-    upstream_quiet: Callable[[], Awaitable[bool]]
-    idle_after: float
 
 
 @dataclass(slots=True)
@@ -82,7 +76,6 @@ class OwnedPartition(Generic[State]):
         self._outside = outside
         self._delivery = delivery
         self._session: Session[State] | None = None
-        self._idle_from = 0.0
 
     async def run(self) -> None:
         """Until the partition is lost. Raises what a step raises, and Fatal."""
@@ -106,17 +99,17 @@ class OwnedPartition(Generic[State]):
         await self._carry_out(session, effects)
         if fresh:
             session.next = fresh[-1].offset + 1
-            self._idle_from = steady() + self._outside.idle_after
-        else:
-            await self._tick_if_idle(session)
 
     async def _open(self, partition: int, generation: int, fresh: Sequence[Delivered]) -> Session[State]:
         """Drop what there was, acknowledging nothing, and begin again from what any generation wrote."""
         self._session = None
         found = await self._outside.takeover(partition)
+        if found.progress is None:
+            # Of several first owners with different settings the first entry in the topic decides for all of them.
+            await self._outside.confirm([self._outside.entry(found.source, generation, self._outside.worker.first())])
+            found = await self._outside.takeover(partition)
         state = self._outside.worker.open(found.source, found.progress)
         begin = min(found.begin, fresh[0].offset) if fresh else found.begin
-        self._idle_from = steady() + self._outside.idle_after
         return Session(generation, found.source, state, begin, found.begin)
 
     async def _refuse_a_hole(self, session: Session[State], fresh: Sequence[Delivered]) -> None:
@@ -141,16 +134,6 @@ class OwnedPartition(Generic[State]):
         if progress.committed > session.committed and self._delivery.owned() == (session.source.partition, session.generation):
             await self._delivery.commit(session.source.partition, progress.committed)
             session.committed = progress.committed
-
-    async def _tick_if_idle(self, session: Session[State]) -> None:
-        """Let the log itself say that time has passed, so that every replay sees the same."""
-        if self._outside.tick is None or steady() < self._idle_from:
-            return
-        quiet = await self._outside.upstream_quiet()
-        if quiet:
-            value = self._outside.tick(session.source)
-            await self._outside.confirm([Message(self._outside.topic, session.source.partition, value)])
-        self._idle_from = steady() + (self._outside.idle_after if quiet else ASK_AGAIN)
 
 
 def unbroken(batch: Sequence[Delivered], generation: int) -> Sequence[Delivered]:

@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pipeline.connectors.clock import steady
 from pipeline.connectors.kafka import connection, sources, translated
 from pipeline.errors import EngineError, SchemaError
+from pipeline.model.log_time import NOTHING_SAID, Era, LogClock
 from pipeline.model.stream import Message, Progress, Source
 from pipeline.settings import Settings
 
@@ -30,6 +31,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     folded: int
     watermark_ns: int
     generation: int
+    clock: LogClock = NOTHING_SAID
+    eras: tuple[Era, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
     best = max(found, key=lambda entry: (entry.folded, entry.watermark_ns), default=None)
-    return None if best is None else Progress(best.committed, best.folded, best.watermark_ns)
+    return None if best is None else Progress(best.committed, best.folded, best.watermark_ns, best.clock, best.eras)
 
 
 class ProgressLog:
@@ -78,6 +81,8 @@ class ProgressLog:
             folded=progress.folded,
             watermark_ns=progress.watermark_ns,
             generation=generation,
+            clock=progress.clock,
+            eras=progress.eras,
         )
         key = f"{source}/{generation}/{self._writer}".encode()
         return Message(self._topic, source.partition, msgspec.json.encode(value), key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 """The series key, in order. Unknown is the empty string."""
@@ -85,6 +85,7 @@ SPANS: tuple[Column, ...] = (
     Column("service_tier", "string", "the provider's service tier"),
     Column("source", "string", "log id of the OTLP record: topic:partition:epoch"),
     Column("offset", "integer", "offset of the OTLP record in its source"),
+    Column("recorded_ns", "integer", "when the OTLP record was appended to its source, nanoseconds since 1970; 0: unknown"),
     Column("schema_version", "integer", "version of these columns"),
 )
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from pipeline.model.log_time import NOTHING_SAID, Era, LogClock
+
 State = TypeVar("State")
 
 
@@ -56,11 +58,15 @@ class Progress:
     committed: first offset still held (exclusive end of what may be acknowledged).
     folded: offset up to which every row has had its verdict; never decreases, also during replay.
     watermark_ns: event time the partition has passed; never decreases.
+    clock: what the log had said about time up to `folded`.
+    eras: the rules in force up to `folded`; without any, the owner's own (progress written before there were eras).
     """
 
     committed: int
     folded: int
     watermark_ns: int
+    clock: LogClock = NOTHING_SAID
+    eras: tuple[Era, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,10 @@ class Worker(Protocol[State]):
     @property
     def name(self) -> str:
         """Of the stage; its consumer group is called after it."""
+        ...
+
+    def first(self) -> Progress:
+        """The progress of a log nobody has read: where, and by which rules, its first owner begins."""
         ...
 
     def open(self, source: Source, progress: Progress | None) -> State:

@@ -1,51 +1,30 @@
 """Windows over one partition: what counts, what fires, what may be forgotten. Decided by the log alone.
 
 A row is counted, a duplicate, too late or ahead of its clock as a function of what stands before it in its partition:
-every row of a block is judged by the watermark before the block. On-time and final firings happen at the very block
-that moves the watermark over their line, so they too repeat in every replay; only early and late firings follow the
-wall clock, and they never decide anything.
+every row of a block is judged by the watermark before the block, and by the policy of its era. On-time and final
+firings happen at the very message that moves the watermark over their line, so they too repeat in every replay; only
+early and late firings follow the wall clock, and they never decide anything.
 
 Guarantee: `tests/laws/test_exactness.py` runs this with crashes and zombies; design and proof by simulation.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import OVERFLOW, SCHEMA_VERSION, SERIES, Firing
+from pipeline.model.log_time import BEGINNING, LogClock, WindowPolicy
+from pipeline.operators import eras
 from pipeline.operators.digest import SeriesDigests
 from pipeline.operators.kernels import HashSet, add_rows, add_squares
+from pipeline.operators.log_marks import Ticks
 from pipeline.operators.span_columns import SUMS, Ints, Series, SpanColumns
-
-BEGINNING = -(1 << 62)
-"""The watermark of a partition that has seen nothing."""
-
-END_OF_TIME = 1 << 62
-"""A watermark behind every event time: the log has ended."""
+from pipeline.operators.watermark import Watermark
 
 _OTHER: Series = (OVERFLOW,) * len(SERIES)
-
-
-@dataclass(frozen=True, slots=True)
-class WindowPolicy:
-    """Durations in nanoseconds; `max_series` per partition and window."""
-
-    window_ns: int
-    allowed_lateness_ns: int
-    out_of_orderness_ns: int
-    max_ahead_ns: int
-    max_series: int
-
-    def start(self, end_ns: Ints) -> Ints:
-        """Start of the window [start, start + window) of each event time."""
-        return end_ns // self.window_ns * self.window_ns
-
-    def is_final(self, start_ns: Any, watermark_ns: int) -> Any:
-        """Has the watermark passed the window's end plus the allowed lateness?"""
-        return start_ns + (self.window_ns + self.allowed_lateness_ns) <= watermark_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +39,17 @@ class Verdicts:
 
 
 class Window:
-    """One open window: who was seen, and per series what it adds up to."""
+    """One open window [start, end): who was seen, and per series what it adds up to."""
 
-    __slots__ = ("_high", "_low", "_sums", "changed", "digests", "first_offset", "keys", "on_time", "overflow", "seen", "slots")
+    __slots__ = (
+        *("_high", "_low", "_max_series", "_sums", "changed", "digests", "end_ns", "final_ns", "first_offset", "keys"),
+        *("on_time", "overflow", "seen", "slots"),
+    )
 
-    def __init__(self, first_offset: int) -> None:
+    def __init__(self, start_ns: int, policy: WindowPolicy, first_offset: int) -> None:
+        self.end_ns = start_ns + policy.window_ns
+        self.final_ns = self.end_ns + policy.allowed_lateness_ns
+        self._max_series = policy.max_series
         self.first_offset = first_offset
         self.seen = HashSet()
         self.slots: dict[Series, int] = {}
@@ -77,14 +62,14 @@ class Window:
         self._high = np.zeros((2, 8), np.uint64)
         self._low = np.zeros((2, 8), np.uint64)
 
-    def fold(self, columns: SpanColumns, rows: NDArray[np.intp], max_series: int) -> None:
+    def fold(self, columns: SpanColumns, rows: NDArray[np.intp]) -> None:
         """Add the requests among `rows`, none of them seen before."""
         requests = columns.request[rows]
         requests = requests[requests >= 0]
         if len(requests) == 0:
             return
         codes, inverse = np.unique(columns.code[requests], return_inverse=True)
-        of_code = np.array([self._slot(columns.series[code], max_series) for code in codes.tolist()], np.int64)
+        of_code = np.array([self._slot(columns.series[code]) for code in codes.tolist()], np.int64)
         slots = of_code[inverse]
         self.overflow += int(np.count_nonzero(slots == self.slots.get(_OTHER, -1)))
         add_rows(self._sums, slots, columns.sums[requests])
@@ -99,10 +84,10 @@ class Window:
             self.digests[name].add(slots[known], values[requests][known])
         self.changed.update(of_code.tolist())
 
-    def _slot(self, series: Series, max_series: int) -> int:
+    def _slot(self, series: Series) -> int:
         """The series' slot; over the limit that of `__other__`."""
         if series not in self.slots:
-            if len(self.slots) >= max_series:
+            if len(self.slots) >= self._max_series:
                 series = _OTHER
             if series not in self.slots:
                 self.slots[series] = len(self.keys)
@@ -126,27 +111,36 @@ class Window:
         return columns
 
 
-@dataclass(slots=True)
 class Windows:
-    """The open windows of one partition. `position`: offset up to which the log was folded, exclusive."""
+    """The open windows of one partition. `position`: offset up to which the log was folded, exclusive.
 
-    policy: WindowPolicy
-    position: int
-    judged: int
-    watermark_ns: int = BEGINNING
-    open: dict[int, Window] = field(default_factory=dict)
+    Below `judged` the log is only folded again: verdicts, watermark and eras are those the progress told.
+    """
+
+    def __init__(self, policies: eras.Eras, position: int, judged: int, clock: LogClock, watermark_ns: int) -> None:
+        self.eras = policies
+        self.position = position
+        self.judged = judged
+        self.watermark = Watermark(policies[-1].policy, clock, watermark_ns)
+        self.open: dict[int, Window] = {}
+
+    @property
+    def watermark_ns(self) -> int:
+        """The event time everything has passed."""
+        return self.watermark.ns
 
     def fold(self, offset: int, append_ns: int, columns: SpanColumns) -> Verdicts | None:
         """Fold the block at `offset`. None below `judged`: its verdicts were given by an earlier owner."""
-        ahead = columns.end_ns > append_ns + self.policy.max_ahead_ns
-        starts = self.policy.start(columns.end_ns)
-        too_late = ~ahead & self.policy.is_final(starts, self.watermark_ns)
+        recorded = np.where(columns.recorded_ns > 0, np.minimum(columns.recorded_ns, append_ns), append_ns)
+        starts, ahead, too_late = self._judged(columns.end_ns, recorded)
         eligible = ~ahead & ~too_late
         counted = sum(
             self._fold_window(int(start), offset, columns, np.flatnonzero(eligible & (starts == start)))
             for start in np.unique(starts[eligible]).tolist()
         )
-        self._advance(append_ns, columns.end_ns[~ahead] if len(columns) else None)
+        if self._passes(offset, append_ns):
+            self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), ~ahead))
+            self._advance()
         self.position = offset + 1
         if offset < self.judged:
             return None
@@ -154,25 +148,55 @@ class Windows:
         late = int(np.count_nonzero(too_late))
         return Verdicts(len(columns), counted, fits - counted, late, len(columns) - fits - late)
 
+    def tick(self, offset: int, append_ns: int, ticks: Ticks) -> None:
+        """Fold what decode says of its sources."""
+        if self._passes(offset, append_ns):
+            self.watermark.ticks(ticks)
+            self._advance()
+        self.position = offset + 1
+
+    def change(self, offset: int, append_ns: int, policy: WindowPolicy) -> None:
+        """Fold a message that asks for another policy."""
+        if self._passes(offset, append_ns):
+            self.eras = eras.changed(self.eras, policy, self.watermark.appended_ns)
+            self.watermark.policy = self.eras[-1].policy
+        self.position = offset + 1
+
+    def skip(self, offset: int, append_ns: int) -> None:
+        """Fold a message that says nothing."""
+        self._passes(offset, append_ns)
+        self.position = offset + 1
+
+    def _judged(self, ends: Ints, recorded: Ints) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
+        """Per row the start of its window, is it ahead of its clock, is it too late; each by the policy of its era."""
+        starts, ahead, final = np.empty_like(ends), np.zeros(len(ends), bool), np.zeros(len(ends), bool)
+        for i, era in enumerate(self.eras):
+            rows = ends >= era.from_ns if i else np.ones(len(ends), bool)  # a later era overwrites
+            starts[rows] = era.policy.start(ends[rows])
+            ahead[rows] = ends[rows] > recorded[rows] + era.policy.max_ahead_ns
+            final[rows] = era.policy.is_final(starts[rows], self.watermark_ns)
+        return starts, ahead, final & ~ahead
+
     def _fold_window(self, start: int, offset: int, columns: SpanColumns, rows: NDArray[np.intp]) -> int:
         """Fold rows of one window; returns how many were not seen before."""
         window = self.open.get(start)
         if window is None:
-            window = self.open[start] = Window(offset)
-            window.on_time = start + self.policy.window_ns <= self.watermark_ns
+            window = self.open[start] = Window(start, eras.policy_at(self.eras, start), offset)
+            window.on_time = window.end_ns <= self.watermark_ns
         fresh = window.seen.add(columns.ids[rows])
-        window.fold(columns, rows[fresh], self.policy.max_series)
+        window.fold(columns, rows[fresh])
         return int(np.count_nonzero(fresh))
 
-    def _advance(self, append_ns: int, ends: Ints | None) -> None:
-        """Move the watermark: by the spans, never past the append time; by the append time alone if the block is empty."""
-        if ends is None:
-            seen = append_ns
-        elif len(ends):
-            seen = min(int(ends.max()), append_ns)
-        else:
-            return
-        self.watermark_ns = max(self.watermark_ns, seen - self.policy.out_of_orderness_ns)
+    def _passes(self, offset: int, append_ns: int) -> bool:
+        """Is this message new to the log's time? Log time passes with it."""
+        if offset < self.judged:
+            return False
+        self.watermark.appended(append_ns)
+        return True
+
+    def _advance(self) -> None:
+        self.watermark.advance()
+        self.eras = eras.current(self.eras, self.watermark_ns)
 
     def due(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
         """On-time and final firings the watermark has reached, by rising window; final windows are closed."""
@@ -180,10 +204,10 @@ class Windows:
             return
         for start in sorted(self.open):
             window = self.open[start]
-            if self.policy.is_final(start, self.watermark_ns):
+            if window.final_ns <= self.watermark_ns:
                 del self.open[start]
                 yield start, window, Firing.FINAL, list(range(len(window.keys)))
-            elif not window.on_time and start + self.policy.window_ns <= self.watermark_ns:
+            elif not window.on_time and window.end_ns <= self.watermark_ns:
                 window.on_time = True
                 window.changed.clear()
                 yield start, window, Firing.ON_TIME, list(range(len(window.keys)))
@@ -211,14 +235,21 @@ class Windows:
         return min((window.first_offset for window in self.open.values()), default=self.position)
 
 
+def _reached(columns: SpanColumns, event_ns: Ints, rows: NDArray[np.bool_]) -> dict[str, int]:
+    """Per source the largest event time of its rows that are not ahead of their clock."""
+    most = np.full(len(columns.sources), BEGINNING, np.int64)
+    np.maximum.at(most, columns.source_code[rows], event_ns[rows])
+    return {source: event for source, event in zip(columns.sources, most.tolist(), strict=True) if event > BEGINNING}
+
+
 def pane_columns(
-    start_ns: int, window: Window, firing: Firing, slots: Sequence[int], policy: WindowPolicy, source: str, revision: int
+    start_ns: int, window: Window, firing: Firing, slots: Sequence[int], source: str, revision: int
 ) -> dict[str, list[Any]]:
     """Pane rows as columns; `revision` is the offset up to which the partition was folded."""
     n = len(slots)
     return {
         "window_start_ns": [start_ns] * n,
-        "window_end_ns": [start_ns + policy.window_ns] * n,
+        "window_end_ns": [window.end_ns] * n,
         "source": [source] * n,
         "revision": [revision] * n,
         "firing": [firing.value] * n,

@@ -35,6 +35,7 @@ class _Block(msgspec.Struct):
     trace_id: list[str]
     span_id: list[str]
     end_ns: list[Nanoseconds]
+    source: list[str]
     environment: list[str]
     route: list[str]
     model: list[str]
@@ -58,6 +59,7 @@ class _Block(msgspec.Struct):
     refusal: list[bool | None]
     citation: list[bool | None]
     schema_valid: list[bool | None]
+    recorded_ns: list[Nanoseconds] = []
 
 
 _decoder = msgspec.json.Decoder(_Block)
@@ -68,6 +70,8 @@ class SpanColumns:
     """n spans of a block.
 
     end_ns, ids: (n,) event time and hash of (trace id, span id).
+    recorded_ns: (n,) append time of the OTLP record, 0 if the block does not know it (schema version 1).
+    sources: distinct log ids of the OTLP records; source_code: (n,) index into it.
     request: (n,) index into the request columns below, -1 for a span that is no model call.
     series: distinct series of the spans; code: (m,) index into it.
     sums: (m, len(SUMS)). latency, ttft, tps: (m,) float, nan where there is none. cost: (m,) nano-USD, 0 where none.
@@ -75,6 +79,9 @@ class SpanColumns:
 
     end_ns: Ints
     ids: NDArray[np.uint64]
+    recorded_ns: Ints
+    sources: list[str]
+    source_code: Ints
     request: Ints
     series: list[Series]
     code: Ints
@@ -95,6 +102,7 @@ def read_span_block(value: bytes) -> SpanColumns:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     n = len(block.end_ns)
+    block.recorded_ns = block.recorded_ns or [0] * n
     if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):
         raise ValueError("ragged block")
     request = [kind in REQUEST_KINDS for kind in block.kind]
@@ -102,12 +110,17 @@ def read_span_block(value: bytes) -> SpanColumns:
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
     codes: dict[Series, int] = defaultdict(count().__next__)
+    sources: dict[str, int] = defaultdict(count().__next__)
     keys = zip(block.environment, block.route, block.model, block.release, block.cohort, block.language, strict=True)
+    source_code = np.array([sources[source] for source in block.source], np.int64)
     code = np.array([codes[key] for key in keys], np.int64)
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
     return SpanColumns(
         np.array(block.end_ns, np.int64),
         identity(_ids(block.trace_id, block.span_id)),
+        np.array(block.recorded_ns, np.int64),
+        list(sources),
+        source_code,
         position,
         list(codes),
         code[where],

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
+from pipeline.model.log_time import BEGINNING, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
+from pipeline.operators import eras
 from pipeline.operators.blocks import by_column, encode_bounded, encode_rows
 from pipeline.operators.decode.spans import DeadSpan, dead_letter
-from pipeline.operators.panes import BEGINNING, Verdicts, Window, WindowPolicy, Windows, pane_columns
+from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
+from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
 from pipeline.operators.span_columns import read_span_block
 from pipeline.topics import partition_of, route_key
 
@@ -37,7 +40,7 @@ class Outputs:
 
 @dataclass(slots=True)
 class Partition:
-    """State of one partition in one generation."""
+    """State of one partition in one generation. `asked`: has the log been asked for our settings?"""
 
     source: Source
     windows: Windows
@@ -45,6 +48,7 @@ class Partition:
     status_at_ns: int = BEGINNING
     progress_at_ns: int = BEGINNING
     progress: Progress | None = None
+    asked: bool = False
     ledger: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     panes: list[Columns] = field(default_factory=list)
@@ -52,7 +56,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """The stage, as the worker connector runs it. Durations in nanoseconds of wall clock."""
+    """The stage, as the worker connector runs it. Durations in nanoseconds of wall clock.
+
+    `policy` is what the settings ask for. What a log is judged by stands in the log and its progress (`operators/eras.py`).
+    """
 
     policy: WindowPolicy
     outputs: Outputs
@@ -60,11 +67,17 @@ class Aggregate:
     progress_every_ns: int
     name: str = "aggregate"
 
+    def first(self) -> Progress:
+        """A log nobody has read is judged by our settings from its start."""
+        return Progress(0, 0, BEGINNING, eras=eras.first(self.policy))
+
     def open(self, source: Source, progress: Progress | None) -> Partition:
         """An empty partition that continues from `progress`."""
-        known = progress or Progress(0, 0, BEGINNING)
-        windows = Windows(self.policy, known.committed, known.folded, known.watermark_ns)
-        return Partition(source, windows, progress=progress)
+        known = progress or self.first()
+        rules = known.eras or eras.first(self.policy)
+        return Partition(
+            source, Windows(rules, known.committed, known.folded, known.clock, known.watermark_ns), progress=progress
+        )
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
@@ -74,7 +87,7 @@ class Aggregate:
         if now_ns - state.early_at_ns >= self.early_every_ns:
             state.early_at_ns = now_ns
             self._fire(state, state.windows.changed())
-        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns))
+        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns), *self._ask(state))
         return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
 
     def close(self, state: Partition) -> Effects:
@@ -83,22 +96,39 @@ class Aggregate:
         return Effects(messages=(*self._panes(state), *self._side(state)))
 
     def _fold(self, state: Partition, record: Record) -> None:
+        windows, value = state.windows, record.value or b""
         try:
-            columns = read_span_block(record.value or b"")
+            if record.key == TICKS_KEY:
+                windows.tick(record.offset, record.timestamp_ns, read_ticks(value))
+                return
+            if record.key == SETTINGS_KEY:
+                windows.change(record.offset, record.timestamp_ns, read_settings(value))
+                return
+            columns = read_span_block(value)
         except ValueError as error:
-            state.windows.position = record.offset + 1
-            if record.offset >= state.windows.judged:
+            windows.skip(record.offset, record.timestamp_ns)
+            if record.offset >= windows.judged:
                 state.dead.append(dead_letter(DeadSpan(record, -1, Reason.MALFORMED_BLOCK, str(error)[:200]), False))
             return
-        verdicts = state.windows.fold(record.offset, record.timestamp_ns, columns)
+        verdicts = windows.fold(record.offset, record.timestamp_ns, columns)
         if verdicts is not None and verdicts.rows:
             state.ledger.append(_ledger_row(record, verdicts))
+
+    def _ask(self, state: Partition) -> list[Message]:
+        """Once an owner has caught up: the wish for our settings, if the log is judged by others."""
+        windows = state.windows
+        if state.asked or windows.position < windows.judged:
+            return []
+        state.asked = True
+        if windows.eras[-1].policy == self.policy:
+            return []
+        return [Message(state.source.topic, state.source.partition, encode_settings(self.policy), SETTINGS_KEY)]
 
     def _fire(self, state: Partition, firings: Iterable[Fired]) -> None:
         for start, window, firing, slots in firings:
             if slots:
                 source, revision = str(state.source), state.windows.position
-                state.panes.append(pane_columns(start, window, firing, slots, self.policy, source, revision))
+                state.panes.append(pane_columns(start, window, firing, slots, source, revision))
 
     def _panes(self, state: Partition) -> list[Message]:
         """Everything fired in this step by partition of panes, in the order of firing."""
@@ -154,7 +184,8 @@ class Aggregate:
         windows = state.windows
         if windows.position < windows.judged or (not wrote and now_ns - state.progress_at_ns < self.progress_every_ns):
             return None
-        progress = Progress(windows.committed, max(windows.position, windows.judged), windows.watermark_ns)
+        folded = max(windows.position, windows.judged)
+        progress = Progress(windows.committed, folded, windows.watermark_ns, windows.watermark.snapshot(), windows.eras)
         if progress == state.progress:
             return None
         state.progress_at_ns, state.progress = now_ns, progress

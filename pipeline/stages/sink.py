@@ -34,7 +34,7 @@ class Sink:
         """One insert per table, blocks in the batch's order: of two rows equal in key and version the later one stays."""
         by_table: dict[str, list[Record]] = defaultdict(list)
         for record in batch:
-            if record.value is not None:
+            if record.value is not None and record.key is None:  # what has a key is no block: ticks, settings
                 by_table[self.tables[record.source.topic]].append(record)
         return Effects(
             inserts=tuple(

@@ -2,14 +2,13 @@
 
 Input: `b"<window> <number>"`, or `b"<window>"` to say only how late it is. The watermark is the largest window seen; a
 window is final two windows later, and then its numbers are written out as they were folded: one folded twice shows up
-twice. A number that comes after that is too late and counts for nothing. Ticks are for nothing but their offset.
+twice. A number that comes after that is too late and counts for nothing.
 
-Every session, every step and every question to the upstream is written down in a journal, and files beside it make the
-process fail or wait at a chosen offset:
+Every session and every step is written down in a journal, and files beside it make the process fail or wait at a chosen
+offset:
 
 - `boom-<partition>` holds an offset: the step that meets it raises.
 - `gate-<partition>` holds an offset: the step that meets it waits until the file is gone.
-- `quiet` exists: the upstream is quiet, so idle partitions get ticks.
 
 Usage: python -m tests.conformance.tally_worker CONNECTOR DIRECTORY INSTANCE, settings from the environment.
 """
@@ -27,7 +26,6 @@ from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.settings import Settings
 
 FINAL_AFTER = 2
-TICK = b"tick"
 
 
 @dataclass(slots=True)
@@ -59,8 +57,11 @@ class Tally:
         self._topic = topic
         self._journal = os.open(directory / f"{instance}.journal", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
+    def first(self) -> Progress:
+        return Progress(0, 0, -1)
+
     def open(self, source: Source, progress: Progress | None) -> TallyState:
-        found = progress or Progress(0, 0, -1)
+        found = progress or self.first()
         self._write(at="open", partition=source.partition, folded=found.folded)
         return TallyState(source, found.watermark_ns, found.folded)
 
@@ -78,14 +79,10 @@ class Tally:
         self._write(at="step", partition=state.source.partition, offsets=[record.offset for record in batch])
         return state, Effects(tuple(rows), progress=Progress(held, state.folded, state.watermark))
 
-    def upstream_quiet(self) -> bool:
-        self._write(at="asked")
-        return (self._directory / "quiet").exists()
-
     def _fold(self, state: TallyState, record: Record) -> None:
         assert record.source == state.source
         assert abs(record.timestamp_ns / 1e9 - time.time()) < 3600
-        if record.value is None or record.value == TICK:
+        if record.value is None:
             return
         window, *numbers = map(int, record.value.split())
         if window + FINAL_AFTER > state.watermark:
@@ -117,14 +114,7 @@ def main(connector: str, directory: Path, instance: str) -> None:
     settings = Settings.load()
     run_worker = import_module(f"pipeline.connectors.{connector}").run_worker
     tally = Tally(directory, instance, settings.topic("panes"))
-    run_worker(
-        settings,
-        tally,
-        "spans",
-        instance=instance,
-        tick=lambda source: TICK,
-        upstream_quiet=tally.upstream_quiet,
-    )
+    run_worker(settings, tally, "spans", instance=instance)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.engines
 @pytest.fixture(params=CONNECTORS)
 def group(request: pytest.FixtureRequest, fresh_prefix: Settings, tmp_path: Path) -> Iterator[Group]:
     """A group without members; at the end the laws that hold for every history."""
-    settings = fresh_prefix.model_copy(update={"session_timeout": 6.0, "idle_after": 1.0})
+    settings = fresh_prefix.model_copy(update={"session_timeout": 6.0})
     made = Group(settings, request.param, tmp_path)
     try:
         yield made
@@ -182,22 +182,6 @@ def test_what_is_final_stays_final_for_the_successor(group: Group) -> None:
     group.send_too_late(1)
     group.send(range(10, 13))
     group.start("a")
-    group.settled()
-
-
-def test_idle_partitions_get_ticks_once_the_upstream_is_quiet(group: Group) -> None:
-    group.start("a")
-    until(lambda: sorted(group.opened("a")) == list(PARTITIONS), "all partitions are open, though none had a message")
-    until(
-        lambda: sum(e["at"] == "asked" for e in group.journal("a")) >= 8, "idle partitions ask for the upstream again and again"
-    )
-    assert group.ends() == dict.fromkeys(PARTITIONS, 0), "no tick before the upstream is quiet"
-    (group.directory / "quiet").touch()
-    until(lambda: min(group.ends().values()) >= 2, "every partition had two ticks", within=15)
-    (group.directory / "quiet").unlink()
-    ticked = {record.value() for record in group.records("spans")}
-    assert ticked == {b"tick"}
-    group.send(range(3))
     group.settled()
 
 

@@ -19,6 +19,9 @@ def delivered(generation: int, *offsets: int) -> list[Delivered]:
     return [Delivered(generation, offset, offset * 1_000_000, b"%d" % offset, None, ()) for offset in offsets]
 
 
+NOTHING = Progress(0, 0, 0)
+
+
 @dataclass
 class World:
     """A script of deliveries, and a diary of what came of it. The stage holds back the last two offsets it folded."""
@@ -29,6 +32,7 @@ class World:
     name: str = "diarist"
     diary: list[tuple[object, ...]] = field(default_factory=list)
     generation: int | None = None
+    told: Progress | None = NOTHING
 
     def owned(self) -> tuple[int, int] | None:
         return None if self.generation is None else (SOURCE.partition, self.generation)
@@ -43,7 +47,7 @@ class World:
         self.diary.append(("commit", offset))
 
     async def takeover(self, partition: int) -> Takeover:
-        return Takeover(SOURCE, None, self.begin)
+        return Takeover(SOURCE, self.told, self.begin)
 
     async def log_start(self, partition: int) -> int:
         return self.start
@@ -51,11 +55,12 @@ class World:
     async def confirm(self, messages: Sequence[Message]) -> None:
         self.diary += [(message.topic, message.value) for message in messages]
 
-    async def quiet(self) -> bool:
-        return True
+    def first(self) -> Progress:
+        self.told = Progress(0, 0, -7)
+        return self.told
 
     def open(self, source: Source, progress: Progress | None) -> int:
-        self.diary.append(("open",))
+        self.diary.append(("open",) if progress is NOTHING else ("open", progress))
         return 0
 
     def step(self, state: int, batch: Sequence[Record], now_ns: int) -> tuple[int, Effects]:
@@ -66,10 +71,8 @@ class World:
         progress = Progress(max(offsets[-1] - 1, 0), offsets[-1] + 1, 0)
         return state, Effects((Message("panes", 0, b"row"),), progress=progress)
 
-    def run(self, idle_after: float = 1e9) -> list[tuple[object, ...]]:
-        outside = Outside(
-            self, "spans", self.takeover, self.log_start, self.entry, self.confirm, lambda _: b"tick", self.quiet, idle_after
-        )  # fmt: skip
+    def run(self) -> list[tuple[object, ...]]:
+        outside = Outside(self, "spans", self.takeover, self.log_start, self.entry, self.confirm)
         asyncio.run(OwnedPartition(outside, self).run())
         return self.diary
 
@@ -120,10 +123,9 @@ def test_a_hole_left_by_retention_is_none() -> None:
     assert World([(1, delivered(1, 0)), (1, delivered(1, 9))], start=9).steps() == [("open",), ("step", 0), ("step", 9)]
 
 
-def test_a_silent_partition_gets_a_tick() -> None:
-    assert ("spans", b"tick") in World([(1, [])]).run(idle_after=0.0)
-    assert ("spans", b"tick") not in World([(1, [])]).run()
-    assert ("spans", b"tick") not in World([(1, delivered(1, 0))]).run(idle_after=0.0)
+def test_a_log_nobody_has_read_begins_with_what_the_topic_says_then() -> None:
+    world = World([(1, [])], told=None)
+    assert world.run() == [("progress", b"0"), ("open", Progress(0, 0, -7))]
 
 
 def test_unbroken_is_the_last_run_of_a_generation() -> None:

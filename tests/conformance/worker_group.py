@@ -213,7 +213,7 @@ class Group:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    names = ("kafka_bootstrap", "topic_prefix", "session_timeout", "idle_after", "local_dir")
+    names = ("kafka_bootstrap", "topic_prefix", "session_timeout", "local_dir")
     return {f"TAILRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
 
 

@@ -46,7 +46,7 @@ def short(settings: Settings, allowed_lateness: float) -> Settings:
             "out_of_orderness": 2.0,
             "allowed_lateness": allowed_lateness,
             "early_every": 2.0,
-            "idle_after": 2.0,
+            "tick_every": 0.5,
             "session_timeout": 6.0,
             "sink_linger": 0.5,
         }

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
+from pipeline.model.log_time import BEGINNING, WindowPolicy
 from pipeline.model.stream import Message, Progress, Record, Source
-from pipeline.operators.panes import BEGINNING, WindowPolicy
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
-from tests.spans import record, span
+from tests.spans import record, span, tick
 
 POLICY = WindowPolicy(window_ns=10, allowed_lateness_ns=20, out_of_orderness_ns=3, max_ahead_ns=50, max_series=3)
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
@@ -134,7 +134,10 @@ def make_log(rng: random.Random, partition: int, blocks: int) -> tuple[list[Reco
             rows.append(made)
         entries.append((now, rows))
     entries += [(now + 2000 * k, []) for k in (1, 2, 3)]
-    log = [record(offset, append, rows, source_of(partition)) for offset, (append, rows) in enumerate(entries)]
+    log = [
+        record(offset, append, rows, source_of(partition)) if rows else tick(offset, append, {0: append}, source_of(partition))
+        for offset, (append, rows) in enumerate(entries)
+    ]
     truth, verdicts = true_panes(str(source_of(partition)), entries)
     return log, truth, verdicts
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.columns import TOKENS
+from pipeline.model.log_time import WindowPolicy
 from pipeline.model.stream import Message, Record
 from pipeline.operators.digest import CHUNK, SeriesDigests
-from pipeline.operators.panes import WindowPolicy
 from pipeline.stages.aggregate import Aggregate, Outputs
-from tests.spans import SOURCE, record, span
+from tests.spans import SOURCE, record, span, tick
 
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
 POLICY = WindowPolicy(10, 20, 3, 50, max_series=3)
@@ -48,7 +48,7 @@ def log_of(shape: list[tuple[int, list[Any]]]) -> list[Record]:
                 ],
             )
         )
-    return made + [record(len(made) + k, now + 1000 * (k + 1), []) for k in range(2)]
+    return made + [tick(len(made) + k, now + 1000 * (k + 1), {0: now + 1000 * (k + 1)}) for k in range(2)]
 
 
 def outcome(log: list[Record], cuts: random.Random | None, early: int = 10**9) -> tuple[Outcome, Outcome, Outcome]:

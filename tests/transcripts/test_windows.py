@@ -1,6 +1,8 @@
 """Runs `windows.yaml` on the stage; each transcript must also fail once one of its expectations is spoiled."""
 
 import copy
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +10,22 @@ import orjson
 import pytest
 import yaml
 
-from pipeline.operators.panes import BEGINNING, WindowPolicy
+from pipeline.model.log_time import BEGINNING, WindowPolicy
+from pipeline.model.stream import Record
+from pipeline.operators.log_marks import SETTINGS_KEY, encode_settings
 from pipeline.stages.aggregate import Aggregate, Outputs
-from tests.spans import SOURCE, record, span
+from tests.spans import SOURCE, record, span, tick
 
 TRANSCRIPTS = yaml.safe_load((Path(__file__).parent / "windows.yaml").read_text())
-POLICY = WindowPolicy(10, 20, 3, 50, max_series=2)
+POLICY = WindowPolicy(10, 20, 3, 50, max_series=2, source_patience_ns=200, outage_ns=100)
+SPAN = re.compile(r"(\d+)@(\d+)(?:/(\w+))?(?:~(\d+))?(?:#(\d+)(?::(\w+))?)?")
 STAGE = Aggregate(POLICY, Outputs("panes", "ledger", "dead", "status", 1), early_every_ns=5, progress_every_ns=0)
 
 
 def run(transcript: dict[str, Any]) -> None:
     state = STAGE.open(SOURCE, None)
     for offset, step in enumerate(transcript["steps"]):
-        rows = [read_span(text) for text in step["spans"]]
-        state, effects = STAGE.step(state, [record(offset, step["append"], rows)], step["clock"])
+        state, effects = STAGE.step(state, [read_step(offset, step)], step["clock"])
         fired, ledger = [], {}
         for message in effects.messages:
             columns = orjson.loads(message.value)
@@ -38,10 +42,19 @@ def run(transcript: dict[str, Any]) -> None:
             assert state.windows.watermark_ns == expected, (transcript["name"], offset)
 
 
+def read_step(offset: int, step: dict[str, Any]) -> Record:
+    if "settings" in step:
+        policy = replace(POLICY, **step["settings"])
+        return Record(SOURCE, offset, step["append"], encode_settings(policy), SETTINGS_KEY)
+    if "sources" in step:
+        return tick(offset, step["append"], step.get("read", {}), partitions=step["sources"], epoch=step.get("epoch", "test"))
+    return record(offset, step["append"], [read_span(text) for text in step["spans"]])
+
+
 def read_span(text: str) -> dict[str, Any]:
-    number, _, rest = text.partition("@")
-    end, _, route = rest.partition("/")
-    return span(int(number), int(end), route=route)
+    number, end, route, recorded, source, epoch = SPAN.fullmatch(text).groups()  # type: ignore[union-attr]
+    log = f"otlp_spans:{source or 0}:{epoch or 'test'}"
+    return span(int(number), int(end), route=route or "", recorded_ns=int(recorded or 0), source=log)
 
 
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda t: t["name"])

@@ -166,6 +166,7 @@ class Decoder:
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         sources = np.array([str(record.source) for record in records], object)
         offsets = np.array([record.offset for record in records], np.int64)
+        recorded = np.array([max(0, record.timestamp_ns) for record in records], np.int64)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -180,6 +181,7 @@ class Decoder:
             "scope_name": scope_names(scanned, rows, self.policy.max_text_bytes),
             "source": sources[s["record"]] if len(rows) else np.empty(0, object),
             "offset": offsets[s["record"]] if len(rows) else np.empty(0, np.int64),
+            "recorded_ns": recorded[s["record"]] if len(rows) else np.empty(0, np.int64),
             "schema_version": np.full(len(rows), SCHEMA_VERSION),
             **{name: np.full(len(rows), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
