@@ -68,9 +68,9 @@ class Watermark:
         if least > BEGINNING:
             self.ns = max(self.ns, least - self.policy.out_of_orderness_ns)
 
-    def left_out(self) -> Iterator[str]:
-        """Sources that have held finality back for longer than the patience."""
-        return (source for source, mark in self._sources.items() if self._is_left_out(mark))
+    def left_out(self) -> Iterator[tuple[str, int]]:
+        """Sources that have held finality back for longer than the patience, and for how much log time."""
+        return ((source, self._lived - mark.heard_ns) for source, mark in self._sources.items() if self._is_left_out(mark))
 
     def slowest(self) -> tuple[str, int] | None:
         """The source waited for that has reached least, and how far; None if there is none."""

@@ -173,9 +173,13 @@ class Aggregate:
             "held_offsets": float(windows.position - windows.committed),
         }
         where = f"{state.source.topic}:{state.source.partition}"
+        told = [(where, metric, value) for metric, value in metrics.items()]
+        told += [(source, "left_out_source_ns", float(silent)) for source, silent in windows.watermark.left_out()]
+        if slowest := windows.watermark.slowest():
+            told.append((slowest[0], "slowest_source_delay_ns", float(now_ns - slowest[1]) if slowest[1] > BEGINNING else -1.0))
         rows = [
-            {"time_ns": now_ns, "stage": self.name, "source": where, "metric": metric, "value": value}
-            for metric, value in metrics.items()
+            {"time_ns": now_ns, "stage": self.name, "source": source, "metric": metric, "value": value}
+            for source, metric, value in told
         ]
         return [Message(self.outputs.status, 0, encode_rows(STATUS, rows))]
 

@@ -63,7 +63,7 @@ def block_rows(settings: Settings) -> dict[tuple[int, int], int]:
         if (error := record.error()) is not None:
             assert error.code() == KafkaError._PARTITION_EOF, error
             ends.add(record.partition() or 0)
-        elif n := len(msgspec.json.decode(record.value() or b"", type=_Block).trace_id):
+        elif record.key() is None and (n := len(msgspec.json.decode(record.value() or b"", type=_Block).trace_id)):
             found[record.partition() or 0, record.offset() or 0] = n
     reader.close()
     return found
