@@ -53,14 +53,18 @@ class Settings(BaseSettings):
         "auto", pattern="^(auto|protobuf|json)$", description="What otlp_spans holds, if not told by header."
     )
     max_record_bytes: int = Field(16 << 20, ge=1024, description="A larger OTLP record is a dead letter.")
-    max_spans_per_record: int = Field(100_000, ge=1, description="An OTLP record of more spans is a dead letter.")
+    max_spans_per_record: int = Field(50_000, ge=1, le=1_000_000, description="An OTLP record of more spans is a dead letter.")
     max_text_bytes: int = Field(256, ge=16, le=65536, description="Longer names (model, route, …) are cut.")
     max_duration: Seconds = Field(7 * 86400, gt=0, le=90 * 86400, description="A longer span is a dead letter.")
     decode_batch_bytes: int = Field(8 << 20, ge=1 << 16, description="Most bytes decode takes at once.")
     decode_batch_records: int = Field(2000, ge=1, description="Most OTLP records decode takes at once.")
+    decode_batch_spans: int = Field(20_000, ge=1, description="Most spans decode takes at once; a larger record comes alone.")
     decode_linger: Seconds = Field(0.25, gt=0, description="How long decode waits to fill a batch.")
     tick_every: Seconds = Field(1, ge=0.05, le=10, description="How often decode tells how far each source is read.")
     block_rows: int = Field(5000, ge=1, le=50_000, description="Most rows of one span block.")
+    dead_letters_per_record: int = Field(
+        10, ge=1, le=1000, description="Dead letters of one record and reason; one more says how many others there are."
+    )
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
     series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")

@@ -23,6 +23,8 @@ POLICY = DecodePolicy(
     encoding="auto",
     max_record_bytes=16 << 20,
     max_spans=100_000,
+    batch_spans=20_000,
+    dead_letters=10,
     max_text_bytes=256,
     max_duration_ns=7 * DAY_NS,
     keep_raw=False,
@@ -51,5 +53,7 @@ def rows(decoded: Decoded) -> list[dict[str, Any]]:
 def keeps_law_a(decoded: Decoded) -> bool:
     """Per record: spans in = rows out + dead, the rows and the dead letters counted one by one."""
     out = Counter(decoded.columns["offset"].tolist())
-    dead = Counter(letter.record.offset for letter in decoded.dead)
+    dead: Counter[int] = Counter()
+    for letter in decoded.dead:
+        dead[letter.record.offset] += letter.count
     return all(n == kept + lost and kept == out[r.offset] and lost == dead[r.offset] for r, n, kept, lost in decoded.ledger)

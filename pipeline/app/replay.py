@@ -23,7 +23,7 @@ from pipeline.settings import Settings
 from pipeline.topics import topics
 
 BATCH = 200
-DEAD = "SELECT reason, count() FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
+DEAD = "SELECT reason, sum(count) FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
 BATCH_BYTES = 8 << 20
 FOREVER = END_OF_TIME / 1e9
 """Seconds: nothing in a file is late or ahead of its clock."""
@@ -68,7 +68,7 @@ def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
     epoch = "0"
     for batch in _batches(records):
         epoch = batch[0].source.epoch
-        for message in decode.step(batch, 0).messages:
+        for message in (m for part in decode.parts(batch) for m in decode.step(part, 0).messages):
             yield message
             if message.topic != spans:
                 continue

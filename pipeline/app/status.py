@@ -50,7 +50,7 @@ NEWEST = "SELECT max(end_ns) AS newest FROM spans WHERE end_time <= now() + INTE
 RECENT = "end_time > now() - INTERVAL 1 HOUR"
 
 SPANS = "SELECT uniq(trace_id, span_id) AS spans FROM spans"
-DEAD = "SELECT reason, count() AS count FROM dead_letters FINAL GROUP BY reason ORDER BY count DESC"
+DEAD = "SELECT reason, sum(count) AS spans FROM dead_letters FINAL GROUP BY reason ORDER BY spans DESC"
 NOT_COUNTED = """
 SELECT sum(duplicate) AS duplicate, sum(too_late) AS too_late, sum(ahead_of_clock) AS ahead_of_clock
 FROM ledger FINAL WHERE stage = 'aggregate'
@@ -101,7 +101,7 @@ def _look_at_store(settings: Settings, status: Status) -> None:
     status.partitions = _rows(settings, PARTITIONS)
     status.spans = int(_rows(settings, SPANS)[0]["spans"])
     status.freshness_ns = freshness_ns(settings, "1")
-    status.dead_letters = {row["reason"]: int(row["count"]) for row in _rows(settings, DEAD)}
+    status.dead_letters = {row["reason"]: int(row["spans"]) for row in _rows(settings, DEAD)}
     status.not_counted = {name: int(value) for name, value in _rows(settings, NOT_COUNTED)[0].items()}
 
 

@@ -38,6 +38,7 @@ REFILL_AFTER_MS: Final = 10
 """How long fetching rests once that much is held. The client's own 1,000 ms left the loop idle for two thirds of the time."""
 
 Step = Callable[[Sequence[Record], int], Effects]
+Parts = Callable[[Sequence[Record]], Iterable[Sequence[Record]]]
 CarryOut = Callable[[Effects], None]
 Partition = tuple[str, int]
 
@@ -71,6 +72,7 @@ def run_batches(
     group: str,
     topic_keys: Sequence[str],
     step: Step,
+    parts: Parts = lambda batch: (batch,),
     carry_out: CarryOut,
     stop: Event,
     limits: Limits,
@@ -78,6 +80,7 @@ def run_batches(
 ) -> None:
     """Run until `stop` is set; what is read but not carried out then stays uncommitted.
 
+    `parts` cuts a batch whose effects would be too much at once; each part is stepped and carried out before the next.
     `step(batch, now_ns)` is pure; `carry_out(effects)` returns when all is confirmed and raises Transient for another
     try. Raises EngineError when that goes on for longer than `retry_limit`, and every Fatal of `carry_out` or Kafka.
     """
@@ -85,10 +88,10 @@ def run_batches(
     try:
         while not stop.is_set():
             batch = reader.gather(stop)
-            if batch and not stop.is_set():
-                effects = step(batch, now_ns())
-                if _persist(reader, carry_out, effects, stop, settings.retry_limit):
-                    reader.finished(batch)
+            for part in parts(batch) if batch else ():
+                if stop.is_set() or not _persist(reader, carry_out, step(part, now_ns()), stop, settings.retry_limit):
+                    break
+                reader.finished(part)
             reader.commit()
             if not stop.is_set():  # else a batch may have been read and not carried out
                 reader.tell()

@@ -153,6 +153,7 @@ DEAD_LETTERS: tuple[Column, ...] = (
     Column("source", "string", "log id: topic:partition:epoch"),
     Column("offset", "integer", "offset of the record in its source"),
     Column("index", "integer", "position of the span in the record, -1 for the whole record"),
+    Column("count", "integer", "1, or how many spans of this record and reason end here, the first of them at index"),
     Column("reason", "string", "one of pipeline.model.reasons"),
     Column("detail", "string", "what exactly, without user text"),
     Column("time_ns", "integer", "the record's own timestamp"),

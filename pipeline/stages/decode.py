@@ -1,7 +1,7 @@
 """decode: OTLP records in; span blocks, dead letters and the ledger out. No state: everything is in the batch."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +33,13 @@ class Decode:
     outputs: Outputs
 
     def step(self, batch: Sequence[Record], now_ns: int) -> Effects:  # noqa: ARG002 - decoding knows no time
-        """Decode a batch."""
-        decoded = self.decoder.decode(batch)
-        return Effects(messages=(*self._blocks(decoded), *self._side(decoded)))
+        """Decode a batch, in parts that bound its memory; what is written stays in it until the end."""
+        decoded = map(self.decoder.decode, self.parts(batch))
+        return Effects(messages=tuple(m for part in decoded for m in (*self._blocks(part), *self._side(part))))
+
+    def parts(self, batch: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """The batch in pieces whose effects may be carried out one after the other, so that they are bounded too."""
+        return self.decoder.parts(batch)
 
     def _blocks(self, decoded: Decoded) -> list[Message]:
         """Span blocks by partition of the trace id, at most `block_rows` each, rows in log order."""

@@ -33,7 +33,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
         said("spans:1", now - 5 * SECOND, "watermark_delay_ns", -1.0),
     ]
     letter = dict.fromkeys((c.name for c in DEAD_LETTERS), "") | {"reason": "bad_trace_id", "source": "s"}
-    letter |= dict.fromkeys(("offset", "index", "time_ns", "size_bytes"), 0)
+    letter |= dict.fromkeys(("offset", "index", "time_ns", "size_bytes"), 0) | {"count": 1}
     verdict = dict.fromkeys((c.name for c in LEDGER), 0) | {"stage": "aggregate", "source": "s", "too_late": 4}
     with connect(settings) as client:
         for table, block in (

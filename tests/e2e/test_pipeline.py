@@ -28,7 +28,7 @@ FOREVER = 10 * 365 * 86400.0
 VISIBLE = 30.0
 """Seconds in which what was sent must show."""
 
-DEAD = "SELECT reason, count() FROM dead_letters FINAL GROUP BY reason"
+DEAD = "SELECT reason, sum(count) FROM dead_letters FINAL GROUP BY reason"
 
 JUDGED = "SELECT sum(spans) FROM ledger FINAL WHERE stage = 'aggregate'"
 

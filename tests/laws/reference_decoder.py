@@ -35,8 +35,8 @@ from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE,
 from pipeline.operators.pricing import Tier
 
 Row = dict[str, Any]
-Death = tuple[int, int, Reason]
-"""(offset of the record, index of the span or -1, reason)"""
+Death = tuple[int, int, Reason, int]
+"""(offset of the record, index of the span or -1, reason, how many spans it stands for)"""
 
 
 def _parser(root: Any) -> Any:
@@ -89,17 +89,21 @@ def reference_decode(
         try:
             request = Request.FromString(record.value or b"")
         except DecodeError:
-            dead.append((record.offset, -1, Reason.MALFORMED_PROTOBUF))
+            dead.append((record.offset, -1, Reason.MALFORMED_PROTOBUF, 1))
             ledger.append((1, 0, 1))
             continue
         spans = list(_contexts(request))
         if len(spans) > policy.max_spans:
-            dead.append((record.offset, -1, Reason.TOO_MANY_SPANS))
+            dead.append((record.offset, -1, Reason.TOO_MANY_SPANS, 1))
             ledger.append((1, 0, 1))
             continue
         reasons = [_reason(policy, context.span) for context in spans]
         rows += [_row(policy, context, record) for context, reason in zip(spans, reasons, strict=True) if reason is None]
-        dead += [(record.offset, index, reason) for index, reason in enumerate(reasons) if reason is not None]
+        for reason in set(reasons) - {None}:
+            of_it = [index for index, found in enumerate(reasons) if found == reason]
+            dead += [(record.offset, index, reason, 1) for index in of_it[: policy.dead_letters]]
+            others = of_it[policy.dead_letters :]
+            dead += [(record.offset, others[0], reason, len(others))] if others else []
         ledger.append((len(spans), reasons.count(None), len(spans) - reasons.count(None)))
     return rows, dead, ledger
 

@@ -10,6 +10,7 @@ Source: opentelemetry.io/docs/specs/otlp, "JSON Protobuf Encoding"; protobuf.dev
 
 import base64
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,12 +32,21 @@ Write = Callable[[Any, int], bytes]
 """Encodes one JSON value that stands at the given depth. Raises ValueError, never with the value in its text."""
 
 
-def to_protobuf(value: bytes) -> tuple[bytes, dict[int, str]]:
-    """The request as protobuf, and what is wrong by index of span. Raises ValueError if it is no OTLP/JSON request."""
+class TooManySpansError(ValueError):
+    """The request holds more spans than were asked for."""
+
+
+def to_protobuf(value: bytes, max_spans: int = sys.maxsize) -> tuple[bytes, dict[int, str]]:
+    """The request as protobuf, and what is wrong by index of span.
+
+    Raises ValueError if it is no OTLP/JSON request, TooManySpansError before anything is made of too many spans.
+    """
     try:
         request = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
+    if sum(map(len, _span_lists(request))) > max_spans:
+        raise TooManySpansError
     wrong: dict[int, str] = {}
     index = 0
     for spans in _span_lists(request):

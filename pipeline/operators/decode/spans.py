@@ -5,7 +5,7 @@ letters with its reason; the others of its record go on.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.names import Names
-from pipeline.operators.decode.otlp_json import to_protobuf
+from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import (
     Column,
     Resolver,
@@ -28,10 +28,21 @@ from pipeline.operators.decode.resolve import (
     read_text,
     scope_names,
 )
-from pipeline.operators.decode.scan import MALFORMED, Scan, scan
+from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Scan, count_spans, scan
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths, fields
 from pipeline.operators.pricing import PriceBook, cost
+
+ALIVE = 0
+OF_SPAN = (
+    Reason.BAD_TRACE_ID,
+    Reason.BAD_SPAN_ID,
+    Reason.MISSING_TIME,
+    Reason.NEGATIVE_DURATION,
+    Reason.TOO_LONG,
+    Reason.MALFORMED_JSON,
+)
+"""Why a span alone dies, the first that holds. Verdict 0, ALIVE: it becomes a row; verdict n: it dies of the nth of these."""
 
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
@@ -45,13 +56,19 @@ PROTOBUF_TYPES = ("application/x-protobuf", "application/protobuf", "application
 
 @dataclass(frozen=True, slots=True)
 class DecodePolicy:
-    """What decode goes by. Sizes in bytes, durations in nanoseconds."""
+    """What decode goes by. Sizes in bytes, durations in nanoseconds.
+
+    max_spans: of a record that is decoded at all. batch_spans: decoded at once, passed by at most one record.
+    dead_letters: of one record and reason; one more stands for all the others.
+    """
 
     series: Mapping[str, tuple[Path, ...]]
     prices: PriceBook
     encoding: str
     max_record_bytes: int
     max_spans: int
+    batch_spans: int
+    dead_letters: int
     max_text_bytes: int
     max_duration_ns: int
     keep_raw: bool
@@ -59,12 +76,13 @@ class DecodePolicy:
 
 @dataclass(frozen=True, slots=True)
 class DeadSpan:
-    """One span, or with index -1 one record, that ends here."""
+    """One span, or with index -1 one record, that ends here; or `count` spans of one record and reason, the first at `index`."""
 
     record: Record
     index: int
     reason: Reason
     detail: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +120,33 @@ class Decoder:
             for record, failed in zip(records, scanned.failed, strict=True)
             if failed
         ]
-        reasons = self._verdicts(scanned)
-        rows = np.flatnonzero(reasons == "")
-        for i in np.flatnonzero(reasons != ""):
+        verdicts = self._verdicts(scanned, emptied)
+        rows = np.flatnonzero(verdicts == ALIVE)
+        for i, count in _told(scanned.spans["record"], verdicts, self.policy.dead_letters):
             record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
-            wrong = emptied.get((record, index))
-            dead.append(
-                DeadSpan(records[record], index, Reason.MALFORMED_JSON, wrong)
-                if wrong is not None
-                else DeadSpan(records[record], index, Reason(reasons[i]), "")
-            )
+            detail = emptied.get((record, index), "")
+            dead.append(DeadSpan(records[record], index, OF_SPAN[verdicts[i] - 1], detail, count))
         return Decoded(self._columns(scanned, rows, records), dead, _ledger(records, scanned, rows, dead))
+
+    def parts(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """The batch in pieces that are small enough to be decoded at once, whatever the records hold; a piece is one piece."""
+        begin = held = 0
+        for i, record in enumerate(records):
+            spans = self._spans_in(record)
+            if i > begin and held + spans > self.policy.batch_spans:
+                yield records[begin:i]
+                begin, held = i, 0
+            held += spans
+        if records:
+            yield records[begin:]
+
+    def _spans_in(self, record: Record) -> int:
+        """At least as many as come out of the record, and 1 for one without. JSON has at most one between two commas."""
+        value = record.value or b""
+        if len(value) > self.policy.max_record_bytes:
+            return 1
+        json = encoding_of(record, self.policy.encoding) == "json"
+        return max(1, min(value.count(b",") + 1 if json else count_spans(value), self.policy.max_spans))
 
     def _payload(self, i: int, record: Record, dead: list[DeadSpan], emptied: dict[tuple[int, int], str]) -> bytes:
         """The record as protobuf; empty, with a dead letter, if it cannot be had."""
@@ -125,7 +159,10 @@ class Decoder:
             return value
         if encoding == "json":
             try:
-                payload, wrong = to_protobuf(value)
+                payload, wrong = to_protobuf(value, self.policy.max_spans)
+            except TooManySpansError:
+                dead.append(DeadSpan(record, -1, *self._failure(TOO_MANY)))
+                return b""
             except ValueError as error:
                 dead.append(DeadSpan(record, -1, Reason.MALFORMED_JSON, str(error)))
                 return b""
@@ -139,22 +176,22 @@ class Decoder:
             return Reason.MALFORMED_PROTOBUF, "not an ExportTraceServiceRequest"
         return Reason.TOO_MANY_SPANS, f"more than {self.policy.max_spans} spans"
 
-    def _verdicts(self, scanned: Scan) -> NDArray[Any]:
-        """Reason per span, "" for those that become rows."""
+    def _verdicts(self, scanned: Scan, emptied: Iterable[tuple[int, int]]) -> NDArray[np.int8]:
+        """A verdict per span, as OF_SPAN says. `emptied`: the (record, index) that were written as empty spans."""
         s = scanned.spans
         start, end = s["start_ns"], s["end_ns"]
         parent_fits = np.isin(s["parent_span_id_len"], (0, 8))
-        return np.select(
-            [
-                (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
-                (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
-                (start == 0) | (end == 0) | (start > MAX_TIME_NS) | (end > MAX_TIME_NS),
-                end < start,
-                end - start > np.uint64(self.policy.max_duration_ns),
-            ],
-            [Reason.BAD_TRACE_ID, Reason.BAD_SPAN_ID, Reason.MISSING_TIME, Reason.NEGATIVE_DURATION, Reason.TOO_LONG],
-            default="",
-        )
+        conditions = [
+            (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
+            (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
+            (start == 0) | (end == 0) | (start > MAX_TIME_NS) | (end > MAX_TIME_NS),
+            end < start,
+            end - start > np.uint64(self.policy.max_duration_ns),
+        ]
+        verdicts = np.select(conditions, range(1, len(conditions) + 1), ALIVE).astype(np.int8)
+        for record, index in emptied:
+            verdicts[np.searchsorted(s["record"], record) + index] = 1 + OF_SPAN.index(Reason.MALFORMED_JSON)
+        return verdicts
 
     def _columns(self, scanned: Scan, rows: NDArray[np.intp], records: Sequence[Record]) -> dict[str, Column]:
         """All columns of a span block for `rows`."""
@@ -273,6 +310,7 @@ def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
         "source": str(dead.record.source),
         "offset": dead.record.offset,
         "index": dead.index,
+        "count": dead.count,
         "reason": dead.reason.value,
         "detail": dead.detail,
         "time_ns": dead.record.timestamp_ns,
@@ -280,6 +318,23 @@ def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
         "head_hash": blake2b(value[:256], digest_size=8).hexdigest(),
         "raw": base64.b64encode(value).decode() if keep_raw and len(value) <= RAW_BYTES else "",
     }
+
+
+def _told(record: NDArray[np.int32], verdicts: NDArray[np.int8], most: int) -> Iterator[tuple[int, int]]:
+    """Which dead spans get a letter and how many spans it stands for, in log order.
+
+    Of each record and reason the first `most` stand for themselves, the next for itself and all behind it.
+    """
+    dead = np.flatnonzero(verdicts != ALIVE)
+    group = record[dead].astype(np.int64) * (len(OF_SPAN) + 1) + verdicts[dead]
+    order = np.argsort(group, kind="stable")
+    _, first, size = np.unique(group[order], return_index=True, return_counts=True)
+    rank, sizes = np.empty(len(dead), np.int64), np.empty(len(dead), np.int64)
+    rank[order] = np.arange(len(dead)) - np.repeat(first, size)
+    sizes[order] = np.repeat(size, size)
+    told = rank <= most
+    counts = np.where(rank == most, sizes - most, 1)
+    yield from zip(dead[told].tolist(), counts[told].tolist(), strict=True)
 
 
 def _ledger(
