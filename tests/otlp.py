@@ -30,12 +30,14 @@ POLICY = DecodePolicy(
     keep_raw=False,
 )
 
-DECODER = Decoder(POLICY)
+SECRET = b"sixteen of bytes"
+
+DECODER = Decoder(POLICY, SECRET)
 
 
 def decoder(**changes: Any) -> Decoder:
     """A decoder under the usual policy, changed where the test says."""
-    return Decoder(replace(POLICY, **changes))
+    return Decoder(replace(POLICY, **changes), SECRET)
 
 
 def record(value: bytes | None, offset: int = 0, content_type: str = "") -> Record:

@@ -1,5 +1,6 @@
 """Stages made from settings, and each run on Kafka."""
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -56,7 +57,7 @@ def decode_stage(settings: Settings) -> Decode:
         settings.panes_partitions,
         settings.block_rows,
     )
-    return Decode(Decoder(policy), outputs)
+    return Decode(Decoder(policy, os.urandom(16)), outputs)
 
 
 def aggregate_stage(settings: Settings) -> Aggregate:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
+from pipeline.operators.siphash import Key, siphash_rows
 
 
 @compiled
@@ -24,7 +25,7 @@ def _insert(table: NDArray[np.uint64], hashes: NDArray[np.uint64], fresh: NDArra
 
 
 class HashSet:
-    """A set of 64-bit hashes that only grows: 16 to 32 bytes a member."""
+    """A set of 64-bit hashes that only grows: 16 to 32 bytes a member. They must be keyed: their low bits are the places."""
 
     __slots__ = ("_table", "size")
 
@@ -70,16 +71,7 @@ def add_squares(high: NDArray[np.uint64], low: NDArray[np.uint64], slots: NDArra
         low[slots[i]] = total
 
 
-@compiled
-def identity(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A 64-bit hash per row of (trace id, span id) given as (n, 3) words: SplitMix64's finalizer over each."""
-    out = np.empty(len(ids), np.uint64)
-    for i in range(len(ids)):
-        value = np.uint64(0x9E3779B97F4A7C15)
-        for j in range(ids.shape[1]):
-            value ^= ids[i, j]
-            value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            value ^= value >> np.uint64(31)
-        out[i] = value
-    return out
+def identity(ids: NDArray[np.uint64], key: Key) -> NDArray[np.uint64]:
+    """A 64-bit hash per row of (trace id, span id) given as (n, 3) words, keyed: nobody can choose two that are equal."""
+    hashes: NDArray[np.uint64] = siphash_rows(ids, *key)
+    return hashes

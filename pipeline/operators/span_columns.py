@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import COUNTS, REQUEST_KINDS, TOKENS
 from pipeline.operators.kernels import identity
+from pipeline.operators.siphash import Key
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -95,8 +96,8 @@ class SpanColumns:
         return len(self.end_ns)
 
 
-def read_span_block(value: bytes) -> SpanColumns:
-    """Read a block of `pipeline.model.columns.SPANS`. Raises ValueError for anything else."""
+def read_span_block(value: bytes, key: Key) -> SpanColumns:
+    """Read a block of `pipeline.model.columns.SPANS`, ids hashed under `key`. Raises ValueError for anything else."""
     try:
         block = _decoder.decode(value)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -117,7 +118,7 @@ def read_span_block(value: bytes) -> SpanColumns:
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
     return SpanColumns(
         np.array(block.end_ns, np.int64),
-        identity(_ids(block.trace_id, block.span_id)),
+        identity(_ids(block.trace_id, block.span_id), key),
         np.array(block.recorded_ns, np.int64),
         list(sources),
         source_code,

@@ -18,6 +18,7 @@ from pipeline.operators.blocks import by_column, encode_bounded, encode_rows
 from pipeline.operators.decode.spans import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
+from pipeline.operators.siphash import Key, key_of
 from pipeline.operators.span_columns import read_span_block
 from pipeline.topics import partition_of, route_key
 
@@ -40,10 +41,14 @@ class Outputs:
 
 @dataclass(slots=True)
 class Partition:
-    """State of one partition in one generation. `asked`: has the log been asked for our settings?"""
+    """State of one partition in one generation.
+
+    key: of the ids' hashes, one for the log. asked: has the log been asked for our settings?
+    """
 
     source: Source
     windows: Windows
+    key: Key
     early_at_ns: int = BEGINNING
     status_at_ns: int = BEGINNING
     progress_at_ns: int = BEGINNING
@@ -75,9 +80,8 @@ class Aggregate:
         """An empty partition that continues from `progress`."""
         known = progress or self.first()
         rules = known.eras or eras.first(self.policy)
-        return Partition(
-            source, Windows(rules, known.committed, known.folded, known.clock, known.watermark_ns), progress=progress
-        )
+        windows = Windows(rules, known.committed, known.folded, known.clock, known.watermark_ns)
+        return Partition(source, windows, key_of(str(source)), progress=progress)
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
@@ -104,7 +108,7 @@ class Aggregate:
             if record.key == SETTINGS_KEY:
                 windows.change(record.offset, record.timestamp_ns, read_settings(value))
                 return
-            columns = read_span_block(value)
+            columns = read_span_block(value, state.key)
         except ValueError as error:
             windows.skip(record.offset, record.timestamp_ns)
             if record.offset >= windows.judged:

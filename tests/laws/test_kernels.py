@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from pipeline.operators.decode.resolve import intern
 from pipeline.operators.kernels import HashSet, add_rows, add_squares, identity
+from pipeline.operators.siphash import key_of
+
+KEY = key_of("spans:0:some-topic")
 
 words = st.integers(0, 2**64 - 1)
 
@@ -41,7 +44,7 @@ def test_equal_codes_are_equal_bytes(texts: list[bytes]) -> None:
     buffer = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
     lengths = np.array([len(t) for t in texts], np.int32)
     offsets = (np.cumsum(lengths) - lengths).astype(np.int64)
-    codes, firsts = intern(buffer, offsets, lengths)
+    codes, firsts = intern(buffer, offsets, lengths, KEY)
     assert [texts[firsts[c]] for c in codes] == texts
     assert len(firsts) == len(set(texts))
 
@@ -49,4 +52,4 @@ def test_equal_codes_are_equal_bytes(texts: list[bytes]) -> None:
 def test_identity_tells_ids_apart() -> None:
     ids = np.arange(3 * 100_000, dtype=np.uint64).reshape(-1, 3) % np.uint64(977)
     distinct = len(np.unique(ids, axis=0))
-    assert len(np.unique(identity(ids))) == distinct
+    assert len(np.unique(identity(ids, KEY))) == distinct

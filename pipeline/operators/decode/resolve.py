@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, Scan, any_value
-from pipeline.operators.decode.wire import Bytes, fnv1a, same
+from pipeline.operators.decode.wire import Bytes, same
 from pipeline.operators.dialects.paths import NS_PER, Path
+from pipeline.operators.siphash import Key, siphash
 
 MAX_COUNT = 1 << 32
 """Tokens of one call beyond this are nonsense."""
@@ -86,7 +87,7 @@ Reader = Callable[[Value, int], Any]
 class Resolver:
     """Resolves fields over one scan.
 
-    rows: the spans (indices into the scan) that columns are made for, in order.
+    rows: the spans (indices into the scan) that columns are made for, in order. key: of the tables of strings, secret.
     """
 
     scanned: Scan
@@ -94,6 +95,7 @@ class Resolver:
     event_slots: dict[str, int]
     rows: NDArray[np.intp]
     text_limit: int
+    key: Key
     _resource_rows: NDArray[np.int32] = field(init=False)
     _documents: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -173,7 +175,7 @@ class Resolver:
         """Code per attribute of equal bytes, position of each code's first, and where all of them stand."""
         offsets = np.ascontiguousarray(self.scanned.attributes["at"][attribute])
         lengths = np.ascontiguousarray(self.scanned.attributes["len"][attribute])
-        return *intern(self.scanned.buffer, offsets, lengths), offsets, lengths
+        return *intern(self.scanned.buffer, offsets, lengths, self.key), offsets, lengths
 
     def _document(self, text: str | None) -> dict[str, Any]:
         """`text` as a JSON object ({} if it is none), parsed once per scan."""
@@ -231,7 +233,9 @@ def _under(document: dict[str, Any], key: str) -> Any:
 
 
 @compiled
-def intern(buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def intern(
+    buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32], key: Key
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """A code per string and the position of each code's first string: equal codes if and only if equal bytes."""
     n = len(offsets)
     room = 16
@@ -239,7 +243,7 @@ def intern(buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -
         room *= 2
     table, codes, firsts, distinct = np.full(room, -1, np.int32), np.empty(n, np.int32), np.empty(n, np.int64), 0
     for i in range(n):
-        at = np.int64(fnv1a(buf, offsets[i], offsets[i] + lengths[i]) & np.uint64(room - 1))
+        at = np.int64(siphash(buf, offsets[i], offsets[i] + lengths[i], key[0], key[1]) & np.uint64(room - 1))
         while True:
             code = table[at]
             if code < 0:

@@ -32,6 +32,7 @@ from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Scan, count_span
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths, fields
 from pipeline.operators.pricing import PriceBook, cost
+from pipeline.operators.siphash import key_from
 
 ALIVE = 0
 OF_SPAN = (
@@ -95,9 +96,13 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes batches under one policy; the name tables are built once."""
+    """Decodes batches under one policy; the name tables are built once.
 
-    def __init__(self, policy: DecodePolicy) -> None:
+    secret: 16 random bytes, so that no sender can aim at the tables of strings. What comes out does not depend on it.
+    """
+
+    def __init__(self, policy: DecodePolicy, secret: bytes) -> None:
+        self.key = key_from(secret)
         self.policy = policy
         self.fields = {name: field_paths(name) for name in fields()}
         asked = [
@@ -196,7 +201,7 @@ class Decoder:
     def _columns(self, scanned: Scan, rows: NDArray[np.intp], records: Sequence[Record]) -> dict[str, Column]:
         """All columns of a span block for `rows`."""
         s = scanned.spans[rows]
-        resolver = Resolver(scanned, self.attributes.slots, self.events.slots, rows, self.policy.max_text_bytes)
+        resolver = Resolver(scanned, self.attributes.slots, self.events.slots, rows, self.policy.max_text_bytes, self.key)
         start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
         kind, dialect = self._kinds(resolver)
         text = {name: resolver.resolve(self.fields[name], read_text, "") for name in STRING_FIELDS}

@@ -146,7 +146,7 @@ def fixed64(buf: Bytes, pos: int) -> np.uint64:
 
 @compiled
 def fnv1a(buf: Bytes, pos: int, end: int) -> np.uint64:
-    """FNV-1a, 64 bits. Equal hashes are always compared byte by byte afterwards."""
+    """FNV-1a, 64 bits, without a key: for tables whose members nobody but us chooses. Equal hashes are compared byte by byte."""
     value = np.uint64(0xCBF29CE484222325)
     for i in range(pos, end):
         value = (value ^ np.uint64(buf[i])) * np.uint64(0x100000001B3)
