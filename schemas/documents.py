@@ -99,7 +99,9 @@ def _progress() -> Document:
             "items": {"type": "array", "prefixItems": [{"type": "string"}, mark], "minItems": 2, "maxItems": 2},
         },
     }
-    era = _object("a policy and when it begins", {"from_ns": _integer("event time"), "policy": _policy()})
+    era = _object(
+        "a policy, and when it begins", {"from_ns": _integer("event time"), "policy": _policy(), "since": _integer("offset")}
+    )
     document = _object(
         "The reader takes the largest folded of all generations.",
         {

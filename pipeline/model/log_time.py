@@ -40,10 +40,14 @@ class WindowPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """A policy and the event time from which it holds, up to the next era. Every era begins where a window begins."""
+    """A policy and the event time from which it holds, up to the next era. Every era begins where a window begins.
+
+    since: the offset that asked for it. What stands before and ends in this era was ahead of its clock.
+    """
 
     from_ns: int
     policy: WindowPolicy
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

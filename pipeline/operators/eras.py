@@ -1,7 +1,8 @@
 """Changed settings: which policy a window lives under. Old windows end under the old rules, new ones begin under the new.
 
 A change is a message in the log. It takes effect at an event time that no row folded before it can have reached, where
-windows of all policies begin; so it splits no window, and every owner and every replay finds the same boundary.
+windows of all policies begin; so it splits no window, and every owner and every replay finds the same boundary. A row
+before the message that ends behind the boundary was ahead of its clock, and stays so when it is folded again.
 
 Guarantee: `tests/laws/test_exactness.py` changes settings in the middle of crashes and zombies.
 """
@@ -21,15 +22,15 @@ def first(policy: WindowPolicy) -> Eras:
     return (Era(BEGINNING, policy),)
 
 
-def changed(eras: Eras, policy: WindowPolicy, appended_ns: int) -> Eras:
-    """The eras after a message that asks for `policy`; `appended_ns`: append time of the newest message so far."""
+def changed(eras: Eras, policy: WindowPolicy, offset: int, appended_ns: int) -> Eras:
+    """The eras after the message at `offset` asks for `policy`; `appended_ns`: append time of the newest message so far."""
     reached = appended_ns + max(era.policy.max_ahead_ns for era in eras)
     if eras[-1].from_ns > reached:  # not begun yet: nothing was judged by it
         eras = eras[:-1]
     if policy == eras[-1].policy or len(eras) >= MOST_ERAS:
         return eras
     grid = lcm(policy.window_ns, *(era.policy.window_ns for era in eras))
-    return (*eras, Era((reached // grid + 1) * grid, policy))
+    return (*eras, Era((reached // grid + 1) * grid, policy, offset))
 
 
 def current(eras: Eras, watermark_ns: int) -> Eras:

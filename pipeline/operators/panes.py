@@ -132,7 +132,7 @@ class Windows:
     def fold(self, offset: int, append_ns: int, columns: SpanColumns) -> Verdicts | None:
         """Fold the block at `offset`. None below `judged`: its verdicts were given by an earlier owner."""
         recorded = np.where(columns.recorded_ns > 0, np.minimum(columns.recorded_ns, append_ns), append_ns)
-        starts, ahead, too_late = self._judged(columns.end_ns, recorded)
+        starts, ahead, too_late = self._judged(offset, columns.end_ns, recorded)
         eligible = ~ahead & ~too_late
         counted = sum(
             self._fold_window(int(start), offset, columns, np.flatnonzero(eligible & (starts == start)))
@@ -158,7 +158,7 @@ class Windows:
     def change(self, offset: int, append_ns: int, policy: WindowPolicy) -> None:
         """Fold a message that asks for another policy."""
         if self._passes(offset, append_ns):
-            self.eras = eras.changed(self.eras, policy, self.watermark.appended_ns)
+            self.eras = eras.changed(self.eras, policy, offset, self.watermark.appended_ns)
             self.watermark.policy = self.eras[-1].policy
         self.position = offset + 1
 
@@ -167,13 +167,13 @@ class Windows:
         self._passes(offset, append_ns)
         self.position = offset + 1
 
-    def _judged(self, ends: Ints, recorded: Ints) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
+    def _judged(self, offset: int, ends: Ints, recorded: Ints) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
         """Per row the start of its window, is it ahead of its clock, is it too late; each by the policy of its era."""
         starts, ahead, final = np.empty_like(ends), np.zeros(len(ends), bool), np.zeros(len(ends), bool)
         for i, era in enumerate(self.eras):
             rows = ends >= era.from_ns if i else np.ones(len(ends), bool)  # a later era overwrites
             starts[rows] = era.policy.start(ends[rows])
-            ahead[rows] = ends[rows] > recorded[rows] + era.policy.max_ahead_ns
+            ahead[rows] = (offset < era.since) | (ends[rows] > recorded[rows] + era.policy.max_ahead_ns)
             final[rows] = era.policy.is_final(starts[rows], self.watermark_ns)
         return starts, ahead, final & ~ahead
 

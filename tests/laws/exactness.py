@@ -1,8 +1,9 @@
-"""A world in which aggregate's workers crash, stall and write on as zombies, and the truth to compare with.
+"""A world in which aggregate's workers crash, stall and write on as zombies, under settings that change.
 
-The stage is the real one, over real span blocks; only Kafka and ClickHouse are played: a log per partition, a pane
-store that keeps the largest revision, a ledger keyed by offset, progress keyed by generation, commits fenced by
-generation. Each of these rules can be left out, and then counts break: that is what the rules are for.
+The stage is the real one, over real span blocks; only Kafka and ClickHouse are played: logs that grow while they are read
+(`decode_world.py` says how they come about) and may be made anew, a pane store that keeps the largest revision, a ledger
+keyed by offset, progress keyed by log and generation, commits fenced by generation. Each of these rules can be left out,
+and then counts break: that is what the rules are for. The truth is `plain_fold.py` over the same logs.
 """
 
 import random
@@ -13,16 +14,25 @@ from typing import Any
 
 import orjson
 
-from pipeline.model.log_time import BEGINNING, WindowPolicy
+from pipeline.model.log_time import BEGINNING, NOTHING_SAID, WindowPolicy
 from pipeline.model.stream import Message, Progress, Record, Source
+from pipeline.operators.log_marks import SETTINGS_KEY
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
-from tests.spans import record, span, tick
+from tests.laws import decode_world
+from tests.laws.decode_world import HONEST_DELAY, Entry, Histories
+from tests.laws.plain_fold import Told, fold
+from tests.spans import record, tick
 
-POLICY = WindowPolicy(window_ns=10, allowed_lateness_ns=20, out_of_orderness_ns=3, max_ahead_ns=50, max_series=3)
+POLICY = WindowPolicy(10, 20, HONEST_DELAY + 2, 50, max_series=3, source_patience_ns=2000, outage_ns=30)
+OTHERS = (
+    POLICY,
+    replace(POLICY, window_ns=15),
+    replace(POLICY, window_ns=20, allowed_lateness_ns=35),
+    replace(POLICY, allowed_lateness_ns=60, max_series=1),
+    replace(POLICY, max_ahead_ns=5, max_series=9),
+)
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
-
-Truth = dict[tuple[str, int], tuple[int, int, int]]
-"""(source, window start) -> (requests, input tokens, cost) over all series."""
+PARTITIONS = 2
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,36 @@ class Rules:
     progress_is_read: bool = True
     largest_progress: bool = True
     watermark_is_kept: bool = True
+    clock_is_kept: bool = True
     verdicts_are_keyed: bool = True
     commits_are_fenced: bool = True
+    settings_stand_in_the_log: bool = True
+    logs_have_identity: bool = True
+    decode: decode_world.Rules = field(default_factory=decode_world.Rules)
+
+
+@dataclass
+class Log:
+    """One incarnation of a partition of spans: what stands in it, and what decode is yet to write."""
+
+    source: Source
+    to_come: deque[Entry]
+    records: list[Record] = field(default_factory=list)
+    first: WindowPolicy | None = None
+
+    def grow(self) -> None:
+        """The next message of decode is appended."""
+        entry, offset = self.to_come.popleft(), len(self.records)
+        if entry.rows:
+            self.records.append(record(offset, entry.append, entry.rows, self.source))
+        else:
+            read = dict(entry.read)
+            self.records.append(tick(offset, entry.append, read, self.source, partitions=entry.sources, epoch=entry.epoch))
+
+    def ask(self, message: Message) -> None:
+        """A worker appends what it asks for."""
+        append = self.records[-1].timestamp_ns if self.records else decode_world.BEGIN
+        self.records.append(Record(self.source, len(self.records), append, message.value, message.key))
 
 
 @dataclass
@@ -42,33 +80,48 @@ class World:
     """Everything outside the workers."""
 
     rules: Rules
-    logs: list[list[Record]]
+    logs: list[Log]
     generation: int = 0
-    committed: dict[int, int] = field(default_factory=dict)
-    progress: dict[int, dict[int, Progress]] = field(default_factory=dict)
-    panes: dict[tuple[Any, ...], tuple[int, tuple[int, int, int]]] = field(default_factory=dict)
+    committed: dict[Any, int] = field(default_factory=dict)
+    progress: dict[Any, dict[int, Progress]] = field(default_factory=dict)
+    panes: dict[tuple[Any, ...], tuple[int, str, tuple[int, int, int]]] = field(default_factory=dict)
     verdicts: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
     counters: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
 
+    def identity(self, source: Source) -> Any:
+        return source if self.rules.logs_have_identity else source.partition
+
     def write(self, message: Message) -> None:
-        rows = [dict(zip(b, v, strict=True)) for b in [orjson.loads(message.value)] for v in zip(*b.values(), strict=True)]
-        for row in rows:
+        if message.key == SETTINGS_KEY:
+            self.logs[message.partition].ask(message)
+            return
+        for row in rows_of(message.value):
             if message.topic == "panes":
-                key = (row["source"], row["window_start_ns"], row["environment"], row["route"], row["model"])
+                key = (row["source"], row["window_start_ns"], row["window_end_ns"], row["route"], row["model"])
                 old = self.panes.get(key)
                 if old is None or not self.rules.revision or row["revision"] >= old[0]:
-                    self.panes[key] = row["revision"], (row["requests"], row["input_tokens"], row["cost_nusd"])
+                    measures = row["requests"], row["input_tokens"], row["cost_nusd"]
+                    self.panes[key] = row["revision"], row["firing"], measures
             elif message.topic == "ledger":
                 verdict = tuple(row[name] for name in ("counted", "duplicate", "too_late", "ahead_of_clock"))
                 self.verdicts[row["source"], row["offset"]] = verdict
                 self.counters = [a + b for a, b in zip(self.counters, verdict, strict=True)]
 
-    def progress_of(self, partition: int) -> Progress | None:
-        written = self.progress.get(partition, {})
+    def progress_of(self, source: Source) -> Progress | None:
+        written = self.progress.get(self.identity(source), {})
         if not written or not self.rules.progress_is_read:
             return None
         found = max(written.values(), key=lambda p: p.folded) if self.rules.largest_progress else list(written.values())[-1]
-        return found if self.rules.watermark_is_kept else replace(found, watermark_ns=BEGINNING)
+        found = found if self.rules.watermark_is_kept else replace(found, watermark_ns=BEGINNING)
+        found = found if self.rules.clock_is_kept else replace(found, clock=NOTHING_SAID)
+        return found if self.rules.settings_stand_in_the_log else replace(found, eras=())
+
+    def first_progress(self, source: Source, generation: int, progress: Progress) -> None:
+        """Of several first owners the first entry decides."""
+        self.progress.setdefault(self.identity(source), {})[generation] = progress
+        log = self.logs[source.partition]
+        if log.source == source and log.first is None:
+            log.first = progress.eras[0].policy
 
 
 @dataclass
@@ -80,20 +133,21 @@ class Member:
     generation: int
     partitions: list[int]
     states: dict[int, Partition] = field(default_factory=dict)
+    logs: dict[int, Log] = field(default_factory=dict)
     next_offset: dict[int, int] = field(default_factory=dict)
     todo: dict[int, deque[Any]] = field(default_factory=dict)
 
     def act(self, partition: int, rng: random.Random, now_ns: int) -> bool:
         """One move on one partition: carry out one effect, or fold some records. False if there is nothing to do."""
+        if self.logs.get(partition) is not self.world.logs[partition] and self.generation == self.world.generation:
+            self._open(partition)
         if partition not in self.states:
-            self.next_offset[partition] = self.world.committed.get(partition, 0)
-            self.states[partition] = self.stage.open(source_of(partition), self.world.progress_of(partition))
-            self.todo[partition] = deque()
+            return False
         if self.todo[partition]:
             self._carry_out(partition, self.todo[partition].popleft())
             return True
         start = self.next_offset[partition]
-        batch = self.world.logs[partition][start : start + rng.randint(1, 4)]
+        batch = self.logs[partition].records[start : start + rng.randint(1, 8)]
         self.next_offset[partition] += len(batch)
         self.states[partition], effects = self.stage.step(self.states[partition], batch, now_ns)
         self.todo[partition].extend(effects.messages)
@@ -101,118 +155,115 @@ class Member:
             self.todo[partition].extend((effects.progress, effects.progress.committed))
         return bool(batch or self.todo[partition])
 
+    def _open(self, partition: int) -> None:
+        """Take the partition over, in its present incarnation; what an older one was still to be told is dropped."""
+        log = self.logs[partition] = self.world.logs[partition]
+        if self.world.progress_of(log.source) is None and self.world.rules.progress_is_read:
+            self.world.first_progress(log.source, self.generation, self.stage.first())
+        self.next_offset[partition] = self.world.committed.get(self.world.identity(log.source), 0)
+        self.states[partition] = self.stage.open(log.source, self.world.progress_of(log.source))
+        self.todo[partition] = deque()
+
     def _carry_out(self, partition: int, effect: Any) -> None:
+        log = self.logs[partition]
         if isinstance(effect, Message):
-            self.world.write(effect)
+            if effect.key != SETTINGS_KEY or log is self.world.logs[partition]:
+                self.world.write(effect)
         elif isinstance(effect, Progress):
-            written = self.world.progress.setdefault(partition, {})
+            written = self.world.progress.setdefault(self.world.identity(log.source), {})
             written.pop(self.generation, None)
             written[self.generation] = effect
         elif self.generation == self.world.generation or not self.world.rules.commits_are_fenced:
-            self.world.committed[partition] = effect
+            self.world.committed[self.world.identity(log.source)] = effect
 
 
-def source_of(partition: int) -> Source:
-    return Source("spans", partition, "sim")
-
-
-def make_log(rng: random.Random, partition: int, blocks: int) -> tuple[list[Record], Truth, list[int]]:
-    """A log with repeats, late, too late and future spans and idle ticks; what is true of it; its verdicts."""
-    now, number, entries, sent = 1000, partition * 1_000_000, [], []
-    for _ in range(blocks):
-        now += rng.choice([0, 1, 1, 2]) if rng.random() > 0.03 else rng.randint(20, 60)
-        rows = []
-        for _ in range(rng.randint(0, 4)):
-            if sent and rng.random() < 0.12:
-                rows.append(rng.choice(sent[-60:]))
-                continue
-            late = rng.randint(4, 45) if rng.random() < 0.12 else rng.randint(0, 4)
-            end = now + rng.randint(200, 400) if rng.random() < 0.02 else now - late
-            number += 1
-            made = span(number, end, route=f"r{rng.randint(0, 4)}", input_tokens=rng.randint(1, 9), cost_nusd=rng.randint(1, 99))
-            sent.append(made)
-            rows.append(made)
-        entries.append((now, rows))
-    entries += [(now + 2000 * k, []) for k in (1, 2, 3)]
-    log = [
-        record(offset, append, rows, source_of(partition)) if rows else tick(offset, append, {0: append}, source_of(partition))
-        for offset, (append, rows) in enumerate(entries)
-    ]
-    truth, verdicts = true_panes(str(source_of(partition)), entries)
-    return log, truth, verdicts
-
-
-def true_panes(source: str, entries: list[tuple[int, list[dict[str, Any]]]]) -> tuple[Truth, list[int]]:
-    """What a single pass that never fails would count, in the plainest words."""
-    watermark, seen, truth, verdicts = BEGINNING, set(), {}, [0, 0, 0, 0]
-    for append, rows in entries:
-        before = watermark
-        for row in rows:
-            start = row["end_ns"] // 10 * 10
-            if row["end_ns"] > append + 50:
-                verdicts[3] += 1
-                continue
-            watermark = max(watermark, min(row["end_ns"], append) - 3)
-            if start + 30 <= before:
-                verdicts[2] += 1
-            elif (start, row["span_id"]) in seen:
-                verdicts[1] += 1
-            else:
-                seen.add((start, row["span_id"]))
-                verdicts[0] += 1
-                old = truth.get((source, start), (0, 0, 0))
-                truth[source, start] = (old[0] + 1, old[1] + row["input_tokens"], old[2] + row["cost_nusd"])
-        if not rows:
-            watermark = max(watermark, append - 3)
-    return truth, verdicts
-
-
-def run(seed: int, rules: Rules, *, zombies: bool, crashes: int = 6, partitions: int = 2, blocks: int = 70) -> list[str]:
+def run(seed: int, rules: Rules, *, zombies: bool, crashes: int = 8, changes: bool = True) -> list[str]:
     """One random history. Returns what came out wrong."""
     rng = random.Random(seed)
-    made = [make_log(rng, p, blocks) for p in range(partitions)]
-    world = World(rules, [log for log, _, _ in made])
-    stage = Aggregate(POLICY, OUTPUTS, early_every_ns=7, progress_every_ns=0)
-    members = assign(world, stage, rng, count=2)
-    now = 1000
-    for _ in range(100_000):
-        now += 1
+    made = decode_world.make(rng, rules.decode, PARTITIONS)
+    remade = rng.random() < 0.2
+    world = World(rules, [Log(Source("spans", p, "1"), deque(log)) for p, log in enumerate(made.logs)])
+    members = assign(world, rng, 2, changes)
+    for now in range(1, 200_000):
+        growing = [log for log in world.logs if log.to_come]
+        for log in growing:
+            for _ in range(min(len(log.to_come), rng.choice([0, 0, 0, 1]))):
+                log.grow()
         member = rng.choice(members)
         busy = bool(member.partitions) and member.act(rng.choice(member.partitions), rng, now)
         if crashes and rng.random() < 0.02:
             crashes -= 1
             old = [m for m in members if zombies and rng.random() < 0.5]
-            members = [*old[-2:], *assign(world, stage, rng, count=rng.randint(1, 2))]
+            if remade and crashes == 4:
+                make_anew(world, made, rng.randrange(PARTITIONS))
+            members = [*old[-2:], *assign(world, rng, rng.randint(1, 2), changes)]
         elif not crashes and rng.random() < 0.05:
             members = [m for m in members if m.generation == world.generation]
-        if not crashes and not busy and all(is_done(m, world) for m in members):
+        if not crashes and not busy and not growing and all(is_done(m, world) for m in members):
             break
     return list(wrongs(world, made))
 
 
-def assign(world: World, stage: Aggregate, rng: random.Random, count: int) -> list[Member]:
-    """A rebalance: a new generation whose members own all partitions between them."""
+def make_anew(world: World, made: Histories, partition: int) -> None:
+    """The topic is deleted and created: its successor begins with what decode writes from then on, announced again. Spans
+    the old one held are honest no more: what comes again of them may be late.
+    """
+    old = world.logs[partition]
+    made.honest -= {row["span_id"] for rec in old.records if rec.key is None for row in rows_of(rec.value or b"")}
+    announced = [replace(e, append=old.to_come[0].append, read=()) for e in old.to_come if not e.rows and e.sources][:1]
+    world.logs[partition] = Log(replace(old.source, epoch="2"), deque([*announced, *old.to_come]))
+    if world.rules.logs_have_identity:
+        world.committed.pop(old.source, None)
+
+
+def rows_of(block: bytes) -> list[dict[str, Any]]:
+    columns = orjson.loads(block)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def assign(world: World, rng: random.Random, count: int, changes: bool) -> list[Member]:
+    """A rebalance: a new generation whose members own all partitions between them, each with settings of its own."""
     world.generation += 1
     owner = [rng.randrange(count) for _ in world.logs]
-    return [Member(world, stage, world.generation, [p for p, o in enumerate(owner) if o == i]) for i in range(count)]
+    policies = [rng.choice(OTHERS) if changes else POLICY for _ in range(count)]
+    stages = [Aggregate(policy, OUTPUTS, early_every_ns=7, progress_every_ns=0) for policy in policies]
+    return [Member(world, stages[i], world.generation, [p for p, o in enumerate(owner) if o == i]) for i in range(count)]
 
 
 def is_done(member: Member, world: World) -> bool:
     """Has a member of the current generation folded and carried out everything?"""
     return member.generation == world.generation and all(
-        not member.todo.get(p) and member.next_offset.get(p) == len(world.logs[p]) for p in member.partitions
+        member.logs.get(p) is world.logs[p] and not member.todo.get(p) and member.next_offset.get(p) == len(world.logs[p].records)
+        for p in member.partitions
     )
 
 
-def wrongs(world: World, made: list[tuple[list[Record], Truth, list[int]]]) -> Iterator[str]:
-    """Differences between the world and the truth."""
-    got: Truth = {}
-    for (source, start, *_), (_, measures) in world.panes.items():
-        old = got.get((source, start), (0, 0, 0))
-        got[source, start] = (old[0] + measures[0], old[1] + measures[1], old[2] + measures[2])
-    if got != {key: value for _, truth, _ in made for key, value in truth.items()}:
+def wrongs(world: World, made: Histories) -> Iterator[str]:
+    """Differences between the world and the truth, and promises of the truth that do not hold."""
+    told = {str(log.source): fold(log.records, log.first or POLICY) for log in world.logs}
+    got: dict[Any, tuple[int, int, int]] = {}
+    firings = set()
+    for (source, start, end, *_), (_, firing, measures) in world.panes.items():
+        if source in told:
+            old = got.get((source, start, end), (0, 0, 0))
+            got[source, start, end] = (old[0] + measures[0], old[1] + measures[1], old[2] + measures[2])
+            firings.add(firing)
+    if got != true_panes(told):
         yield "panes"
-    judged = [sum(column) for column in zip(*world.verdicts.values(), strict=True)] or [0, 0, 0, 0]
-    true_verdicts = [sum(column) for column in zip(*(verdicts for _, _, verdicts in made), strict=True)]
+    judged = [sum(c) for c in zip(*(v for (s, _), v in world.verdicts.items() if s in told), strict=True)] or [0, 0, 0, 0]
+    true_verdicts = [sum(column) for column in zip(*(t.verdicts for t in told.values()), strict=True)]
     if (judged if world.rules.verdicts_are_keyed else world.counters) != true_verdicts:
         yield "ledger"
+    if any(t.too_late & made.honest for t in told.values()):
+        yield "an honest span too late"
+    if any(t.open for t in told.values()) or firings - {"final"}:
+        yield "a window that never closed"
+
+
+def true_panes(told: dict[str, Told]) -> dict[Any, tuple[int, int, int]]:
+    """Requests, input tokens and cost by source and window."""
+    return {
+        (source, start, end): (len(rows), sum(r["input_tokens"] for r in rows), sum(r["cost_nusd"] for r in rows))
+        for source, t in told.items()
+        for start, (end, rows) in t.windows.items()
+    }
