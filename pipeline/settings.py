@@ -25,9 +25,6 @@ class Settings(BaseSettings):
 
     # Where the engines are.
     local_dir: Path = Field(Path(".local"), description="Engines, their data and logs when they run on this machine.")
-    local_kafka: str = Field(
-        "auto", pattern="^(auto|apache|tansu)$", description="The local broker. auto: Tansu where Kafka cannot be fetched."
-    )
     kafka_bootstrap: str = Field("", description="host:port[,host:port] of Kafka. Empty: the local one.")
     kafka_security: dict[str, str] = Field(
         default_factory=dict, description='JSON of librdkafka\'s own security settings, e.g. {"security.protocol":"SASL_SSL",…}.'

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def running() -> Iterator[local_engines.Engines]:
     """Apache Kafka and ClickHouse of this test session; they die with it."""
-    settings = Settings(local_dir=ROOT / ".local", local_kafka="apache")
+    settings = Settings(local_dir=ROOT / ".local")
     with local_engines.engines(settings, print) as running:
         yield running
 

@@ -16,7 +16,7 @@ from pipeline.errors import EngineError, Transient
 from pipeline.settings import Settings
 
 JOIN_WITHIN = 90.0
-"""Seconds the stages may take to join their groups; Tansu needs up to 25."""
+"""Seconds the stages may take to join their groups."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from pipeline.connectors.local_clickhouse import Store, clickhouse
 from pipeline.connectors.local_kafka import Broker, kafka
 from pipeline.connectors.local_process import Child
 from pipeline.connectors.local_setup import Installed, Say, setup_engines
-from pipeline.connectors.local_tansu import tansu
 from pipeline.settings import Settings
 
 
@@ -65,11 +64,8 @@ def engines(settings: Settings, say: Say, data_dir: Path | None = None) -> Itera
 
 
 def local_broker(installed: Installed, data: Path) -> AbstractContextManager[Broker]:
-    log = data / "kafka.log"
-    if installed.tansu:
-        return tansu(installed.tansu, data / "tansu", log)
     assert installed.jars, "setup fetched a broker"
-    return kafka(installed.jars, data / "kafka", log)
+    return kafka(installed.jars, data / "kafka", data / "kafka.log")
 
 
 def local_store(installed: Installed, data: Path) -> AbstractContextManager[Store]:

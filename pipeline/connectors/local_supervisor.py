@@ -55,11 +55,10 @@ def up(settings: Settings, say: Say) -> None:
             say("Kafka and ClickHouse are your own: nothing to start")
             return
         clear(settings)
-        installed = setup_engines(settings, say, kafka=not named.kafka_bootstrap, clickhouse=not named.clickhouse_dsn)
-        broker = "tansu" if installed.tansu else settings.local_kafka
+        setup_engines(settings, say, kafka=not named.kafka_bootstrap, clickhouse=not named.clickhouse_dsn)
         with ExitStack() as undo:
             undo.callback(clear, settings)
-            supervisor = launch(settings, named, broker)
+            supervisor = launch(settings, named)
             remember(settings, supervisor, ())
             await_up(settings, supervisor)
             undo.pop_all()
@@ -101,11 +100,10 @@ def env(settings: Settings) -> dict[str, str]:
     return found
 
 
-def launch(settings: Settings, named: Engines, broker: str) -> int:
+def launch(settings: Settings, named: Engines) -> int:
     """A supervisor in its own session; its pid. It reads its whole task from its environment."""
     task = {
         "TAILRACE_LOCAL_DIR": str(settings.local_dir.resolve()),
-        "TAILRACE_LOCAL_KAFKA": broker,
         "TAILRACE_KAFKA_BOOTSTRAP": named.kafka_bootstrap,
         "TAILRACE_CLICKHOUSE_DSN": named.clickhouse_dsn,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")))),

@@ -21,7 +21,6 @@ from pipeline.connectors.local_kafka import kafka
 from pipeline.connectors.local_process import TETHER, Stamp, last_words
 from pipeline.connectors.local_setup import setup_engines
 from pipeline.connectors.local_supervisor import EngineStatus, down, env, stamps, status, up
-from pipeline.connectors.local_tansu import tansu
 from pipeline.errors import EngineError
 from pipeline.settings import Settings
 from tests.conftest import ROOT
@@ -36,11 +35,11 @@ def silent(line: str) -> None:
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Settings]:
     """A directory for engines of this test alone, with what setup fetched once for all."""
-    cache = Settings(local_dir=ROOT / ".local", local_kafka="apache")
+    cache = Settings(local_dir=ROOT / ".local")
     setup_engines(cache, silent)
     for name in ("kafka", "clickhouse"):
         (tmp_path / name).symlink_to(cache.local_dir.resolve() / name)
-    settings = Settings(local_dir=tmp_path, local_kafka="apache")
+    settings = Settings(local_dir=tmp_path)
     yield settings
     down(settings)
 
@@ -254,22 +253,10 @@ def test_a_missing_tool_is_named_with_its_cure(
         setup_engines(Settings(local_dir=tmp_path), silent, kafka=missing != "npm")
 
 
-@pytest.mark.engines
-def test_tansu_serves_where_kafka_cannot_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetched = setup_engines(Settings(local_dir=ROOT / ".local", local_kafka="tansu"), silent, clickhouse=False)
-    assert fetched.tansu
-    (tmp_path / "tansu").symlink_to(ROOT / ".local/tansu")
+def test_a_fetch_that_fails_is_told_in_the_tools_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", path_with(tmp_path / "bin", java=which("java"), mvn=which("false")))
-    said: list[str] = []
-    found = setup_engines(Settings(local_dir=tmp_path), said.append, clickhouse=False)
-    assert found.jars is None
-    assert found.tansu
-    assert any("Tansu serves instead" in line and "mvn failed" in line for line in said)
     with pytest.raises(EngineError, match="mvn failed"):
-        setup_engines(Settings(local_dir=tmp_path, local_kafka="apache"), silent, clickhouse=False)
-    with tansu(found.tansu, tmp_path / "data", tmp_path / "tansu.log") as broker:
-        create_topic(broker.bootstrap, "demo")
-        assert "demo" in topics(broker.bootstrap)
+        setup_engines(Settings(local_dir=tmp_path), silent, clickhouse=False)
 
 
 def test_engines_that_the_user_names_are_used_and_not_started(tmp_path: Path) -> None:

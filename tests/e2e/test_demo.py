@@ -23,7 +23,7 @@ FEWEST_CALLS = 800
 def local_dir(tmp_path: Path) -> Path:
     """A directory of our own over the cache of this checkout, so nothing is fetched twice."""
     cache = ROOT / ".local"
-    setup_engines(Settings(local_dir=cache, local_kafka="apache"), print)
+    setup_engines(Settings(local_dir=cache), print)
     for engine in ("kafka", "clickhouse"):
         (tmp_path / engine).symlink_to(cache / engine)
     return tmp_path
@@ -43,7 +43,7 @@ def processes_of(directory: Path) -> set[int]:
 
 
 def test_demo(local_dir: Path) -> None:
-    demo = started("demo", "--seconds", "8", env={"TAILRACE_LOCAL_DIR": str(local_dir), "TAILRACE_LOCAL_KAFKA": "apache"})
+    demo = started("demo", "--seconds", "8", env={"TAILRACE_LOCAL_DIR": str(local_dir)})
     deadline = time.monotonic() + 60
     while not processes_of(local_dir) - {demo.pid} and demo.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
