@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     max_spans_per_record: int = Field(50_000, ge=1, le=1_000_000, description="An OTLP record of more spans is a dead letter.")
     max_text_bytes: int = Field(256, ge=16, le=65536, description="Longer names (model, route, …) are cut.")
     max_duration: Seconds = Field(7 * 86400, gt=0, le=90 * 86400, description="A longer span is a dead letter.")
+    horizon: Seconds = Field(
+        7 * 86400,
+        gt=0,
+        description="A span ending further than this from the time of its record, before or after, is a dead letter.",
+    )
     decode_batch_bytes: int = Field(8 << 20, ge=1 << 16, description="Most bytes decode takes at once.")
     decode_batch_records: int = Field(2000, ge=1, description="Most OTLP records decode takes at once.")
     decode_batch_spans: int = Field(20_000, ge=1, description="Most spans decode takes at once; a larger record comes alone.")

@@ -17,6 +17,9 @@ SOURCE = Source("otlp_spans", 0, "test")
 
 DAY_NS = 86_400_000_000_000
 
+RECORDED_NS = 1_800_000_000_000_000_000
+"""When every OTLP record was appended: 53 days after the spans of `RECORDED`."""
+
 POLICY = DecodePolicy(
     series=SERIES_PATHS,
     prices=BundledBook(),
@@ -27,6 +30,7 @@ POLICY = DecodePolicy(
     dead_letters=10,
     max_text_bytes=256,
     max_duration_ns=7 * DAY_NS,
+    horizon_ns=100 * DAY_NS,
     keep_raw=False,
 )
 
@@ -43,7 +47,7 @@ def decoder(**changes: Any) -> Decoder:
 def record(value: bytes | None, offset: int = 0, content_type: str = "") -> Record:
     """An OTLP record as read from the log."""
     headers = (("content-type", content_type.encode()),) if content_type else ()
-    return Record(SOURCE, offset, 1_800_000_000_000_000_000, value, headers=headers)
+    return Record(SOURCE, offset, RECORDED_NS, value, headers=headers)
 
 
 def rows(decoded: Decoded) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ def decode_stage(settings: Settings) -> Decode:
         dead_letters=settings.dead_letters_per_record,
         max_text_bytes=settings.max_text_bytes,
         max_duration_ns=int(settings.max_duration * SECOND),
+        horizon_ns=int(settings.horizon * SECOND),
         keep_raw=settings.dead_letter_raw,
     )
     outputs = DecodeOutputs(

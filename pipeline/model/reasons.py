@@ -21,6 +21,7 @@ class Reason(StrEnum):
     MISSING_TIME = "missing_time"
     NEGATIVE_DURATION = "negative_duration"
     TOO_LONG = "too_long"
+    BEYOND_HORIZON = "beyond_horizon"
     # A span block that aggregate cannot read (dead letter with index -1).
     MALFORMED_BLOCK = "malformed_block"
     # A span aggregate does not count (a column of the ledger; the span stays in `spans`).

@@ -38,6 +38,7 @@ QUICK = {
     "panes_partitions": 2,
     "allowed_lateness": FOREVER,
     "max_ahead": FOREVER,
+    "horizon": FOREVER,
     "early_every": 0.5,
     "sink_linger": 0.2,
     "session_timeout": 6.0,

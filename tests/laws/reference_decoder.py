@@ -97,7 +97,7 @@ def reference_decode(
             dead.append((record.offset, -1, Reason.TOO_MANY_SPANS, 1))
             ledger.append((1, 0, 1))
             continue
-        reasons = [_reason(policy, context.span) for context in spans]
+        reasons = [_reason(policy, context.span, record) for context in spans]
         rows += [_row(policy, context, record) for context, reason in zip(spans, reasons, strict=True) if reason is None]
         for reason in set(reasons) - {None}:
             of_it = [index for index, found in enumerate(reasons) if found == reason]
@@ -118,7 +118,7 @@ def _contexts(request: Any) -> Iterator[Context]:
                 yield Context(span, scope_spans.scope.name, attributes, resource, events)
 
 
-def _reason(policy: DecodePolicy, span: Any) -> Reason | None:
+def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if len(span.trace_id) != 16 or span.trace_id == bytes(16):
         return Reason.BAD_TRACE_ID
@@ -128,7 +128,10 @@ def _reason(policy: DecodePolicy, span: Any) -> Reason | None:
         return Reason.MISSING_TIME
     if end < start:
         return Reason.NEGATIVE_DURATION
-    return Reason.TOO_LONG if end - start > policy.max_duration_ns else None
+    if end - start > policy.max_duration_ns:
+        return Reason.TOO_LONG
+    away = record.timestamp_ns > 0 and abs(end - record.timestamp_ns) > policy.horizon_ns
+    return Reason.BEYOND_HORIZON if away else None
 
 
 def _row(policy: DecodePolicy, context: Context, record: Record) -> Row:

@@ -14,9 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.model.reasons import Reason
+from pipeline.model.stream import Record
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
 from pipeline.operators.dialects.vocabulary import read_series
-from tests.otlp import DAY_NS, DECODER, decoder, keeps_law_a, record, rows
+from tests.otlp import DAY_NS, DECODER, RECORDED_NS, SOURCE, decoder, keeps_law_a, record, rows
 
 START_NS = 1_795_405_220_000_000_000
 
@@ -87,6 +88,7 @@ SINGLE: dict[Reason, dict[str, Any]] = {
     Reason.MISSING_TIME: {"end_time_unix_nano": 0},
     Reason.NEGATIVE_DURATION: {"end_time_unix_nano": START_NS - 1},
     Reason.TOO_LONG: {"end_time_unix_nano": START_NS + 7 * DAY_NS + 1},
+    Reason.BEYOND_HORIZON: {"start_time_unix_nano": RECORDED_NS + 100 * DAY_NS, "end_time_unix_nano": RECORDED_NS + 101 * DAY_NS},
 }
 """One span that dies: what is wrong with it."""
 
@@ -97,6 +99,8 @@ MORE_SINGLE = [
     (Reason.BAD_SPAN_ID, {"parent_span_id": b"parent"}),
     (Reason.MISSING_TIME, {"start_time_unix_nano": 0}),
     (Reason.MISSING_TIME, {"end_time_unix_nano": (1 << 64) - 1}),
+    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": 1, "end_time_unix_nano": 1}),
+    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": 1 << 62, "end_time_unix_nano": 1 << 62}),
 ]
 
 
@@ -114,6 +118,16 @@ def test_a_span_dies_alone(reason: Reason, changes: dict[str, Any]) -> None:
     decoded = decode(request(span(1), span(2, **changes), span(3)))
     assert [(d.index, d.reason) for d in decoded.dead] == [(1, reason)]
     assert [row["span_id"] for row in rows(decoded)] == [f"{1:016x}", f"{3:016x}"]
+
+
+@pytest.mark.parametrize(("recorded_ns", "kept"), [(RECORDED_NS, range(2, 5)), (0, range(1, 6)), (-1_000_000, range(1, 6))])
+def test_the_horizon_lies_on_both_sides_of_the_record_and_a_record_without_time_has_none(recorded_ns: int, kept: range) -> None:
+    """As files are replayed: they say nothing of when they were written."""
+    ends = [RECORDED_NS + away for away in (-DAY_NS - 1, -DAY_NS, 0, DAY_NS, DAY_NS + 1)]
+    spans = [span(i + 1, start_time_unix_nano=end - 1, end_time_unix_nano=end) for i, end in enumerate(ends)]
+    decoded = decoder(horizon_ns=DAY_NS).decode([Record(SOURCE, 0, recorded_ns, request(*spans))])
+    assert keeps_law_a(decoded)
+    assert [row["span_id"] for row in rows(decoded)] == [f"{i:016x}" for i in kept]
 
 
 def test_every_reason_of_decode_has_a_case() -> None:

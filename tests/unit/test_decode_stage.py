@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from pipeline.model.stream import Message
 from pipeline.stages.decode import Decode, Outputs
 from pipeline.topics import partition_of
-from tests.otlp import DECODER, RECORDED, SOURCE, decoder, record, rows
+from tests.otlp import DECODER, RECORDED, RECORDED_NS, SOURCE, decoder, record, rows
 
 STAGE = Decode(DECODER, Outputs("spans", "dead", "ledger", spans_partitions=3, side_partitions=2, block_rows=7))
 BATCH = [*(record(path.read_bytes(), i) for i, path in enumerate(sorted(RECORDED.glob("*.pb")))), record(b"\x0a\x05", 99)]
@@ -74,7 +74,8 @@ def test_letters_of_one_record_and_reason_are_bounded_and_add_up() -> None:
 
 
 def test_each_reason_has_its_letters() -> None:
-    good, end = Span(trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=1, end_time_unix_nano=2), Span(trace_id=b"t" * 16)
+    times = {"start_time_unix_nano": RECORDED_NS, "end_time_unix_nano": RECORDED_NS}
+    good, end = Span(trace_id=b"t" * 16, span_id=b"s" * 8, **times), Span(trace_id=b"t" * 16)
     spans = ScopeSpans(spans=[Span(), end, good] * 20)
     value = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[spans])]).SerializeToString()
     ((_, letters),) = written("dead", STAGE.step([record(value)], now_ns=0).messages)

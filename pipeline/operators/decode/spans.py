@@ -41,6 +41,7 @@ OF_SPAN = (
     Reason.MISSING_TIME,
     Reason.NEGATIVE_DURATION,
     Reason.TOO_LONG,
+    Reason.BEYOND_HORIZON,
     Reason.MALFORMED_JSON,
 )
 """Why a span alone dies, the first that holds. Verdict 0, ALIVE: it becomes a row; verdict n: it dies of the nth of these."""
@@ -61,6 +62,7 @@ class DecodePolicy:
 
     max_spans: of a record that is decoded at all. batch_spans: decoded at once, passed by at most one record.
     dead_letters: of one record and reason; one more stands for all the others.
+    horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
     """
 
     series: Mapping[str, tuple[Path, ...]]
@@ -72,6 +74,7 @@ class DecodePolicy:
     dead_letters: int
     max_text_bytes: int
     max_duration_ns: int
+    horizon_ns: int
     keep_raw: bool
 
 
@@ -125,7 +128,7 @@ class Decoder:
             for record, failed in zip(records, scanned.failed, strict=True)
             if failed
         ]
-        verdicts = self._verdicts(scanned, emptied)
+        verdicts = self._verdicts(scanned, _recorded(records), emptied)
         rows = np.flatnonzero(verdicts == ALIVE)
         for i, count in _told(scanned.spans["record"], verdicts, self.policy.dead_letters):
             record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
@@ -181,7 +184,7 @@ class Decoder:
             return Reason.MALFORMED_PROTOBUF, "not an ExportTraceServiceRequest"
         return Reason.TOO_MANY_SPANS, f"more than {self.policy.max_spans} spans"
 
-    def _verdicts(self, scanned: Scan, emptied: Iterable[tuple[int, int]]) -> NDArray[np.int8]:
+    def _verdicts(self, scanned: Scan, recorded: NDArray[np.int64], emptied: Iterable[tuple[int, int]]) -> NDArray[np.int8]:
         """A verdict per span, as OF_SPAN says. `emptied`: the (record, index) that were written as empty spans."""
         s = scanned.spans
         start, end = s["start_ns"], s["end_ns"]
@@ -192,11 +195,17 @@ class Decoder:
             (start == 0) | (end == 0) | (start > MAX_TIME_NS) | (end > MAX_TIME_NS),
             end < start,
             end - start > np.uint64(self.policy.max_duration_ns),
+            self._beyond_horizon(end, recorded[s["record"]]),
         ]
         verdicts = np.select(conditions, range(1, len(conditions) + 1), ALIVE).astype(np.int8)
         for record, index in emptied:
             verdicts[np.searchsorted(s["record"], record) + index] = 1 + OF_SPAN.index(Reason.MALFORMED_JSON)
         return verdicts
+
+    def _beyond_horizon(self, end: NDArray[np.uint64], recorded: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Ends too far from when their record was appended: days nobody lives in. Means nothing above MAX_TIME_NS."""
+        away: NDArray[np.bool_] = np.abs(end.astype(np.int64) - recorded) > self.policy.horizon_ns
+        return away & (recorded > 0)
 
     def _columns(self, scanned: Scan, rows: NDArray[np.intp], records: Sequence[Record]) -> dict[str, Column]:
         """All columns of a span block for `rows`."""
@@ -208,7 +217,6 @@ class Decoder:
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         sources = np.array([str(record.source) for record in records], object)
         offsets = np.array([record.offset for record in records], np.int64)
-        recorded = np.array([max(0, record.timestamp_ns) for record in records], np.int64)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -223,7 +231,7 @@ class Decoder:
             "scope_name": scope_names(scanned, rows, self.policy.max_text_bytes),
             "source": sources[s["record"]] if len(rows) else np.empty(0, object),
             "offset": offsets[s["record"]] if len(rows) else np.empty(0, np.int64),
-            "recorded_ns": recorded[s["record"]] if len(rows) else np.empty(0, np.int64),
+            "recorded_ns": _recorded(records)[s["record"]] if len(rows) else np.empty(0, np.int64),
             "schema_version": np.full(len(rows), SCHEMA_VERSION),
             **{name: np.full(len(rows), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
@@ -352,6 +360,11 @@ def _ledger(
     whole = np.array([id(record) in unread for record in records], bool)
     spans[whole] = 1
     return [(record, n, kept, n - kept) for record, n, kept in zip(records, spans.tolist(), out.tolist(), strict=True)]
+
+
+def _recorded(records: Sequence[Record]) -> NDArray[np.int64]:
+    """Time of each record, 0 if nobody knows it."""
+    return np.array([max(0, record.timestamp_ns) for record in records], np.int64)
 
 
 def _hex(ids: NDArray[np.uint8]) -> Column:
