@@ -25,6 +25,9 @@ from pipeline.errors import EngineError
 from pipeline.operators.traffic import RELEASES
 from pipeline.settings import Settings
 
+_PATH_LINE = f'export PATH="{Path(sys.executable).parent}:$PATH"'
+"""What makes the printed commands work in a shell that does not know us."""
+
 WAIT_FOR_LAST = 60.0
 """Seconds the demo waits after its traffic until everything is visible."""
 
@@ -110,10 +113,12 @@ def status(seen: Status, out: Console) -> None:
 def keep_up(settings: Settings, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM."""
     stop = stop_on_signal()
-    with pipeline(settings, say) as running:
+    with pipeline(settings, "up", say) as running:
         say(f"\nKafka        {running.settings.kafka_bootstrap}, topic {running.settings.topic('otlp_spans')}")
         say("ClickHouse   tailrace query 'SELECT * FROM performance LIMIT 5'")
-        say("              tailrace status")
+        say("             tailrace status")
+        if which("tailrace") is None:
+            say(f"             first: {_PATH_LINE}")
         say(f"logs         {settings.local_dir / 'logs'}\nrunning; Ctrl-C stops")
         while not stop.wait(1.0):
             running.fleet.tend()
@@ -123,7 +128,7 @@ def keep_up(settings: Settings, say: Say) -> None:
 def demo(settings: Settings, seconds: float, live: Console, out: Console, say: Say) -> None:
     """Run everything with made-up traffic for `seconds`, then show what came of it."""
     stop = stop_on_signal()
-    with pipeline(settings, say) as running:
+    with pipeline(settings, "demo", say) as running:
         generator = traffic.Generator(running.settings, seconds)
         say(f"sending {traffic.CALLS_PER_SECOND} model calls a second for {seconds:.0f} s\n")
         freshness = _watch(running, generator, seconds, live, stop)
@@ -132,7 +137,7 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
         _results(running, generator, freshness, out)
     out.print("Everything is stopped; the data is kept. To look around:\n", highlight=False)
     if which("tailrace") is None:
-        out.print(f'  export PATH="{Path(sys.executable).parent}:$PATH"', highlight=False, soft_wrap=True)
+        out.print(f"  {_PATH_LINE}", highlight=False, soft_wrap=True)
     out.print("  tailrace local up")
     for what, sql in traffic.QUERIES.items():
         out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)

@@ -1,17 +1,17 @@
 """Everything on one machine: engines, topics, schema, stages. `tailrace up` keeps it, `tailrace demo` adds traffic."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.app.processes import Fleet, fleet
-from pipeline.connectors import local_supervisor
 from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.clock import steady, wait
 from pipeline.connectors.kafka import apply_topics, members
-from pipeline.connectors.local_engines import engines
-from pipeline.connectors.local_setup import Say
+from pipeline.connectors.local_setup import Say, alone
+from pipeline.connectors.local_supervisor import hold
 from pipeline.errors import EngineError, Transient
 from pipeline.settings import Settings
 
@@ -29,9 +29,28 @@ class Running:
 
 
 @contextmanager
-def pipeline(settings: Settings, say: Say) -> Iterator[Running]:
-    """Engines (the user's, those of `tailrace local up`, or our own for the length of the block) and all stages."""
-    with _engines(settings, say) as env:
+def pipeline(settings: Settings, command: str, say: Say) -> Iterator[Running]:
+    """Engines (the user's, those of `tailrace local up`, or our own for the length of the block) and all stages.
+
+    Raises EngineError if another command already runs them in this folder.
+    """
+    me = f"`tailrace {command}` (process {os.getpid()})"
+    with alone(settings.local_dir / "pipeline.lock", me) as other:
+        if other:
+            raise EngineError(_occupied(settings, other))
+        with _stages(settings, say) as running:
+            yield running
+
+
+def _occupied(settings: Settings, other: str) -> str:
+    kafka = f", Kafka at {settings.kafka_bootstrap}" if settings.kafka_bootstrap else ""
+    where = f"{settings.local_dir.resolve()}{kafka}"
+    return f"{other} already runs here ({where}): look at it with `tailrace status`, stop it, or set TAILRACE_LOCAL_DIR"
+
+
+@contextmanager
+def _stages(settings: Settings, say: Say) -> Iterator[Running]:
+    with hold(settings, say) as env:
         here = settings.model_copy(
             update={name.removeprefix("TAILRACE_").lower(): _like(settings, name, value) for name, value in env.items()}
         )
@@ -67,14 +86,3 @@ def _joined(settings: Settings, stage: str) -> int:
 def _like(settings: Settings, name: str, value: str) -> object:
     """`value` in the type of the setting."""
     return type(getattr(settings, name.removeprefix("TAILRACE_").lower()))(value)
-
-
-@contextmanager
-def _engines(settings: Settings, say: Say) -> Iterator[dict[str, str]]:
-    if local_supervisor.supervised(settings):
-        say("using the engines of `tailrace local up`")
-        yield local_supervisor.env(settings)
-        return
-    say("starting Kafka and ClickHouse")
-    with engines(settings, say, settings.local_dir / "data") as running:
-        yield {name: value for name, value in running.env().items() if value}

@@ -28,7 +28,8 @@ from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
 
-logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, with a stack, it also raises
+for _library in ("clickhouse_connect", "urllib3"):  # what they log, with a stack or once per try, they also raise
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "spans": SPANS,
@@ -229,7 +230,20 @@ def _ours(error: Error, doing: str) -> Transient | Fatal:
 
 
 def engine_words(error: ClickHouseError) -> str:
-    """The engine's own message as one line, without the client's frame, version and address."""
+    """The engine's own message as one line, without the client's frame, version and address.
+
+    Where none answers: its host, and why in the words of the operating system.
+    """
+    if unreachable := re.search(r"host='([^']+)', port=(\d+)", str(error)):
+        return f"{unreachable[1]}:{unreachable[2]} does not answer: {_reason(error)}"
     text = re.sub(r"\s+", " ", str(error))
     text = re.sub(r"^.*?DB::Exception: ", "", text)
     return re.sub(r"( \(version [^)]*\)+)?( \(for url [^)]*\))?$", "", text).strip()
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system, else the innermost of all, says behind `error`."""
+    behind: BaseException | None = error
+    while behind is not None:
+        error, behind = behind, behind.__cause__ or behind.__context__
+    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())

@@ -84,16 +84,20 @@ def translate(error: KafkaError, doing: str) -> Transient | Fatal:
 
 
 class Heard:
-    """What a client says of its connections, where it only reports a time-out: the `error_cb` of every client."""
+    """What a client says of its connections, where it only reports a time-out: the `error_cb` of every client.
 
-    def __init__(self) -> None:
+    `level`: how loudly. A client that lives on tells people at once; one that is asked once raises what it heard.
+    """
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        self.level = level
         self.hopeless: KafkaError | None = None
         self._last: KafkaError | None = None
         self._told: set[int] = set()
 
     def __call__(self, error: KafkaError) -> None:
         if error.code() not in self._told:
-            log.warning("%s", error.str())
+            log.log(self.level, "%s", error.str())
         self._told.add(error.code())
         if error.code() in HOPELESS or error.fatal():
             self.hopeless = error
@@ -124,7 +128,7 @@ def admin(settings: Settings) -> AdminClient:
 @contextmanager
 def _admin(settings: Settings, doing: str) -> Iterator[AdminClient]:
     """An administrative client for some requests that are waited for."""
-    heard = Heard()
+    heard = Heard(logging.INFO)
     with translated("connect"):
         admin = AdminClient(connection(settings) | {"error_cb": heard})
     try:

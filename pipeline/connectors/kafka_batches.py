@@ -129,7 +129,7 @@ class _Reader:
         self._read_bytes = 0
         self._finished: dict[Partition, int] = {}
         self._position: dict[Partition, int] = {}
-        self._heard = Heard()
+        self._heard = Heard(logging.INFO)  # until it is connected: what goes wrong before is raised
         config = {
             "group.id": group,
             "enable.auto.commit": False,
@@ -214,6 +214,7 @@ class _Reader:
         except KafkaException as error:
             self._consumer.poll(0)
             raise translate(self._heard.behind(error.args[0]), "connect") from error
+        self._heard.level = logging.WARNING
         missing = sorted(self._keys.keys() - known.keys())
         if missing:
             raise EngineError(f"Kafka has no topic {', '.join(missing)}; run `tailrace topics apply`")

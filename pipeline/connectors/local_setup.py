@@ -126,6 +126,23 @@ def one_at_a_time(lock: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def alone(lock: Path, who: str) -> Iterator[str]:
+    """ "" for the one process that holds `lock`, which then says `who`; for every other one what the holder said."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.seek(0)
+            yield held.read() or "another command"
+            return
+        held.truncate(0)
+        held.write(who)
+        held.flush()
+        yield ""
+
+
 def deploy_dir() -> Path:
     """Where `deploy/` lies: inside an installed package, else beside it in a checkout."""
     packaged = Path(str(files("pipeline"))) / "_deploy"

@@ -1,9 +1,9 @@
 """`tailrace local up|down|status|env`: engines that stay when the command ends.
 
 `up` starts a supervisor in a session of its own. It holds the engines as its children, and when both answer it writes
-`<local_dir>/tailrace.env`; so that file means "they are up". Whoever dies, nothing is left behind: the engines die with
-their supervisor, the supervisor ends when an engine does, and `down` clears up after any crash. Data stays in
-`<local_dir>/data` until it is purged.
+`<local_dir>/tailrace.env`; so that file means "they are up". `hold` does the same for the length of a command. Whoever
+dies, nothing is left behind: the engines die with their supervisor, the supervisor ends when an engine does, and `down`
+clears up after any crash. Data stays in `<local_dir>/data` until it is purged.
 """
 
 import json
@@ -12,7 +12,8 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -137,6 +138,11 @@ def clear(settings: Settings) -> None:
     """End every process that `up` started and is still there, then forget them."""
     for stamp in stamps(settings).values():
         stamp.end()
+    clear_files(settings)
+
+
+def clear_files(settings: Settings) -> None:
+    """Forget who was started and where."""
     env_file(settings).unlink(missing_ok=True)
     stamp_file(settings).unlink(missing_ok=True)
 
@@ -149,13 +155,41 @@ def supervised(settings: Settings) -> bool:
 
 def supervise(settings: Settings) -> None:
     """Hold the engines until SIGTERM. Raises EngineError when one of them ends by itself."""
+    with announced(settings, print) as running:
+        await_stop(running.children)
+
+
+@contextmanager
+def hold(settings: Settings, say: Say) -> Iterator[dict[str, str]]:
+    """The environment of the engines of `up`, else of our own for the length of the block; every command finds them.
+
+    Raises:
+        EngineError: a tool or an engine is missing or does not start, in its own words; nothing is left running.
+    """
+    with ExitStack() as held:
+        with one_at_a_time(settings.local_dir / "up.lock"):
+            if supervised(settings):
+                say("using the engines of `tailrace local up`")
+                found = env(settings)
+            else:
+                clear(settings)
+                say("starting Kafka and ClickHouse")
+                held.callback(clear_files, settings)
+                running = held.enter_context(announced(settings, say))
+                found = {name: value for name, value in running.env().items() if value}
+        yield found
+
+
+@contextmanager
+def announced(settings: Settings, say: Say) -> Iterator[Engines]:
+    """Engines whose address is in the environment file while they are up, and whose processes `down` knows."""
     named = set(named_by_user(settings).env().values())
     try:
-        with engines(settings, print, settings.local_dir / "data") as running:
+        with engines(settings, say, settings.local_dir / "data") as running:
             remember(settings, os.getpid(), running.children)
             ours = {name: value for name, value in running.env().items() if value not in named}
             write_private(env_file(settings), "".join(f"{name}={value}\n" for name, value in ours.items()))
-            await_stop(running.children)
+            yield running
     finally:
         env_file(settings).unlink(missing_ok=True)
 

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.demo import QUERIES
-from pipeline.connectors.local_setup import setup_engines
 from pipeline.operators.traffic import ROUTES
-from pipeline.settings import Settings
-from tests.conftest import ROOT
 from tests.e2e.command import finished, started
+from tests.e2e.folder import linked_to_cache, processes_of
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
 
@@ -21,25 +19,7 @@ FEWEST_CALLS = 800
 
 @pytest.fixture
 def local_dir(tmp_path: Path) -> Path:
-    """A directory of our own over the cache of this checkout, so nothing is fetched twice."""
-    cache = ROOT / ".local"
-    setup_engines(Settings(local_dir=cache), print)
-    for engine in ("kafka", "clickhouse"):
-        (tmp_path / engine).symlink_to(cache / engine)
-    return tmp_path
-
-
-def processes_of(directory: Path) -> set[int]:
-    """Those that name the directory in their command or were given it in their environment."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if str(directory).encode() in told:
-            found.add(int(process.name))
-    return found
+    return linked_to_cache(tmp_path)
 
 
 def test_demo(local_dir: Path) -> None:
