@@ -1,5 +1,6 @@
 """Stages made from settings, and each run on Kafka."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -12,14 +13,17 @@ import yaml
 
 from pipeline.app.status import Reporter
 from pipeline.connectors.clickhouse import carry_out, connect
+from pipeline.connectors.clock import now_ns
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
 from pipeline.connectors.kafka import Producer, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.connectors.source_ticks import SourceTicks
 from pipeline.errors import SettingsError
+from pipeline.model.columns import STATUS
 from pipeline.model.log_time import WindowPolicy
-from pipeline.model.stream import Effects, Message
+from pipeline.model.stream import Effects, Message, Source
+from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
 from pipeline.operators.pricing import BundledBook, OwnBook, PriceBook
@@ -32,6 +36,11 @@ from pipeline.stages.sink import Sink
 from pipeline.topics import inputs, topics
 
 Read = TypeVar("Read")
+
+LOST = "lost_to_retention"
+"""Metric: records that retention took before a stage had read them."""
+
+log = logging.getLogger("tailrace.stages")
 
 
 def decode_stage(settings: Settings) -> Decode:
@@ -109,12 +118,19 @@ def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - mem
         stop=stop_on_signal(),
         limits=Limits(settings.decode_batch_records, settings.decode_batch_bytes, settings.decode_linger),
         watch=ticks,
+        overtaken=overtaken_by_retention(settings, "decode"),
     )
 
 
 def run_aggregate(settings: Settings, instance: str) -> None:
     """Run one aggregate worker until SIGTERM or SIGINT."""
-    run_worker(settings, aggregate_stage(as_on_broker(settings)), "spans", instance=instance)
+    run_worker(
+        settings,
+        aggregate_stage(as_on_broker(settings)),
+        "spans",
+        instance=instance,
+        overtaken=overtaken_by_retention(settings, "aggregate"),
+    )
 
 
 def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
@@ -136,7 +152,20 @@ def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
         carry_out=insert,
         stop=stop,
         limits=Limits(settings.sink_records, settings.sink_bytes, settings.sink_linger),
+        overtaken=overtaken_by_retention(settings, "sink"),
     )
+
+
+def overtaken_by_retention(settings: Settings, stage: str) -> Callable[[Source, int, int], None]:
+    """Says, in the log and in `status`, what retention took before the stage had read it."""
+    deliver = cache(lambda: delivery(settings))
+
+    def tell(source: Source, due: int, found: int) -> None:
+        log.warning("%s: retention took offsets %d to %d before %s had read them", source, due, found - 1, stage)
+        row = {"time_ns": now_ns(), "stage": stage, "source": str(source), "metric": LOST, "value": float(found - due)}
+        deliver()([Message(settings.topic("status"), 0, encode_rows(STATUS, [row]))])
+
+    return tell
 
 
 RUN: dict[str, Callable[[Settings, str], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}

@@ -38,7 +38,8 @@ FROM
            argMaxIf(value, time_ns, metric = 'series') AS series,
            argMaxIf(value, time_ns, metric = 'overflow') AS overflow,
            argMaxIf(value, time_ns, metric = 'held_offsets') AS held_offsets
-    FROM status WHERE stage = 'aggregate' AND time > now() - INTERVAL 1 DAY GROUP BY source
+    FROM status WHERE stage = 'aggregate' AND time > now() - INTERVAL 1 DAY
+    GROUP BY source HAVING countIf(metric = 'open_windows') > 0
 )
 ORDER BY source
 """

@@ -18,6 +18,7 @@ Source: faust-streaming 0.15.3, aiokafka 0.14; `tests/conformance/test_worker.py
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -30,12 +31,14 @@ from faust.transport.conductor import Conductor
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
+from pipeline.connectors.clock import steady
 from pipeline.connectors.faust_security import credentials
-from pipeline.connectors.kafka import Producer
+from pipeline.connectors.kafka import Producer, unowned
+from pipeline.connectors.log_ids import LogIds
 from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition
 from pipeline.connectors.progress_log import ProgressLog
-from pipeline.errors import EngineError
-from pipeline.model.stream import Message, State, Worker
+from pipeline.errors import EngineError, Transient
+from pipeline.model.stream import Message, Source, State, Worker
 from pipeline.settings import Settings
 
 BATCH_RECORDS = 256
@@ -45,6 +48,12 @@ PULSE = 0.2
 GRACE = 0.001
 """Seconds a batch waits for one more message: enough for one already in Faust's buffer."""
 FOREVER = 1e9
+IDLE_CHECK = 1.0
+"""Seconds between two looks whether this process owns anything."""
+IDLE_SESSIONS = 3
+"""Session time-outs a member may own nothing before it asks whether partitions are free."""
+
+log = logging.getLogger("tailrace.worker")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,11 +65,13 @@ def run_worker(
     input_topic_key: str = "spans",
     *,
     instance: str,
+    overtaken: Callable[[Source, int, int], None] = lambda *_: None,
 ) -> None:
     """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
+        overtaken: is told the offsets [due, found) of a partition that retention took before they were read. May block.
 
     Raises: what a step raised, or Fatal; then nothing of that step was acknowledged. SystemExit if Faust gave up.
     """
@@ -68,6 +79,12 @@ def run_worker(
         raise EngineError("faust-streaming is installed without its compiled iterator; install its binary wheel")
     group, topic = settings.group(worker.name), settings.topic(input_topic_key)
     log = ProgressLog(settings, group, input_topic_key, uuid4().hex)
+    ids = LogIds(settings, [topic])
+
+    def refuse_another(source: Source) -> None:
+        ids.turn()
+        ids.refuse_another(source)
+
     outside = Outside(
         worker,
         topic,
@@ -75,6 +92,8 @@ def run_worker(
         _aside(log.log_start),
         log.entry,
         _aside(Outbox(settings).confirm),
+        _aside(overtaken),
+        refuse_another,
     )
     app = _app(settings, group, instance)
     channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)
@@ -83,7 +102,30 @@ def run_worker(
         await _own(outside, Deliveries(app, topic, stream))
 
     app.agent(channel, name=worker.name, isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
+    app.task(_idle_watch(settings, worker.name, topic, app))
     _execute(app)
+
+
+def _idle_watch(settings: Settings, stage: str, topic: str, app: Any) -> Callable[[], Awaitable[None]]:
+    """A task that ends the process if it owns nothing for long though partitions are free: the group has lost sight of it."""
+
+    async def watch() -> None:
+        idle_since = steady()
+        while True:
+            await asyncio.sleep(IDLE_CHECK)
+            if app.consumer.assignment():
+                idle_since = steady()
+            elif steady() - idle_since > IDLE_SESSIONS * settings.session_timeout:
+                try:
+                    free = await asyncio.to_thread(unowned, settings, stage, topic)
+                except Transient:
+                    continue
+                if free:
+                    raise EngineError(f"member of {settings.group(stage)} without a partition, though {free} of {topic} are free")
+                log.warning("this member has owned nothing for long; asked whether partitions are free: none is")
+                idle_since = steady()
+
+    return watch
 
 
 def _aside(blocking: Callable[P, R]) -> Callable[P, Awaitable[R]]:

@@ -260,6 +260,18 @@ def members(settings: Settings, stage: str) -> int:
     return len(described.members)
 
 
+def unowned(settings: Settings, stage: str, topic: str) -> int:
+    """How many partitions of `topic` no member of the stage's group has; 0 while the group is being rebalanced."""
+    group = settings.group(stage)
+    with _admin(settings, f"members of {group}") as admin:
+        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_WITHIN)[group].result()
+        there = set(admin.list_topics(topic, timeout=ANSWER_WITHIN).topics[topic].partitions)
+    if described.state != ConsumerGroupState.STABLE:
+        return 0
+    owned = {p.partition for member in described.members for p in member.assignment.topic_partitions if p.topic == topic}
+    return len(there - owned)
+
+
 def _offsets(admin: AdminClient, wanted: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
     answers = admin.list_offsets(
         dict.fromkeys(wanted, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_WITHIN

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Final, Protocol, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Polled
 
 from pipeline.connectors.clock import now_ns, steady
 from pipeline.connectors.kafka import ANSWER_WITHIN, HOPELESS, Heard, connection, sources, translate, translated
+from pipeline.connectors.log_ids import LogIds
 from pipeline.errors import EngineError, Transient
 from pipeline.model.stream import Effects, Record, Source
 from pipeline.settings import Settings
@@ -40,6 +41,7 @@ REFILL_AFTER_MS: Final = 10
 Step = Callable[[Sequence[Record], int], Effects]
 Parts = Callable[[Sequence[Record]], Iterable[Sequence[Record]]]
 CarryOut = Callable[[Effects], None]
+Overtaken = Callable[[Source, int, int], None]
 Partition = tuple[str, int]
 
 log = logging.getLogger("tailrace.batches")
@@ -77,14 +79,17 @@ def run_batches(
     stop: Event,
     limits: Limits,
     watch: Watch | None = None,
+    overtaken: Overtaken = lambda *_: None,
 ) -> None:
     """Run until `stop` is set; what is read but not carried out then stays uncommitted.
 
     `parts` cuts a batch whose effects would be too much at once; each part is stepped and carried out before the next.
     `step(batch, now_ns)` is pure; `carry_out(effects)` returns when all is confirmed and raises Transient for another
-    try. Raises EngineError when that goes on for longer than `retry_limit`, and every Fatal of `carry_out` or Kafka.
+    try. `overtaken(source, due, found)` is told when retention was faster than we: the offsets [due, found) are gone.
+    Raises EngineError when that goes on for longer than `retry_limit`, Fatal if a topic was made anew, and every Fatal of
+    `carry_out` or Kafka.
     """
-    reader = _Reader(settings, group, topic_keys, limits, watch)
+    reader = _Reader(settings, group, topic_keys, limits, watch, overtaken)
     try:
         while not stop.is_set():
             batch = reader.gather(stop)
@@ -93,6 +98,7 @@ def run_batches(
                     break
                 reader.finished(part)
             reader.commit()
+            reader.refuse_other_logs()
             if not stop.is_set():  # else a batch may have been read and not carried out
                 reader.tell()
     finally:
@@ -120,9 +126,18 @@ def _persist(reader: "_Reader", carry_out: CarryOut, effects: Effects, stop: Eve
 class _Reader:
     """A member of a consumer group. Its callbacks run inside its own polls, so nothing here needs a lock."""
 
-    def __init__(self, settings: Settings, group: str, topic_keys: Sequence[str], limits: Limits, watch: Watch | None) -> None:
-        self._settings, self._limits, self._watch = settings, limits, watch
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        topic_keys: Sequence[str],
+        limits: Limits,
+        watch: Watch | None,
+        overtaken: Overtaken,
+    ) -> None:
+        self._settings, self._limits, self._watch, self._overtaken = settings, limits, watch, overtaken
         self._keys = {settings.topic(key): key for key in topic_keys}
+        self._ids = LogIds(settings, list(self._keys))
         self._owned: dict[Partition, Source] = {}
         self._sizes: dict[str, int] = {}
         self._read: list[Record] = []
@@ -182,7 +197,7 @@ class _Reader:
         """Commit what is finished; what is refused stays for the next time. Raises Fatal if there can be none."""
         if not self._finished:
             return
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._finished.items()]
+        offsets = [TopicPartition(*at, offset, metadata=self._owned[at].epoch) for at, offset in self._finished.items()]
         try:
             answers = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
@@ -203,6 +218,12 @@ class _Reader:
             self._watch.turn({self._owned[at]: offset for at, offset in reached.items()})
         except Transient as error:
             log.warning("%s; trying again", error)
+
+    def refuse_other_logs(self) -> None:
+        """Raises Fatal if one of our topics was made anew."""
+        self._ids.turn()
+        for source in self._owned.values():
+            self._ids.refuse_another(source)
 
     def close(self) -> None:
         """Leave the group."""
@@ -238,10 +259,22 @@ class _Reader:
         if polled is None or error is not None:
             return False
         record = _record(polled, self._owned)
+        self._note_a_gap(record)
         self._read.append(record)
         self._position[record.source.topic, record.source.partition] = record.offset + 1
         self._read_bytes += len(record.value or b"")
         return True
+
+    def _note_a_gap(self, record: Record) -> None:
+        """Offsets may be missing for a reason (a transaction's marker is one); those before the log's start are lost."""
+        at = (record.source.topic, record.source.partition)
+        due = self._position.get(at, record.offset)
+        if record.offset <= due + 1:
+            return
+        with translated("read"):
+            start, _ = self._consumer.get_watermark_offsets(TopicPartition(*at), timeout=ANSWER_WITHIN)
+        if start > due:
+            self._overtaken(record.source, due, min(start, record.offset))
 
     def _refused(self, error: KafkaError) -> None:
         if error.code() in HOPELESS or error.fatal():
@@ -253,7 +286,26 @@ class _Reader:
             now = sources(self._settings, self._keys[topic])
             self._sizes[topic] = len(now)
             self._owned |= {(topic, p.partition): now[p.partition] for p in partitions if p.topic == topic}
+        self._consumer.incremental_assign([self._beginning(p) for p in self._committed(partitions)])
         self._tell_owned()
+
+    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """With the offset the group committed, and the log it was committed of; unknown if the coordinator is not ready."""
+        try:
+            return self._consumer.committed(partitions, timeout=ANSWER_WITHIN)
+        except KafkaException as error:
+            log.info("committed offsets: %s", error.args[0].str())
+            return [TopicPartition(p.topic, p.partition, OFFSET_STORED) for p in partitions]
+
+    def _beginning(self, committed: TopicPartition) -> TopicPartition:
+        """Where to read on. An offset committed of a log that was there before means nothing."""
+        at = (committed.topic, committed.partition)
+        of_another = committed.metadata not in {None, "", self._owned[at].epoch}
+        if of_another or committed.error is not None:
+            return TopicPartition(*at, OFFSET_BEGINNING if of_another else OFFSET_STORED)
+        if committed.offset >= 0:
+            self._position[at] = committed.offset
+        return TopicPartition(*at, committed.offset if committed.offset >= 0 else OFFSET_STORED)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self.commit()

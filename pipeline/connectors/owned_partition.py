@@ -48,7 +48,11 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outside(Generic[State]):
-    """What all partitions of one worker share. The awaitables raise Fatal if Kafka does not answer in time."""
+    """What all partitions of one worker share. The awaitables raise Fatal if Kafka does not answer in time.
+
+    overtaken: is told the offsets [due, found) that retention took before they were read.
+    refuse_another: raises Fatal if the broker holds another log under the source's name.
+    """
 
     worker: Worker[State]
     topic: str
@@ -56,6 +60,8 @@ class Outside(Generic[State]):
     log_start: Callable[[int], Awaitable[int]]
     entry: Callable[[Source, int, Progress], Message]
     confirm: Callable[[Sequence[Message]], Awaitable[None]]
+    overtaken: Callable[[Source, int, int], Awaitable[None]]
+    refuse_another: Callable[[Source], None]
 
 
 @dataclass(slots=True)
@@ -93,6 +99,7 @@ class OwnedPartition(Generic[State]):
             session = self._session = await self._open(*owned, fresh)
             if self._delivery.owned() != owned:
                 return
+        self._outside.refuse_another(session.source)
         await self._refuse_a_hole(session, fresh)
         records = [Record(session.source, m.offset, m.timestamp_ns, m.value, m.key, m.headers) for m in fresh]
         session.state, effects = self._outside.worker.step(session.state, records, now_ns())
@@ -108,6 +115,12 @@ class OwnedPartition(Generic[State]):
             # Of several first owners with different settings the first entry in the topic decides for all of them.
             await self._outside.confirm([self._outside.entry(found.source, generation, self._outside.worker.first())])
             found = await self._outside.takeover(partition)
+            if found.begin > found.start:
+                # A commit follows its progress, so this one was of the log that was here before.
+                await self._delivery.commit(partition, found.start)
+                raise Fatal(f"{found.source}: the offset committed is of a log before it; set back: start again to begin with it")
+        if found.overtaken:
+            await self._outside.overtaken(found.source, found.start - found.overtaken, found.start)
         state = self._outside.worker.open(found.source, found.progress)
         begin = min(found.begin, fresh[0].offset) if fresh else found.begin
         return Session(generation, found.source, state, begin, found.begin)
@@ -119,8 +132,10 @@ class OwnedPartition(Generic[State]):
         """
         expected = session.next
         for message in fresh:
-            if message.offset != expected and await self._outside.log_start(session.source.partition) < message.offset:
-                raise Fatal(f"{session.source}: offset {message.offset} came where {expected} was due; nothing acknowledged")
+            if message.offset != expected:
+                if await self._outside.log_start(session.source.partition) < message.offset:
+                    raise Fatal(f"{session.source}: offset {message.offset} came where {expected} was due; nothing acknowledged")
+                await self._outside.overtaken(session.source, expected, message.offset)
             expected = message.offset + 1
 
     async def _carry_out(self, session: Session[State], effects: Effects) -> None:

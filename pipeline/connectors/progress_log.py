@@ -42,11 +42,15 @@ class Takeover:
     source: the log, in its present incarnation.
     progress: the largest any generation wrote, None if none did.
     begin: the offset redelivery begins at: the group's committed one, else the start of the log.
+    start: the first offset the log still holds.
+    overtaken: how many offsets from the committed one on retention took before.
     """
 
     source: Source
     progress: Progress | None
     begin: int
+    start: int = 0
+    overtaken: int = 0
 
 
 def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress | None:
@@ -95,7 +99,7 @@ class ProgressLog:
             progress = largest(source, _read_to_end(reader, self._topic, partition))
             committed = reader.committed([there], timeout=READ_SECONDS)[0].offset
             start, _ = reader.get_watermark_offsets(there, timeout=READ_SECONDS)
-        return Takeover(source, progress, max(committed, start))
+        return Takeover(source, progress, max(committed, start), start, max(0, start - committed) if committed >= 0 else 0)
 
     def log_start(self, partition: int) -> int:
         """First offset the input topic still holds in `partition`."""

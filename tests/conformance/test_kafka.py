@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from pipeline.connectors.kafka import Change, Producer, apply_topics, connection, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
-from pipeline.model.stream import Effects, Message, Record
+from pipeline.model.stream import Effects, Message, Record, Source
 from pipeline.settings import Settings
 from pipeline.topics import topics
 
@@ -55,6 +55,7 @@ class Worker:
         self.tries = 0
         self.stop = Event()
         self.error: BaseException | None = None
+        self.overtaken: list[tuple[Source, int, int]] = []
         self._batch: Sequence[Record] = ()
         self._thread = Thread(target=self._run)
 
@@ -83,6 +84,7 @@ class Worker:
                 carry_out=self._carry_out,
                 stop=self.stop,
                 limits=self.limits,
+                overtaken=lambda *gone: self.overtaken.append(gone),
             )
         except Fatal as error:
             self.error = error

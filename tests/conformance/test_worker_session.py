@@ -33,6 +33,8 @@ class World:
     diary: list[tuple[object, ...]] = field(default_factory=list)
     generation: int | None = None
     told: Progress | None = NOTHING
+    made_anew: bool = False
+    log_starts: list[int] = field(default_factory=list)
 
     def owned(self) -> tuple[int, int] | None:
         return None if self.generation is None else (SOURCE.partition, self.generation)
@@ -47,13 +49,20 @@ class World:
         self.diary.append(("commit", offset))
 
     async def takeover(self, partition: int) -> Takeover:
-        return Takeover(SOURCE, self.told, self.begin)
+        return Takeover(SOURCE, self.told, max(self.begin, self.start), self.start, max(0, self.start - self.begin))
 
     async def log_start(self, partition: int) -> int:
-        return self.start
+        return self.log_starts.pop(0) if self.log_starts else self.start
 
     async def confirm(self, messages: Sequence[Message]) -> None:
         self.diary += [(message.topic, message.value) for message in messages]
+
+    async def overtaken(self, source: Source, due: int, found: int) -> None:
+        self.diary.append(("overtaken", due, found))
+
+    def refuse_another(self, source: Source) -> None:
+        if self.made_anew:
+            raise Fatal("made anew")
 
     def first(self) -> Progress:
         self.told = Progress(0, 0, -7)
@@ -72,7 +81,9 @@ class World:
         return state, Effects((Message("panes", 0, b"row"),), progress=progress)
 
     def run(self) -> list[tuple[object, ...]]:
-        outside = Outside(self, "spans", self.takeover, self.log_start, self.entry, self.confirm)
+        outside = Outside(
+            self, "spans", self.takeover, self.log_start, self.entry, self.confirm, self.overtaken, self.refuse_another
+        )
         asyncio.run(OwnedPartition(outside, self).run())
         return self.diary
 
@@ -119,8 +130,29 @@ def test_a_hole_stops_the_process(script: list[tuple[int | None, list[Delivered]
     assert ("commit", 6) not in world.diary
 
 
-def test_a_hole_left_by_retention_is_none() -> None:
-    assert World([(1, delivered(1, 0)), (1, delivered(1, 9))], start=9).steps() == [("open",), ("step", 0), ("step", 9)]
+def test_a_hole_left_by_retention_is_none_and_is_told() -> None:
+    world = World([(1, delivered(1, 0)), (1, delivered(1, 9))])
+    world.log_starts = [9]
+    diary = world.run()
+    assert [entry for entry in diary if entry[0] in {"step", "overtaken"}] == [("step", 0), ("overtaken", 1, 9), ("step", 9)]
+
+
+def test_what_retention_took_before_a_takeover_is_told() -> None:
+    assert World([(1, delivered(1, 9))], begin=4, start=9).run()[:2] == [("overtaken", 4, 9), ("open",)]
+
+
+def test_a_log_made_anew_stops_the_process() -> None:
+    world = World([(1, delivered(1, 0))], made_anew=True)
+    with pytest.raises(Fatal, match="made anew"):
+        world.run()
+    assert world.steps() == [("open",)]
+
+
+def test_an_offset_committed_of_a_log_before_is_set_back() -> None:
+    world = World([(1, [])], begin=7, told=None)
+    with pytest.raises(Fatal, match="of a log before it"):
+        world.run()
+    assert world.diary == [("progress", b"0"), ("commit", 0)]
 
 
 def test_a_log_nobody_has_read_begins_with_what_the_topic_says_then() -> None:

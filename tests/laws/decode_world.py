@@ -119,7 +119,7 @@ class Decode:
         room = self.rng.randint(0, 6)
         for p in mine:
             room -= self._read(member, p, room, now)
-        if self.rng.random() < 0.15:
+        if self.rng.random() < (0.15 if now < TROUBLE else 0.6):
             self.claims[member].asked(now, {self._source(p): self.otlp.end(p, now) for p in mine})
         if self.rng.random() < 0.3:
             self._tick(now, self._claimed(member, mine))

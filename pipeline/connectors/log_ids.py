@@ -1,0 +1,49 @@
+"""Notices, while a topic is read, that it was deleted and made anew: offsets then mean other records.
+
+The broker is asked every few seconds and never waited for. A stage that reads a log that is gone ends with one clear line;
+started again it begins with the new log. Nothing is carried over: progress, panes and ledger name the log they speak of.
+"""
+
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaException, TopicCollection
+
+from pipeline.connectors.clock import steady
+from pipeline.connectors.kafka import ANSWER_WITHIN, NO_TOPIC_ID, admin
+from pipeline.errors import Fatal
+from pipeline.model.stream import Source
+from pipeline.settings import Settings
+
+ASK_EVERY: Final = 2.0
+"""Seconds between two questions."""
+
+
+class LogIds:
+    """What the broker last said of some topics. For one thread."""
+
+    def __init__(self, settings: Settings, topics: list[str]) -> None:
+        self._topics = topics
+        self._admin = admin(settings)
+        self._asking: dict[str, Future[Any]] = {}
+        self._ids: dict[str, str] = {}
+        self._next = 0.0
+
+    def turn(self) -> None:
+        """Note what was answered, ask when it is due."""
+        for topic in [topic for topic, answer in self._asking.items() if answer.done()]:
+            try:
+                self._ids[topic] = str(self._asking.pop(topic).result().topic_id)
+            except KafkaException:  # away, or deleted and not made anew yet: whoever reads it finds out
+                continue
+        if not self._asking and steady() >= self._next:
+            self._next = steady() + ASK_EVERY
+            self._asking = self._admin.describe_topics(TopicCollection(self._topics), request_timeout=ANSWER_WITHIN)
+
+    def refuse_another(self, source: Source) -> None:
+        """Raises Fatal if the broker holds another log under this name."""
+        now = self._ids.get(source.topic, source.epoch)
+        if now != source.epoch and now not in NO_TOPIC_ID:
+            raise Fatal(
+                f"topic {source.topic} was made anew (id {source.epoch}, now {now}): start again to begin with the new one"
+            )

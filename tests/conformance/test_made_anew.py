@@ -1,0 +1,123 @@
+"""Logs that are made anew under running stages, what retention took before it was read, members that own nothing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pipeline.connectors.kafka import apply_topics, connection, sources, unowned
+from pipeline.errors import EngineError, Fatal
+from pipeline.settings import Settings
+from tests.conformance.test_kafka import DEADLINE, Worker, admin, behind, numbers, send, topic_settings, until
+from tests.conformance.worker_group import Group
+
+__all__ = ["topic_settings"]
+
+
+@pytest.fixture
+def group(fresh_prefix: Settings, tmp_path: Path) -> Iterator[Group]:
+    made = Group(fresh_prefix.model_copy(update={"session_timeout": 6.0}), "faust_worker", tmp_path)
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+def make_anew(settings: Settings, key: str) -> None:
+    """Delete the topic and create it again. Its name is free once the broker tells of it no more."""
+    name, broker = settings.topic(key), admin(settings)
+    before = sources(settings, key)[0].epoch
+    broker.delete_topics([name])[name].result(DEADLINE)
+    until(lambda: name not in broker.list_topics(timeout=10).topics)
+    until(lambda: any(change.topic == name for change in apply_topics(settings)))
+    assert sources(settings, key)[0].epoch != before
+
+
+def commit_as_of_before(settings: Settings, stage: str, epoch: str) -> None:
+    """What a member that has not noticed may still commit. Refused while another is in the group."""
+    offsets = [TopicPartition(settings.topic("spans"), p, 1, metadata=epoch) for p in range(4)]
+
+    def committed() -> bool:
+        consumer = Consumer(connection(settings) | {"group.id": settings.group(stage)})
+        try:
+            return all(answer.error is None for answer in consumer.commit(offsets=offsets, asynchronous=False) or ())
+        except KafkaException:
+            return False
+        finally:
+            consumer.close()
+
+    until(committed)
+
+
+def test_a_reader_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_start(topic_settings: Settings) -> None:
+    send(topic_settings, numbers(topic_settings, "spans", range(40)))
+    with Worker(topic_settings) as first:
+        until(lambda: len(first.done) == 40 and behind(topic_settings) == 0)
+        make_anew(topic_settings, "spans")
+        first.join()
+    assert isinstance(first.error, Fatal)
+    assert "made anew" in str(first.error) or isinstance(first.error, EngineError), "gone for a moment is told, too"
+    commit_as_of_before(topic_settings, "sink", first.done[0].source.epoch)
+    send(topic_settings, numbers(topic_settings, "spans", range(100, 140)))
+    with Worker(topic_settings) as second:
+        until(lambda: len(second.done) == 40)
+    assert sorted(second.numbers()) == list(range(100, 140))
+
+
+def test_what_retention_took_is_named(topic_settings: Settings) -> None:
+    send(topic_settings, numbers(topic_settings, "spans", range(40)))
+    with Worker(topic_settings) as first:
+        until(lambda: len(first.done) == 40 and behind(topic_settings) == 0)
+    assert first.overtaken == []
+    send(topic_settings, numbers(topic_settings, "spans", range(40, 80)))
+    gone = TopicPartition(topic_settings.topic("spans"), 2, 15)
+    broker = admin(topic_settings)
+    broker.delete_records([gone])[gone].result(DEADLINE)
+    with Worker(topic_settings) as second:
+        until(lambda: len(second.done) == 35)
+    assert [(source.partition, due, found) for source, due, found in second.overtaken] == [(2, 10, 15)]
+
+
+def test_a_worker_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_start(group: Group) -> None:
+    group.send(range(3))
+    process = group.start("a")
+    group.settled()
+    make_anew(group.settings, "spans")
+    assert process.wait(40) != 0
+    send(group.settings, numbers(group.settings, "spans", range(4)))
+    commit_as_of_before(group.settings, "tally", "")
+    before = len(group.journal("a"))
+
+    def folded() -> set[int]:
+        if group.processes["a"].poll() is not None:
+            group.start("a")
+        return {e["partition"] for e in group.journal("a")[before:] if e["at"] == "step" and e["offsets"][0] == 0}
+
+    until(lambda: folded() == {0, 1, 2, 3})
+    assert "made anew" in group.log("a") or "of a log before it" in group.log("a")
+
+
+def test_partitions_nobody_has_are_seen(group: Group) -> None:
+    spans = group.settings.topic("spans")
+    assert unowned(group.settings, "tally", spans) == 0, "no group, nobody to blame"
+    other = Consumer(connection(group.settings) | {"group.id": group.settings.group("tally")})
+    other.subscribe([group.settings.topic("panes")])
+    until(lambda: bool(other.poll(0.1) or other.assignment()))
+    assert unowned(group.settings, "tally", spans) == 4
+    other.close()
+    group.start("a")
+    until(lambda: group.owners() == {"a": {0, 1, 2, 3}})
+    assert unowned(group.settings, "tally", spans) == 0
+
+
+def test_a_member_beyond_the_partitions_waits_for_its_turn(group: Group) -> None:
+    """Five members for four partitions: the fifth waits, and says nothing, for as long as nothing is free."""
+    for name in "abcde":
+        group.start(name)
+    until(lambda: sorted(map(len, group.owners().values())) == [0, 1, 1, 1, 1])
+    idle = next(name for name, owned in group.owners().items() if not owned)
+    waited = json.dumps(group.owners(), default=list)
+    until(lambda: "asked whether partitions are free" in group.log(idle))
+    assert group.processes[idle].poll() is None, waited
