@@ -7,7 +7,7 @@ A setting `kafka_bootstrap` is the environment variable `TAILRACE_KAFKA_BOOTSTRA
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -16,6 +16,16 @@ from pipeline.topics import topics
 
 Seconds = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
 SECOND = 1_000_000_000
+
+
+def _hash_key(key: SecretStr) -> SecretStr:
+    """None, or enough that nobody guesses it and not more than BLAKE2b takes."""
+    if len(key.get_secret_value().encode()) not in {0, *range(16, 65)}:
+        raise ValueError("it must have 16 to 64 bytes")
+    return key
+
+
+HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 
 
 class Settings(BaseSettings):
@@ -67,6 +77,7 @@ class Settings(BaseSettings):
     dead_letters_per_record: int = Field(
         10, ge=1, le=1000, description="Dead letters of one record and reason; one more says how many others there are."
     )
+    user_hash_key: HashKey = Field(SecretStr(""), description="Key of the users' hashes, 16 to 64 bytes. Empty: none are kept.")
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
     series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")

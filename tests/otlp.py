@@ -32,6 +32,7 @@ POLICY = DecodePolicy(
     max_duration_ns=7 * DAY_NS,
     horizon_ns=100 * DAY_NS,
     keep_raw=False,
+    user_key=b"key of the tests",
 )
 
 SECRET = b"sixteen of bytes"

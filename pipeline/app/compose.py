@@ -35,6 +35,8 @@ from pipeline.stages.decode import Outputs as DecodeOutputs
 from pipeline.stages.sink import Sink
 from pipeline.topics import inputs, topics
 
+log = logging.getLogger("tailrace.compose")
+
 Read = TypeVar("Read")
 
 LOST = "lost_to_retention"
@@ -58,6 +60,7 @@ def decode_stage(settings: Settings) -> Decode:
         max_duration_ns=int(settings.max_duration * SECOND),
         horizon_ns=int(settings.horizon * SECOND),
         keep_raw=settings.dead_letter_raw,
+        user_key=settings.user_hash_key.get_secret_value().encode(),
     )
     outputs = DecodeOutputs(
         settings.topic("spans"),
@@ -100,6 +103,8 @@ def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - mem
     """Run decode until SIGTERM or SIGINT."""
     here = as_on_broker(settings)
     stage = decode_stage(here)
+    if not stage.decoder.policy.user_key:
+        log.warning("TAILRACE_USER_HASH_KEY is not set: the column user_hash stays empty")
     deliver = delivery(settings)
     ticks = SourceTicks(settings, settings.topic("spans"), here.spans_partitions, deliver)
 

@@ -58,7 +58,7 @@ SPANS: tuple[Column, ...] = (
     Column("operation", "string", "chat, embeddings, … as the span said"),
     Column("kind", "string", "llm, embedding, reranker (requests) or what else the span is"),
     Column("session_id", "string", "conversation or session, as the span said"),
-    Column("user_hash", "string", "first 16 hex digits of the user id's BLAKE2b, never the id itself"),
+    Column("user_hash", "string", "keyed BLAKE2b of the user id, 16 hex digits; empty for no user or no TAILRACE_USER_HASH_KEY"),
     Column("stream", "boolean", "was the answer streamed; null if the span did not say", True),
     Column("status", "string", "ok, error or unset"),
     Column("error_type", "string", "class of the error, empty if none"),

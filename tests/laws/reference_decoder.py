@@ -28,6 +28,7 @@ from pipeline.operators.decode.resolve import (
     read_number,
     read_text,
     read_utf8,
+    reader_of,
 )
 from pipeline.operators.decode.spans import MAX_COST_USD, MAX_TIME_NS, DecodePolicy
 from pipeline.operators.dialects.paths import NS_PER, Path
@@ -144,7 +145,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record) -> Row:
     kind, dialect = _kind(first)
     said = first(field_paths("stream"), read_flag)
     ttft = _ttft(context, field_paths("ttft_ns"), latency, limit)
-    text = {name: first(field_paths(name), read_text, "") for name in STRING_FIELDS}
+    text = {name: first(field_paths(name), reader_of(name), "") for name in STRING_FIELDS}
     user = text.pop("user_id")
     return {
         "trace_id": span.trace_id.hex(),
@@ -156,7 +157,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record) -> Row:
         "kind": kind,
         "dialect": dialect,
         "status": {1: "ok", 2: "error"}.get(span.status.code, "unset"),
-        "user_hash": blake2b(user.encode(), digest_size=8).hexdigest() if user else "",
+        "user_hash": blake2b(user.encode(), key=policy.user_key, digest_size=8).hexdigest() if user else "",
         "scope_name": _name(context.scope, read_text, limit) or "",
         "source": str(record.source),
         "offset": record.offset,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeline.model.columns import REQUEST_KINDS, SPANS
-from tests.otlp import DECODER, RECORDED, keeps_law_a, record, rows
+from tests.otlp import DECODER, RECORDED, decoder, keeps_law_a, record, rows
 
 CHAT, EMBED = "gpt-4o-mini-2024-07-18", "text-embedding-3-small"
 
@@ -202,5 +202,10 @@ def test_users_leave_only_as_hashes() -> None:
     every = [row for name in SPAN_COUNTS for row in decoded(name, ".pb")]
     assert "user-7" not in repr(every)
     assert "user-3" not in repr(every)
-    # printf %s user-7 | b2sum -l 64, and the same for user-3
-    assert {row["user_hash"] for row in every} == {"", "3ed2300010177099", "e2ae371320c47135"}
+    # printf %s user-7 | openssl mac -macopt size:8 -macopt key:"key of the tests" BLAKE2BMAC, and the same for user-3
+    assert {row["user_hash"] for row in every} == {"", "00ecbe4a5ca104ef", "aa7ccbf16a1aeffd"}
+
+
+def test_without_a_key_users_leave_no_trace() -> None:
+    batch = [record((RECORDED / f"{name}.pb").read_bytes()) for name in SPAN_COUNTS]
+    assert set(decoder(user_key=b"").decode(batch).columns["user_hash"].tolist()) == {""}

@@ -18,12 +18,14 @@ def test_every_setting_says_what_it_means() -> None:
         ("WINDOW", "0"), ("WINDOW", "0.5"), ("WINDOW", "inf"), ("WINDOW", "nan"), ("WINDOW", "1e12"), ("WINDOW", "soon"),
         ("EARLY_EVERY", "inf"), ("ALLOWED_LATENESS", "-1"), ("SINK_RECORDS", "0"), ("MAX_SERIES", "0"), ("LOG", "foo"),
         ("OTLP_ENCODING", "xml"), ("TOPIC_PREFIX", "a b"), ("BLOCK_ROWS", "999999999"), ("KAFKA_SECURITY", "no json"),
+        ("USER_HASH_KEY", "x" * 15), ("USER_HASH_KEY", "x" * 65), ("HORIZON", "0"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TAILRACE_{name}", value)
-    with pytest.raises(SettingsError, match=f"(?i){name}"):
+    with pytest.raises(SettingsError, match=f"(?i){name}") as refusal:
         Settings.load()
+    assert "xxx" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(("name", "value"), [("WINDOW", "1"), ("WINDOW", "1e9"), ("ALLOWED_LATENESS", "1e9"), ("MAX_AHEAD", "0")])
@@ -35,6 +37,7 @@ def test_the_ends_of_the_bounds_can_be_used(name: str, value: str, monkeypatch: 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAILRACE_KAFKA_SECURITY", '{"sasl.password": "hush", "security.protocol": "SASL_SSL"}')
     monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", "http://a:hush@localhost:8123/b")
+    monkeypatch.setenv("TAILRACE_USER_HASH_KEY", "hush, this is a secret")
     settings = Settings.load()
     texts = [shown(getattr(settings, name)) for name in Settings.model_fields]
     assert not any("hush" in text for text in texts)

@@ -7,6 +7,7 @@ per distinct string. The rules for one value are the `read_*` functions, which t
 
 import codecs
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, Scan, any_value
 from pipeline.operators.decode.wire import Bytes, same
 from pipeline.operators.dialects.paths import NS_PER, Path
+from pipeline.operators.dialects.vocabulary import CLASSES, IDS
 from pipeline.operators.siphash import Key, siphash
 
 MAX_COUNT = 1 << 32
@@ -26,6 +28,12 @@ MAX_COUNT = 1 << 32
 
 MAX_JSON_BYTES = 1 << 16
 """A longer string is not searched for keys."""
+
+CLASS = re.compile(r"\*?[A-Za-z_]\w*(?:(?:::|[.:/$+-])\w+)*|-?\d{1,5}", re.ASCII)
+MAX_CLASS_CHARS = 80
+"""What names a class of things: words without blanks (`openai.RateLimitError`, `*url.Error`, `tool_calls`), or a code (`429`)."""
+
+OTHER = "other"
 
 Value = str | bool | int | float
 Column = NDArray[Any]
@@ -50,6 +58,20 @@ def read_text(value: Value, limit: int) -> str | None:
     if 4 * len(text) > limit:
         text = text.encode()[:limit].decode(errors="ignore")
     return text or None
+
+
+def read_id(value: Value, limit: int) -> str | None:
+    """A name in ASCII without blanks. Anything else is no id: a place for ids that holds a sentence holds nothing."""
+    text = read_text(value, limit)
+    return text if text is not None and text.isascii() and " " not in text else None
+
+
+def read_class(value: Value, limit: int) -> str | None:
+    """A word for a class of things, `other` for any other text: a sentence may be what a user said. Never cut."""
+    text = read_text(value, 4 * limit)
+    if text is None:
+        return None
+    return text if len(text) <= min(limit, MAX_CLASS_CHARS) and CLASS.fullmatch(text) else OTHER
 
 
 def read_count(value: Value, _limit: int = 0) -> int | None:
@@ -81,6 +103,11 @@ def read_number(value: Value, _limit: int = 0) -> float | None:
 
 
 Reader = Callable[[Value, int], Any]
+
+
+def reader_of(field: str) -> Reader:
+    """How the values of a string field are read."""
+    return read_class if field in CLASSES else read_id if field in IDS else read_text
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ letters with its reason; the others of its record go on.
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -19,13 +19,16 @@ from pipeline.model.stream import Record
 from pipeline.operators.decode.names import Names
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import (
+    OTHER,
     Column,
     Resolver,
     durations,
+    read_class,
     read_count,
     read_flag,
     read_number,
     read_text,
+    reader_of,
     scope_names,
 )
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Scan, count_spans, scan
@@ -52,6 +55,9 @@ MAX_COST_USD = 1e6
 RAW_BYTES = 2 << 20
 """A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
 
+MEDIA_CHARS = 80
+"""Of what a record claims to be; a header is no more to be trusted than a span."""
+
 JSON_TYPES = ("application/json",)
 PROTOBUF_TYPES = ("application/x-protobuf", "application/protobuf", "application/octet-stream")
 
@@ -62,6 +68,7 @@ class DecodePolicy:
 
     max_spans: of a record that is decoded at all. batch_spans: decoded at once, passed by at most one record.
     dead_letters: of one record and reason; one more stands for all the others.
+    user_key: of the users' hashes, at most 64 bytes, secret; without one users leave no trace.
     horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
     """
 
@@ -76,6 +83,7 @@ class DecodePolicy:
     max_duration_ns: int
     horizon_ns: int
     keep_raw: bool
+    user_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +221,7 @@ class Decoder:
         resolver = Resolver(scanned, self.attributes.slots, self.events.slots, rows, self.policy.max_text_bytes, self.key)
         start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
         kind, dialect = self._kinds(resolver)
-        text = {name: resolver.resolve(self.fields[name], read_text, "") for name in STRING_FIELDS}
+        text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         sources = np.array([str(record.source) for record in records], object)
         offsets = np.array([record.offset for record in records], np.int64)
@@ -227,7 +235,7 @@ class Decoder:
             "kind": kind,
             "dialect": dialect,
             "status": np.array([*STATUS, "unset"], object)[np.where((s["status"] >= 0) & (s["status"] < 3), s["status"], 3)],
-            "user_hash": _hashed(text.pop("user_id")),
+            "user_hash": _hashed(text.pop("user_id"), self.policy.user_key),
             "scope_name": scope_names(scanned, rows, self.policy.max_text_bytes),
             "source": sources[s["record"]] if len(rows) else np.empty(0, object),
             "offset": offsets[s["record"]] if len(rows) else np.empty(0, np.int64),
@@ -307,7 +315,9 @@ def encoding_of(record: Record, configured: str) -> str:
     said = next((v.decode("latin-1") for k, v in record.headers if k.lower() == "content-type"), "")
     media = said.partition(";")[0].strip().lower()
     if media:
-        return "json" if media in JSON_TYPES else "protobuf" if media in PROTOBUF_TYPES else media[:80]
+        return (
+            "json" if media in JSON_TYPES else "protobuf" if media in PROTOBUF_TYPES else read_class(media, MEDIA_CHARS) or OTHER
+        )
     if configured != "auto":
         return configured
     head = (record.value or b"").lstrip(b" \t\r")[:1]
@@ -373,9 +383,11 @@ def _hex(ids: NDArray[np.uint8]) -> Column:
     return np.array([text[i : i + width] for i in range(0, len(text), width)], object)
 
 
-def _hashed(users: Column) -> Column:
-    """BLAKE2b per user id, "" for none."""
-    known: dict[str, str] = {user: blake2b(user.encode(), digest_size=8).hexdigest() for user in set(users.tolist()) if user}
+def _hashed(users: Column, key: bytes) -> Column:
+    """Keyed BLAKE2b per user id: without the key nobody can try names. "" for no user or no key."""
+    if not key:
+        return np.full(len(users), "", object)
+    known = {user: blake2b(user.encode(), key=key, digest_size=8).hexdigest() for user in set(users.tolist()) if user}
     return np.array([known.get(user, "") for user in users.tolist()], object)
 
 

@@ -26,6 +26,12 @@ STRING_FIELDS = (
     "service_tier",
 )
 
+CLASSES = frozenset({"operation", "error_type", "finish_reason", "service_tier"})
+IDS = frozenset({"session_id", "response_id"})
+"""Which of them hold words for classes, and which ids. There instrumentors put text of users when a call goes wrong; the others
+are names that developers give.
+"""
+
 SERIES_PATHS: dict[str, tuple[Path, ...]] = {
     "environment": paths(
         "tailrace.environment",
