@@ -49,7 +49,7 @@ class Settings(BaseSettings):
 
     # Topics.
     topic_prefix: str = Field("tailrace", pattern=r"^[a-zA-Z0-9._-]+$", description="Our topics are <prefix>.<name>.v1.")
-    otlp_topic: str = Field("otlp_spans", description="Topic the collector writes to.")
+    otlp_topic: str = Field("otlp_spans", pattern=r"^[a-zA-Z0-9._-]+$", description="Topic the collector writes to.")
     otlp_partitions: int = Field(4, ge=1, le=1024, description="Of otlp_spans, where we create it.")
     spans_partitions: int = Field(4, ge=1, le=1024, description="Unit of scale of aggregate; changing it needs a drain.")
     panes_partitions: int = Field(4, ge=1, le=1024, description="Of panes, ledger and dead letters.")

@@ -84,6 +84,9 @@ def status(seen: Status, out: Console) -> None:
         for stage, parts in seen.lag.items()
         for part in parts
     ]
+    if seen.members:
+        out.print(table(["stage", "processes"], [[stage, n] for stage, n in seen.members.items()]))
+        out.print()
     out.print(table(["stage", "topic", "partition", "done", "end", "lag"], rows))
     if seen.partitions:
         out.print()
@@ -102,12 +105,12 @@ def status(seen: Status, out: Console) -> None:
                 ],
             )
         )
-    if seen.spans is not None:
-        out.print(f"\nspans stored {seen.spans:,}; the newest ended {duration(seen.freshness_ns)} ago", highlight=False)
+    if seen.span_rows is not None:
+        newest = "none in the last hour" if seen.freshness_ns is None else f"the newest ended {duration(seen.freshness_ns)} ago"
         counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in seen.not_counted.items())
-        out.print(f"not counted: {counted}", highlight=False)
         dead = ", ".join(f"{reason} {n:,}" for reason, n in seen.dead_letters.items()) or "none"
-        out.print(f"dead letters: {dead}", highlight=False)
+        out.print(f"\nrows of spans {seen.span_rows:,}; {newest}", highlight=False)
+        out.print(f"in the last hour: not counted: {counted}; dead letters: {dead}", highlight=False)
 
 
 def keep_up(settings: Settings, say: Say) -> None:

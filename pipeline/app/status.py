@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns, steady, wait
-from pipeline.connectors.kafka import Lag, lag
+from pipeline.connectors.kafka import Lag, lag, membership
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.errors import TailraceError, Transient
 from pipeline.model.columns import STATUS
@@ -20,6 +21,8 @@ from pipeline.settings import Settings
 STAGES = ("decode", "aggregate", "sink")
 HICCUP = 5.0
 """Seconds in which a question is asked again."""
+ANSWER_WITHIN = 5
+"""Seconds ClickHouse may work on a question."""
 READERS = 8
 """Partitions of the progress topic that are read at once."""
 REPORT_EVERY = 10.0
@@ -38,46 +41,80 @@ FROM
            argMaxIf(value, time_ns, metric = 'series') AS series,
            argMaxIf(value, time_ns, metric = 'overflow') AS overflow,
            argMaxIf(value, time_ns, metric = 'held_offsets') AS held_offsets
-    FROM status WHERE stage = 'aggregate' AND time > now() - INTERVAL 1 DAY
+    FROM status
+    WHERE stage = 'aggregate' AND metric IN ('watermark_delay_ns', 'open_windows', 'series', 'overflow', 'held_offsets')
+      AND startsWith(source, '{spans}:') AND time_ns > toUnixTimestamp64Nano(now64(9)) - 3600000000000
     GROUP BY source HAVING countIf(metric = 'open_windows') > 0
 )
 ORDER BY source
 """
-"""What each partition last said of itself; no delay (null) while its watermark has seen nothing."""
+"""What each partition last said of itself in the last hour; no delay (null) while its watermark has seen nothing."""
 
-NEWEST = "SELECT max(end_ns) AS newest FROM spans WHERE end_time <= now() + INTERVAL {ahead} SECOND AND {since}"
-"""The newest end of a span. One from the future, ahead of its clock, says nothing of freshness."""
+NEWEST = """
+SELECT max(end_ns) AS newest FROM spans
+WHERE end_time > now() - INTERVAL 1 HOUR AND end_time <= now() + INTERVAL {ahead} SECOND
+"""
+"""The newest end of a span in the last hour. One from the future, ahead of its clock, says nothing of freshness."""
 
-RECENT = "end_time > now() - INTERVAL 1 HOUR"
+ROWS = "SELECT count() AS stored FROM spans"
+"""Answered from what the engine knows of its parts: a span that came again counts until they are merged."""
 
-SPANS = "SELECT uniq(trace_id, span_id) AS spans FROM spans"
-DEAD = "SELECT reason, sum(count) AS spans FROM dead_letters FINAL GROUP BY reason ORDER BY spans DESC"
+DEAD = """
+SELECT reason, sum(count) AS spans FROM dead_letters FINAL
+WHERE time > now() - INTERVAL 1 HOUR AND (startsWith(source, '{prefix}.') OR startsWith(source, '{otlp}:'))
+GROUP BY reason ORDER BY spans DESC
+"""
 NOT_COUNTED = """
 SELECT sum(duplicate) AS duplicate, sum(too_late) AS too_late, sum(ahead_of_clock) AS ahead_of_clock
-FROM ledger FINAL WHERE stage = 'aggregate'
+FROM ledger FINAL
+WHERE stage = 'aggregate' AND startsWith(source, '{spans}:') AND time > now() - INTERVAL 1 HOUR
 """
 
 
 @dataclass(slots=True)
 class Status:
-    """One look. Times in nanoseconds; what could not be asked is in `problems` and left empty."""
+    """One look at this prefix. Times in nanoseconds; what could not be asked is in `problems` and left empty.
 
+    span_rows: rows of the table spans; one that came again counts until it is merged.
+    freshness_ns, dead_letters, not_counted: of the last hour.
+    problems: an engine that does not answer, a stage that no process runs.
+    """
+
+    members: dict[str, int] = field(default_factory=dict)
     lag: dict[str, list[Lag]] = field(default_factory=dict)
     partitions: list[dict[str, Any]] = field(default_factory=list)
     freshness_ns: int | None = None
-    spans: int | None = None
+    span_rows: int | None = None
     dead_letters: dict[str, int] = field(default_factory=dict)
     not_counted: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
 def look(settings: Settings) -> Status:
-    """Ask Kafka and ClickHouse. An engine that does not answer is a problem in the answer, not an error."""
+    """Ask Kafka and ClickHouse, both at once. An engine that does not answer is a problem in the answer, not an error.
+
+    Cost: what is asked of the store is bounded by the last hour, and by ANSWER_WITHIN, whatever the store holds.
+    """
     status = Status()
-    for stage in STAGES:
-        _try(status, lambda stage=stage: status.lag.update({stage: LAG[stage](settings, stage)}))  # type: ignore[misc]
-    _try(status, lambda: _look_at_store(settings, status))
+    with ThreadPoolExecutor(len(STAGES) + len(STORE)) as pool:
+        stored = [pool.submit(_try, status, partial(ask, settings, status)) for ask in STORE]
+        if _try(status, partial(_look_at_members, settings, status)):
+            status.lag = {stage: [] for stage in STAGES}
+            list(pool.map(lambda stage: _try(status, partial(_look_at_lag, settings, status, stage)), STAGES))
+        for asked in stored:
+            asked.result()
     return status
+
+
+def _look_at_members(settings: Settings, status: Status) -> None:
+    status.members = membership(settings, STAGES)
+    for stage in STAGES:
+        if not status.members[stage]:
+            status.problems.append(f"no process runs {stage}: its group {settings.group(stage)} has no member")
+
+
+def _look_at_lag(settings: Settings, status: Status, stage: str) -> None:
+    status.lag[stage] = LAG[stage](settings, stage)
 
 
 def folded_lag(settings: Settings, stage: str) -> list[Lag]:
@@ -98,27 +135,43 @@ def _folded(part: Lag, progress: Progress | None) -> Lag:
     return replace(part, committed=progress.folded, lag=max(0, part.end - progress.folded))
 
 
-def _look_at_store(settings: Settings, status: Status) -> None:
+def _look_at_partitions(settings: Settings, status: Status) -> None:
     status.partitions = _rows(settings, PARTITIONS)
-    status.spans = int(_rows(settings, SPANS)[0]["spans"])
-    status.freshness_ns = freshness_ns(settings, "1")
+
+
+def _look_at_spans(settings: Settings, status: Status) -> None:
+    status.span_rows = int(_rows(settings, ROWS)[0]["stored"])
+    status.freshness_ns = freshness_ns(settings)
+
+
+def _look_at_verdicts(settings: Settings, status: Status) -> None:
     status.dead_letters = {row["reason"]: int(row["spans"]) for row in _rows(settings, DEAD)}
     status.not_counted = {name: int(value) for name, value in _rows(settings, NOT_COUNTED)[0].items()}
 
 
-def freshness_ns(settings: Settings, since: str) -> int | None:
-    """Age of the newest span in ClickHouse among those `since` selects; None if there is none."""
-    newest = int(_rows(settings, NEWEST.format(ahead=int(settings.max_ahead), since=since))[0]["newest"])
+STORE = (_look_at_partitions, _look_at_spans, _look_at_verdicts)
+"""The questions to ClickHouse, asked at once."""
+
+
+def freshness_ns(settings: Settings) -> int | None:
+    """Age of the newest span in ClickHouse; None if none ended in the last hour."""
+    newest = int(_rows(settings, NEWEST)[0]["newest"])
     return now_ns() - newest if newest else None
 
 
+def worded(settings: Settings, sql: str) -> str:
+    """A question about what this prefix wrote."""
+    names = {"spans": settings.topic("spans"), "otlp": settings.topic("otlp_spans"), "prefix": settings.topic_prefix}
+    return sql.format(**names, ahead=int(settings.max_ahead))
+
+
 def _rows(settings: Settings, sql: str) -> list[dict[str, Any]]:
-    names, rows = query(settings, sql)
+    names, rows = query(settings, worded(settings, sql), ANSWER_WITHIN)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _try(status: Status, ask: Callable[[], None]) -> None:
-    """Ask; a hiccup (a broker that has just started, say) is asked again for HICCUP seconds."""
+def _try(status: Status, ask: Callable[[], None]) -> bool:
+    """Ask; a hiccup (a broker that has just started, say) is asked again for HICCUP seconds. Whether it was answered."""
     deadline = steady() + HICCUP
     while True:
         try:
@@ -130,7 +183,9 @@ def _try(status: Status, ask: Callable[[], None]) -> None:
             _complain(status, error)
         except TailraceError as error:
             _complain(status, error)
-        return
+        else:
+            return True
+        return False
 
 
 def _complain(status: Status, error: TailraceError) -> None:
@@ -171,7 +226,7 @@ class Reporter(Thread):
                     for part in LAG[stage](self._settings, stage)
                 ]
         with suppress(TailraceError):
-            fresh = freshness_ns(self._settings, RECENT)
+            fresh = freshness_ns(self._settings)
             rows += [] if fresh is None else [said(now, "sink", "", "freshness_ns", fresh)]
         if rows:
             self._deliver([Message(self._settings.topic("status"), 0, encode_rows(STATUS, rows))])

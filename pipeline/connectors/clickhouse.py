@@ -165,15 +165,19 @@ def carry_out(
             deliver(refused(insert, complaints))
 
 
-def query(settings: Settings, sql: str) -> tuple[list[str], list[list[Any]]]:
-    """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words."""
+def query(settings: Settings, sql: str, within: int | None = None) -> tuple[list[str], list[list[Any]]]:
+    """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words.
+
+    `within`: seconds after which the engine gives the statement up, Transient.
+    """
+    limits = {} if within is None else {"max_execution_time": within}
     reader = settings.clickhouse_reader_dsn
     if reader.get_secret_value():
         client = _client(reader, "TAILRACE_CLICKHOUSE_READER_DSN", {})
     else:
         client = _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", {"readonly": 2})
     with client, _translated("query"):
-        raw = client.raw_query(sql.rstrip().rstrip(";"), settings=_READABLE, fmt="JSONCompact")
+        raw = client.raw_query(sql.rstrip().rstrip(";"), settings=_READABLE | limits, fmt="JSONCompact")
     answer = json.loads(raw.decode(errors="replace"))
     states = [column["type"].startswith("AggregateFunction") for column in answer["meta"]]
     rows = [["<state>" if state else cell for state, cell in zip(states, row, strict=True)] for row in answer["data"]]

@@ -7,6 +7,7 @@ is the operator's. `otlp_spans` belongs to the user.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -22,7 +23,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as Delivered
 from confluent_kafka import Producer as Client
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ConsumerGroupDescription, NewTopic, OffsetSpec, ResourceType
 
 from pipeline.connectors.clock import steady
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
@@ -270,6 +271,26 @@ def unowned(settings: Settings, stage: str, topic: str) -> int:
         return 0
     owned = {p.partition for member in described.members for p in member.assignment.topic_partitions if p.topic == topic}
     return len(there - owned)
+
+
+def membership(settings: Settings, stages: Sequence[str]) -> dict[str, int]:
+    """How many members each stage's group has, whatever it is doing; 0 for a group nobody has joined yet.
+
+    A process that was killed stays a member for `session_timeout`.
+    """
+    with _admin(settings, "members of the stages") as admin:
+        groups = {settings.group(stage): stage for stage in stages}
+        answers = admin.describe_consumer_groups(list(groups), request_timeout=ANSWER_WITHIN)
+        return {groups[group]: _members(answer) for group, answer in answers.items()}
+
+
+def _members(answer: "Future[ConsumerGroupDescription]") -> int:
+    try:
+        return len(answer.result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise
 
 
 def _offsets(admin: AdminClient, wanted: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:

@@ -1,8 +1,11 @@
 """Status against a real Kafka and ClickHouse: what it says of lag, watermarks and freshness is so."""
 
 import uuid
+from pathlib import Path
 
-from pipeline.app.status import look
+import pytest
+
+from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, PARTITIONS, ROWS, STAGES, look, worded
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Producer, apply_topics
@@ -11,6 +14,7 @@ from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
 from pipeline.model.stream import Message, Progress, Source
 from pipeline.operators.blocks import empty_block, encode_rows
 from pipeline.settings import SECOND, Settings
+from tests.e2e.stages import Stages
 from tests.spans import span
 
 DAY = 86_400 * SECOND
@@ -24,24 +28,29 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
     settings = fresh_prefix
     apply_topics(settings)
     apply_schema(settings)
-    now = now_ns()
+    now, log = now_ns(), settings.topic("spans")
     rows = [span(1, now - 30 * SECOND), span(2, now - 20 * SECOND), span(3, now + 365 * DAY)]
     spoken = [
-        said("spans:0", now - 9 * SECOND, "watermark_delay_ns", 1.0),
-        said("spans:0", now - 5 * SECOND, "watermark_delay_ns", 12e9),
-        said("spans:0", now - 5 * SECOND, "open_windows", 3.0),
-        said("spans:1", now - 5 * SECOND, "watermark_delay_ns", -1.0),
+        said(f"{log}:0", now - 9 * SECOND, "watermark_delay_ns", 1.0),
+        said(f"{log}:0", now - 5 * SECOND, "watermark_delay_ns", 12e9),
+        said(f"{log}:0", now - 5 * SECOND, "open_windows", 3.0),
+        said(f"{log}:1", now - 5 * SECOND, "watermark_delay_ns", -1.0),
     ]
-    letter = dict.fromkeys((c.name for c in DEAD_LETTERS), "") | {"reason": "bad_trace_id", "source": "s"}
-    letter |= dict.fromkeys(("offset", "index", "time_ns", "size_bytes"), 0) | {"count": 1}
-    verdict = dict.fromkeys((c.name for c in LEDGER), 0) | {"stage": "aggregate", "source": "s", "too_late": 4}
+    letter = dict.fromkeys((c.name for c in DEAD_LETTERS), "") | {
+        "reason": "bad_trace_id",
+        "source": f"{settings.otlp_topic}:0:e",
+    }
+    letter |= dict.fromkeys(("offset", "index", "size_bytes"), 0) | {"count": 1, "time_ns": now}
+    verdict = dict.fromkeys((c.name for c in LEDGER), 0) | {"stage": "aggregate", "too_late": 4, "time_ns": now}
+    verdicts = [verdict | {"source": f"{topic}:0:e"} for topic in (log, "another.spans.v1")]
+    verdicts.append(verdicts[0] | {"offset": 1, "time_ns": now - DAY})
     with connect(settings) as client:
         for table, block in (
             ("spans", encode_rows(SPANS, rows)),
             ("spans", encode_rows(SPANS, rows[:1])),
             ("status", encode_rows(STATUS, spoken)),
             ("dead_letters", encode_rows(DEAD_LETTERS, [letter])),
-            ("ledger", encode_rows(LEDGER, [verdict])),
+            ("ledger", encode_rows(LEDGER, verdicts)),
         ):
             assert insert_blocks(client, table, [block]) == {}
     producer = Producer(settings)
@@ -50,8 +59,9 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
 
     seen = look(settings)
 
-    assert seen.problems == []
-    assert seen.spans == 3
+    assert seen.members == {"decode": 0, "aggregate": 0, "sink": 0}
+    assert [problem.partition(":")[0] for problem in seen.problems] == [f"no process runs {stage}" for stage in STAGES]
+    assert seen.span_rows == 4
     assert seen.freshness_ns is not None
     assert 20 * SECOND <= seen.freshness_ns < 60 * SECOND
     assert seen.dead_letters == {"bad_trace_id": 1}
@@ -72,4 +82,47 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
 def test_an_engine_that_does_not_answer_is_a_problem_not_an_error(fresh_prefix: Settings) -> None:
     seen = look(fresh_prefix)
     assert seen.problems
-    assert seen.spans is None
+    assert seen.span_rows is None
+
+
+OLD = """
+INSERT INTO ledger (stage, source, offset, time_ns) SELECT 'aggregate', '{spans}:0:e', number, {then} FROM numbers(1000000);
+INSERT INTO dead_letters (source, offset, `index`, reason, time_ns, count)
+SELECT '{otlp}:0:e', number, 0, 'bad_trace_id', {then}, 1 FROM numbers(1000000);
+INSERT INTO spans (trace_id, span_id, route, end_ns, source, offset)
+SELECT toString(number), 'a', toString(number % 50), {then}, '{otlp}:0:e', number FROM numbers(500000);
+INSERT INTO status (stage, metric, source, time_ns, value)
+SELECT 'aggregate', m, '{spans}:0:e', {then} + number * 1000000, 1 FROM numbers(100000)
+ARRAY JOIN ['open_windows', 'series', 'x'] AS m;
+"""
+"""Rows of two days ago, one statement a line that ends in a semicolon."""
+
+MOST_ROWS_READ = 40_000
+"""Of 2,800,000: a few granules of 8,192 rows of each table."""
+
+
+def test_what_is_long_over_costs_nothing(fresh_prefix: Settings) -> None:
+    settings = fresh_prefix
+    apply_schema(settings)
+    then = now_ns() - 2 * DAY
+    with connect(settings) as client:
+        for statement in worded(settings, OLD.replace("{then}", str(then))).split(";\n"):
+            if statement.strip():
+                client.command(statement)
+        for sql in (PARTITIONS, NEWEST, ROWS, DEAD, NOT_COUNTED):
+            answer = client.query(worded(settings, sql))
+            assert int(answer.summary["read_rows"]) <= MOST_ROWS_READ, sql
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_does_not_run_is_a_problem(fresh_prefix: Settings, stage: str, tmp_path: Path) -> None:
+    settings = fresh_prefix.model_copy(update={"session_timeout": 6.0})
+    apply_topics(settings)
+    apply_schema(settings)
+    names = {"decode": "decode", "aggregate": "aggregate", "sink": "sink"}
+    with Stages(settings, tmp_path, names) as stages:
+        stages.until(lambda: all(look(settings).members.values()), "all have joined", 60)
+        assert look(settings).problems == []
+        stages.kill(stage)
+        stages.until(lambda: look(settings).problems, "its absence is told", 30)
+        assert [problem.split()[3] for problem in look(settings).problems] == [f"{stage}:"]
