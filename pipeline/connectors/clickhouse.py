@@ -42,17 +42,18 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
 
 TYPES: Final[dict[JsonType, str]] = {"string": "String", "integer": "Int64", "number": "Float64", "boolean": "Bool"}
 
-KEEP: Final[dict[str, tuple[str, str]]] = {
-    "spans": ("inserted_at", "keep_spans"),
-    "panes": ("inserted_at", "keep_panes"),
-    "panes_hourly": ("refreshed_at", "keep_hourly"),
-    "panes_hourly_routes": ("refreshed_at", "keep_hourly"),
-    "panes_daily": ("refreshed_at", "keep_daily"),
-    "ledger": ("inserted_at", "keep_ledger"),
-    "dead_letters": ("inserted_at", "keep_ledger"),
-    "status": ("inserted_at", "keep_ledger"),
+KEEP: Final[dict[str, str]] = {
+    "spans": "inserted_at + toIntervalDay({keep_spans})",
+    "panes": "inserted_at + toIntervalDay({keep_panes}) WHERE firing = 'final', inserted_at + toIntervalDay({keep_open})",
+    "panes_hourly": "refreshed_at + toIntervalDay({keep_hourly})",
+    "panes_hourly_routes": "refreshed_at + toIntervalDay({keep_hourly})",
+    "panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
+    "ledger": "inserted_at + toIntervalDay({keep_ledger})",
+    "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
+    "status": "inserted_at + toIntervalDay({keep_ledger})",
 }
-"""When a row was last written, by table, and the setting that says how long it stays after that."""
+"""How long a row stays after it was last written, by table. A pane that is not final stays as long as an hour's roll-up:
+it may still be replaced, and a roll-up counts it only as long as it is there."""
 
 INSERT_SETTINGS: Final[dict[str, Any]] = {
     "input_format_skip_unknown_fields": 0,
@@ -117,13 +118,15 @@ def _due(migrations: Sequence[Migration], applied: Mapping[str, str]) -> list[Mi
 def _keep(client: Client, settings: Settings) -> list[str]:
     """Bring the tables' TTL in line with the settings."""
     now = _pairs(client, "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
+    days = {name: getattr(settings, name) for name in Settings.model_fields if name.startswith("keep_")}
+    days["keep_open"] = max(settings.keep_panes, settings.keep_hourly)
     changed = []
-    for table, (written, setting) in KEEP.items():
-        days: int = getattr(settings, setting)
-        if f"TTL {written} + toIntervalDay({days})" not in now[table]:
+    for table, rule in KEEP.items():
+        ttl = rule.format(**days)
+        if f"TTL {ttl} SETTINGS" not in now[table]:
             on_cluster = dialect(settings.clickhouse_cluster)["on_cluster"]
-            client.command(f"ALTER TABLE {table} {on_cluster} MODIFY TTL {written} + toIntervalDay({days})")
-            changed.append(f"{table}: rows kept {days} days")
+            client.command(f"ALTER TABLE {table} {on_cluster} MODIFY TTL {ttl}")
+            changed.append(f"{table}: rows kept {re.findall(r'[0-9]+', ttl)[0]} days")
     return changed
 
 

@@ -12,7 +12,9 @@ from pipeline.connectors.clickhouse import TABLES, TYPES, apply_schema, connect,
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
 from pipeline.operators.blocks import empty_block, encode_rows
+from pipeline.operators.ddl import Migration, statements
 from pipeline.settings import Settings
+from pipeline.topics import schemas_dir
 from tests.panes import NOON_NS, pane, panes
 from tests.spans import block as spans
 from tests.spans import span
@@ -49,10 +51,64 @@ def test_a_changed_or_newer_migration_is_refused(store: tuple[Settings, Client])
         apply_schema(settings)
 
 
-def test_a_half_applied_schema_is_completed(store: tuple[Settings, Client]) -> None:
-    settings, client = store
-    client.command("TRUNCATE TABLE applied_migrations")
-    assert "0004_rollups" in apply_schema(settings)
+MIGRATIONS = [Migration(path.stem, path.read_text()) for path in sorted((schemas_dir() / "clickhouse").glob("*.sql"))]
+OLD, COPYING = MIGRATIONS[:8], MIGRATIONS[8:10]
+STEPS = [(migration, statement) for migration in COPYING for statement in statements(migration, "")]
+PARTITIONS = {
+    "spans": "toDayOfMonth(end_time)",
+    "panes": "toDayOfMonth(window_start)",
+    "panes_hourly": "toMonth(window_start)",
+    "panes_daily": "toMonth(window_start)",
+    "panes_hourly_routes": "toMonth(window_start)",
+}
+"""Of few values whatever the times are, and a function of the sorting key, inside which rows are replaced."""
+
+
+def half_applied(client: Client, steps: int) -> None:
+    """A store of the first version with a few panes, in which a migration to the next died after so many statements."""
+    client.command("CREATE TABLE applied_migrations (name String, hash String) ENGINE = ReplacingMergeTree ORDER BY name")
+    done = OLD + [m for m in COPYING if m.name < STEPS[steps][0].name]
+    for migration in OLD:
+        for statement in statements(migration, ""):
+            client.command(statement)
+    assert insert_blocks(client, "panes", [panes(*[pane(40 * 1440 * n, [5]) for n in range(5)])]) == {}
+    for _, statement in STEPS[:steps]:
+        client.command(statement)
+    client.command("ALTER TABLE applied_migrations ADD COLUMN applied_at DateTime('UTC') DEFAULT now('UTC')")
+    client.insert("applied_migrations", [[m.name, m.hash] for m in done], column_names=["name", "hash"])
+
+
+@pytest.mark.parametrize("steps", range(0, len(STEPS), 3))
+def test_a_half_applied_schema_is_completed(fresh_prefix: Settings, steps: int) -> None:
+    """Whatever statement was the last of a file that copies tables: no row is lost, the tables are the new ones."""
+    with connect(fresh_prefix) as client:
+        half_applied(client, steps)
+        assert STEPS[steps][0].name in apply_schema(fresh_prefix)
+        assert only(client, "SELECT sum(requests) FROM performance") == 5
+        keys = client.query("SELECT name, partition_key FROM system.tables WHERE database = currentDatabase()").result_rows
+        assert {name: key for name, key in keys if key} == PARTITIONS
+
+
+def parts(client: Client, table: str) -> int:
+    """Parts any insert made, merged ones included."""
+    sql = f"SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = '{table}' AND level = 0"
+    return int(only(client, sql))
+
+
+def test_an_insert_makes_a_bounded_number_of_parts_whatever_times_spans_claim(store: tuple[Settings, Client]) -> None:
+    """3,000 different days are 31 parts of spans and of panes, and 12 of a roll-up."""
+    client, day = store[1], 86_400_000_000_000
+    for table in ("spans", "panes"):
+        client.command(f"SYSTEM STOP MERGES {table}")
+    assert insert_blocks(client, "spans", [spans([span(n, n * 5 * day) for n in range(3000)])]) == {}
+    assert insert_blocks(client, "panes", [panes(*[pane(n * 1440, [5]) for n in range(-3000, 0)])]) == {}
+    client.command("SYSTEM REFRESH VIEW panes_hourly_refresh")
+    client.command("SYSTEM WAIT VIEW panes_hourly_refresh")
+    assert parts(client, "spans") <= 31
+    assert parts(client, "panes") <= 31
+    assert parts(client, "panes_hourly") <= 12
+    assert only(client, "SELECT count() FROM spans FINAL") == 3000
+    assert only(client, "SELECT sum(requests) FROM performance_hourly") == 3000
 
 
 def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:

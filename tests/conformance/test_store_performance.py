@@ -85,9 +85,100 @@ def test_revisions_replace_and_are_not_added_up(store: Client, put: Callable[...
         put(pane(latencies=range(1, n + 1), revision=revision, firing="final" if n == 30 else "early"))
         refresh(store)
     for view in VIEWS:
-        assert rows(store, f"SELECT requests, final, latency_mean_ns FROM {view}") == [(30, True, 16)], view
+        assert rows(store, f"SELECT requests, latency_mean_ns FROM {view}") == [(30, 16)], view
     put(pane(latencies=range(5), revision=2))
-    assert rows(store, "SELECT requests FROM performance") == [(30,)]
+    refresh(store)
+    for view in VIEWS:
+        assert rows(store, f"SELECT requests FROM {view}") == [(30,)], view
+
+
+def finals(client: Client) -> list[bool]:
+    """Whether noon's minute, hour, day and route's hour are final."""
+    return [rows(client, f"SELECT min(final) FROM {view} WHERE route = 'chat'")[0][0] for view in VIEWS]
+
+
+def test_final_is_what_nothing_can_change(store: Client, put: Callable[..., None]) -> None:
+    """An hour is final when its panes are and every partition of spans has gone past its end; so is a day."""
+    put(pane(0, [1], firing="final"), pane(0, [1], firing="early", source="spans:1:e"))
+    refresh(store)
+    assert finals(store) == [False, False, False, False]
+    put(pane(0, [1, 1], firing="final", source="spans:1:e", revision=2))
+    refresh(store)
+    assert finals(store) == [True, False, False, False], "the hour is not over in event time"
+    put(pane(61, [1], firing="final", route="other"))
+    assert finals(store) == [True, False, False, False], "one partition is still in the hour"
+    put(pane(60, [1], firing="final", route="other", source="spans:1:e"))
+    assert finals(store) == [True, True, False, True]
+    put(*[pane(1440, [1], firing="final", route="other", source=f"spans:{n}:e") for n in range(2)])
+    assert finals(store) == [True, True, True, True]
+    put(pane(0, [1], firing="early", route="other", source="spans:1:made-anew"))
+    assert finals(store) == [True, False, False, False], "a topic that was made anew begins at nothing"
+    put(pane(1440, [1], firing="final", route="other", source="spans:1:made-anew"))
+    assert finals(store) == [True, True, True, True]
+
+
+def expire(client: Client, where: str = "1") -> None:
+    """What the time to live does to panes, at once."""
+    client.command(f"ALTER TABLE panes DELETE WHERE firing = 'final' AND ({where}) SETTINGS mutations_sync = 1")
+
+
+def test_an_hour_keeps_what_has_expired(store: Client, put: Callable[..., None]) -> None:
+    """Half an hour's panes expire before the other half comes, resent ones and a revised one among it."""
+    put(*[pane(n, [10], firing="final") for n in range(29)], pane(29, [10, 10], revision=1))
+    refresh(store)
+    expire(store)
+    put(*[pane(n, [10], firing="final") for n in range(27, 29)])  # stored again after they had expired
+    put(pane(29, [10, 10, 10], revision=2, firing="final"), *[pane(n, [30], firing="final") for n in range(30, 60)])
+    refresh(store)
+    for view in VIEWS[1:]:
+        found = rows(store, f"SELECT requests, latency_mean_ns, latency_p50_ns FROM {view}")
+        assert found == [(29 + 3 + 30, round((32 * 10 + 30 * 30) / 62), 10)], view
+    expire(store, "window_start_ns % 7 = 0")
+    put(pane(5, [10], firing="final", source="spans:1:e"))
+    refresh(store)
+    assert [rows(store, f"SELECT requests FROM {view}") for view in VIEWS[1:]] == [[(63,)]] * 3
+
+
+def test_an_old_revision_that_outlives_its_final_pane_is_not_counted(store: Client, put: Callable[..., None]) -> None:
+    """A final pane may expire before it was merged with the early one it replaced."""
+    store.command("SYSTEM STOP MERGES panes")
+    put(pane(0, [1] * 3, revision=1))
+    put(pane(0, [1] * 5, revision=2, firing="final"))
+    refresh(store)
+    (part,) = rows(store, "SELECT DISTINCT _part FROM panes WHERE firing = 'final'")[0]
+    store.command(f"ALTER TABLE panes DROP PART '{part}'")
+    put(pane(1, [1], firing="final"))
+    refresh(store)
+    assert [rows(store, f"SELECT requests FROM {view}") for view in VIEWS[1:]] == [[(6,)]] * 3
+
+
+def test_a_day_keeps_hours_that_have_expired(store: Client, put: Callable[..., None]) -> None:
+    put(pane(0, [1] * 3, firing="final"), pane(60, [1] * 4, firing="final"))
+    refresh(store)
+    expire(store)
+    store.command("TRUNCATE TABLE panes_hourly")
+    put(pane(120, [1] * 5, firing="final"))
+    refresh(store)
+    assert rows(store, "SELECT requests FROM performance_daily") == [(12,)]
+
+
+def test_a_refresh_reads_what_was_touched(store: Client, put: Callable[..., None]) -> None:
+    """One new pane in 20 days of panes: a refresh reads the rows of touched days, a few times, and no others."""
+    put(pane(firing="final"))
+    names = ", ".join(row[0] for row in rows(store, "DESCRIBE TABLE panes") if row[2] not in {"MATERIALIZED", "EPHEMERAL"})
+    later = ", ".join(f"{name} + 60000000000 * minute AS {name}" for name in ("window_start_ns", "window_end_ns"))
+    written = "inserted_at - INTERVAL 1 DAY AS inserted_at"
+    store.command(
+        f"INSERT INTO panes ({names}) SELECT {names} FROM (SELECT panes.* REPLACE ({later}, {written}) "
+        f"FROM panes CROSS JOIN (SELECT arrayJoin(range(1, {20 * 1440})) AS minute) AS minutes)"
+    )
+    refresh(store)
+    put(pane(5 * 1440, [1] * 7, revision=2, firing="final"))
+    store.command("SYSTEM REFRESH VIEW panes_hourly_refresh")
+    store.command("SYSTEM WAIT VIEW panes_hourly_refresh")
+    sql = "SELECT read_rows FROM system.view_refreshes WHERE database = currentDatabase() AND view = 'panes_hourly_refresh'"
+    assert rows(store, sql)[0][0] < 10 * 1440
+    assert rows(store, "SELECT sum(requests) FROM performance_hourly") == [(7,)]
 
 
 def test_rollups_follow_a_late_change(store: Client, put: Callable[..., None]) -> None:
