@@ -81,7 +81,9 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command(rich_help_panel="Run")
 def up() -> None:
     """Start engines and all stages; runs until Ctrl-C. Point your OTel Collector's kafka exporter at it."""
-    show.keep_up(Settings.load(), say)
+    from pipeline.app.foreground import keep_up  # noqa: PLC0415 - loads the stages
+
+    keep_up(Settings.load(), say)
 
 
 @app.command(rich_help_panel="Run")
@@ -89,7 +91,9 @@ def demo(
     seconds: Annotated[float, typer.Option(envvar="DEMO_SECONDS", min=5, help="How long traffic is sent.")] = 90.0,
 ) -> None:
     """Everything on this machine with made-up traffic in which one cohort regresses; ends by itself."""
-    show.demo(Settings.load(), seconds, err, out, say)
+    from pipeline.app.foreground import demo as run_demo  # noqa: PLC0415 - loads the stages
+
+    run_demo(Settings.load(), seconds, err, out, say)
 
 
 @app.command(rich_help_panel="Run")
@@ -101,11 +105,31 @@ def run(
     ] = "",
 ) -> None:
     """Run one stage in the foreground, as deployments do: decode, aggregate or sink."""
-    from pipeline.app.compose import RUN  # noqa: PLC0415 - loads Faust and compiled code, which other commands do not need
+    from pipeline.app import compose  # noqa: PLC0415 - loads Faust and compiled code, which other commands do not need
 
-    if stage not in RUN:
-        raise SettingsError(f"no stage {stage!r}; there are {', '.join(RUN)}")
-    RUN[stage](Settings.load(), instance or f"{os.uname().nodename}-{os.getpid()}")
+    if stage not in compose.RUN:
+        raise SettingsError(f"no stage {stage!r}; there are {', '.join(compose.RUN)}")
+    compose.run(Settings.load(), stage, instance or f"{os.uname().nodename}-{os.getpid()}")
+
+
+@app.command(rich_help_panel="Look")
+def healthy(
+    stage: Annotated[str, typer.Argument(help="decode, aggregate or sink; none: each that runs here")] = "",
+    json: Json = False,
+) -> None:
+    """Do the stage processes of this machine turn? For health checks: asks no engine. Exits with 3 if one does not."""
+    from pipeline.app.health import hearts  # noqa: PLC0415
+
+    found = hearts(Settings.load(), stage)
+    if json:
+        print(orjson.dumps([asdict(heart) for heart in found]).decode())
+    else:
+        for heart in found:
+            print(heart.line)
+    if not found or not all(heart.healthy for heart in found):
+        if not found:
+            complain(f"no process of {stage or 'any stage'} runs here")
+        raise typer.Exit(3)
 
 
 @app.command(rich_help_panel="Run")

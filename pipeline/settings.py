@@ -110,6 +110,9 @@ class Settings(BaseSettings):
 
     # Running.
     workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")
+    healthy_within: Seconds = Field(
+        120, ge=5, description="A stage process whose loop has not turned for so long hangs: `tailrace healthy`."
+    )
     log: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="What is logged, on standard error.")
 
     @classmethod

@@ -16,6 +16,7 @@ from pipeline.connectors.clickhouse import carry_out, connect
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
+from pipeline.connectors.heartbeat import Heartbeat, beating
 from pipeline.connectors.kafka import Producer, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.connectors.source_ticks import SourceTicks
@@ -99,7 +100,7 @@ def sink_stage(settings: Settings) -> Sink:
     return Sink(tables, settings.topic("dead-letters"), settings.panes_partitions, settings.dead_letter_raw)
 
 
-def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - members of its group need no name
+def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001 - members of its group need no name
     """Run decode until SIGTERM or SIGINT."""
     here = as_on_broker(settings)
     stage = decode_stage(here)
@@ -124,10 +125,11 @@ def run_decode(settings: Settings, instance: str) -> None:  # noqa: ARG001 - mem
         limits=Limits(settings.decode_batch_records, settings.decode_batch_bytes, settings.decode_linger),
         watch=ticks,
         overtaken=overtaken_by_retention(settings, "decode"),
+        beat=beat,
     )
 
 
-def run_aggregate(settings: Settings, instance: str) -> None:
+def run_aggregate(settings: Settings, instance: str, beat: Heartbeat) -> None:
     """Run one aggregate worker until SIGTERM or SIGINT."""
     run_worker(
         settings,
@@ -135,10 +137,11 @@ def run_aggregate(settings: Settings, instance: str) -> None:
         "spans",
         instance=instance,
         overtaken=overtaken_by_retention(settings, "aggregate"),
+        beat=beat,
     )
 
 
-def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
+def run_sink(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001
     """Run the sink until SIGTERM or SIGINT. Beside it a thread reports how far every stage is."""
     stage = sink_stage(as_on_broker(settings))
     deliver = delivery(settings)
@@ -158,6 +161,7 @@ def run_sink(settings: Settings, instance: str) -> None:  # noqa: ARG001
         stop=stop,
         limits=Limits(settings.sink_records, settings.sink_bytes, settings.sink_linger),
         overtaken=overtaken_by_retention(settings, "sink"),
+        beat=beat,
     )
 
 
@@ -173,7 +177,13 @@ def overtaken_by_retention(settings: Settings, stage: str) -> Callable[[Source, 
     return tell
 
 
-RUN: dict[str, Callable[[Settings, str], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}
+RUN: dict[str, Callable[[Settings, str, Heartbeat], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}
+
+
+def run(settings: Settings, stage: str, instance: str) -> None:
+    """Run one stage until SIGTERM or SIGINT, with a heartbeat of its own."""
+    with beating(settings.local_dir, stage) as beat:
+        RUN[stage](settings, instance, beat)
 
 
 def delivery(settings: Settings) -> Callable[[Sequence[Message]], None]:

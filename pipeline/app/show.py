@@ -1,35 +1,15 @@
-"""What people see: tables, the demo's live view, the lines that say where to look next."""
+"""What people see: tables in the units people read. Light: every command loads it."""
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import count
-from pathlib import Path
-from shutil import which
-from threading import Event
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.app import demo as traffic
-from pipeline.app.compose import stop_on_signal
-from pipeline.app.status import Status, lag_of, look
-from pipeline.app.up import Running, pipeline
-from pipeline.connectors.clock import steady
-from pipeline.connectors.local_setup import Say
-from pipeline.errors import EngineError
-from pipeline.operators.traffic import RELEASES
-from pipeline.settings import Settings
-
-_PATH_LINE = f'export PATH="{Path(sys.executable).parent}:$PATH"'
-"""What makes the printed commands work in a shell that does not know us."""
-
-WAIT_FOR_LAST = 60.0
-"""Seconds the demo waits after its traffic until everything is visible."""
+if TYPE_CHECKING:
+    from pipeline.app.status import Status
 
 PERFORMANCE = {
     "window_start": "window", "route": "route", "model": "model", "cohort": "cohort", "requests": "n", "errors": "err",
@@ -77,7 +57,7 @@ def duration(ns: float | None) -> str:
     return f"{ns:.0f} ns"
 
 
-def status(seen: Status, out: Console) -> None:
+def status(seen: "Status", out: Console) -> None:
     """`tailrace status` as tables."""
     rows = [
         [stage, part.topic, part.partition, 0 if part.committed is None else part.committed, part.end, part.lag]
@@ -111,126 +91,3 @@ def status(seen: Status, out: Console) -> None:
         dead = ", ".join(f"{reason} {n:,}" for reason, n in seen.dead_letters.items()) or "none"
         out.print(f"\nrows of spans {seen.span_rows:,}; {newest}", highlight=False)
         out.print(f"in the last hour: not counted: {counted}; dead letters: {dead}", highlight=False)
-
-
-def keep_up(settings: Settings, say: Say) -> None:
-    """Run everything until SIGINT or SIGTERM."""
-    stop = stop_on_signal()
-    with pipeline(settings, "up", say) as running:
-        say(f"\nKafka        {running.settings.kafka_bootstrap}, topic {running.settings.topic('otlp_spans')}")
-        say("ClickHouse   tailrace query 'SELECT * FROM performance LIMIT 5'")
-        say("             tailrace status")
-        if which("tailrace") is None:
-            say(f"             first: {_PATH_LINE}")
-        say(f"logs         {settings.local_dir / 'logs'}\nrunning; Ctrl-C stops")
-        while not stop.wait(1.0):
-            running.fleet.tend()
-        say("stopping")
-
-
-def demo(settings: Settings, seconds: float, live: Console, out: Console, say: Say) -> None:
-    """Run everything with made-up traffic for `seconds`, then show what came of it."""
-    stop = stop_on_signal()
-    with pipeline(settings, "demo", say) as running:
-        generator = traffic.Generator(running.settings, seconds)
-        say(f"sending {traffic.CALLS_PER_SECOND} model calls a second for {seconds:.0f} s\n")
-        freshness = _watch(running, generator, seconds, live, stop)
-        if stop.is_set():
-            raise KeyboardInterrupt
-        _results(running, generator, freshness, out)
-    out.print("Everything is stopped; the data is kept. To look around:\n", highlight=False)
-    if which("tailrace") is None:
-        out.print(f"  {_PATH_LINE}", highlight=False, soft_wrap=True)
-    out.print("  tailrace local up")
-    for what, sql in traffic.QUERIES.items():
-        out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)
-    out.print("  tailrace local down")
-
-
-def _watch(running: Running, generator: traffic.Generator, seconds: float, live: Console, stop: Event) -> traffic.Freshness:
-    """Follow the traffic until all of it is visible. Raises EngineError if it does not get there."""
-    freshness = traffic.Freshness(generator.sent)
-    begin = steady()
-    generator.start()
-    with _screen(live) as draw:
-        while not stop.wait(1.0):
-            running.fleet.tend()
-            visible = traffic.visible_calls(running.settings, generator.since_s)
-            at = steady()
-            freshness.saw(visible, at)
-            draw(_progress(running, generator, freshness, visible, at - begin, seconds))
-            if not generator.is_alive() and visible >= generator.sent.calls:
-                break
-            if at - begin > seconds + WAIT_FOR_LAST:
-                raise EngineError(
-                    f"{generator.sent.calls - visible:,} calls never became visible; see {running.settings.local_dir}/logs"
-                )
-    generator.stop.set()
-    generator.join(10)
-    return freshness
-
-
-def _progress(
-    running: Running, generator: traffic.Generator, freshness: traffic.Freshness, visible: int, at: float, seconds: float
-) -> list[list[str]]:
-    """The live view: name and value per line."""
-    lags = {stage: lag_of(running.settings, stage) for stage in ("decode", "sink")}
-    phase = RELEASES[0] if at < 0.45 * seconds else f"{RELEASES[1]} rolling out"
-    return [
-        ["time", f"{min(at, seconds):.0f} of {seconds:.0f} s   ({phase})"],
-        ["sent", f"{generator.sent.calls:,} calls, {generator.sent.spans:,} spans"],
-        ["in panes", f"{visible:,} calls"],
-        ["lag", "   ".join(f"{stage} {'?' if n is None else f'{n:,}'}" for stage, n in lags.items())],
-        ["age when visible", "   ".join(f"p{q} {duration(freshness.quantile(q / 100) * 1e9)}" for q in (50, 95))],
-    ]
-
-
-@contextmanager
-def _screen(console: Console) -> Iterator[Any]:
-    """Draws in place on a terminal, a line every ten seconds elsewhere."""
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False) as screen:
-            yield lambda rows: screen.update(table(["", ""], rows), refresh=True)
-        return
-    calls = count()
-
-    def line(rows: list[list[str]]) -> None:
-        if next(calls) % 10 == 0:
-            console.print(" | ".join(f"{name} {value}" for name, value in rows), highlight=False, soft_wrap=True)
-
-    yield line
-
-
-def _results(running: Running, generator: traffic.Generator, freshness: traffic.Freshness, out: Console) -> None:
-    """The table of the vector per route, model and cohort, with the releases side by side."""
-    old, new = RELEASES
-    drawn = Table(title="performance by route, model and cohort", header_style="bold", title_justify="left")
-    for name in ("route", "model", "cohort"):
-        drawn.add_column(name)
-    for name in ("n", "p50", "p95", "p99", "TTFT p95", "errors", "in", "out", "cost", f"p99 {old}", f"p99 {new}", "change"):
-        drawn.add_column(name, justify="right")
-    for row in traffic.performance_table(running.settings, generator.since_s, RELEASES):
-        before, after = row["p99_old"], row["p99_new"]
-        change = after / before - 1 if before and after and row["n_new"] >= 30 else None
-        shown = "" if change is None else f"{change:+.0%}"
-        tokens = (f"{int(row[name]) / 1e3:,.0f}k" for name in ("input_tokens", "output_tokens"))
-        drawn.add_row(
-            *(Text(row[name]) for name in ("route", "model", "cohort")),
-            f"{int(row['n']):,}",
-            *(duration(q) for q in (*row["latency"], row["ttft_p95"])),
-            f"{row['error_ratio']:.1%}",
-            *tokens,
-            f"${row['cost_usd']:.2f}",
-            *(duration(q) for q in (before, after)),
-            Text(shown, "bold red" if (change or 0) > 0.4 else ""),
-        )
-    out.print(drawn)
-    out.print(
-        f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "
-        f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
-        highlight=False,
-    )
-    seen = look(running.settings)
-    out.print(
-        f"dead letters: {sum(seen.dead_letters.values())}; too late: {seen.not_counted.get('too_late', 0)}\n", highlight=False
-    )

@@ -48,6 +48,10 @@ PULSE = 0.2
 GRACE = 0.001
 """Seconds a batch waits for one more message: enough for one already in Faust's buffer."""
 FOREVER = 1e9
+BEAT_EVERY = 1.0
+"""Seconds between two heartbeats."""
+STILL = 10.0
+"""Seconds after which a partition that has not turned counts as standing still; from then on the heartbeat ages."""
 IDLE_CHECK = 1.0
 """Seconds between two looks whether this process owns anything."""
 IDLE_SESSIONS = 3
@@ -66,12 +70,14 @@ def run_worker(
     *,
     instance: str,
     overtaken: Callable[[Source, int, int], None] = lambda *_: None,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
     """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
         overtaken: is told the offsets [due, found) of a partition that retention took before they were read. May block.
+        beat: is called every second while the event loop and every partition in hand turn.
 
     Raises: what a step raised, or Fatal; then nothing of that step was acknowledged. SystemExit if Faust gave up.
     """
@@ -98,11 +104,14 @@ def run_worker(
     app = _app(settings, group, instance)
     channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)
 
+    in_hand: set[Deliveries] = set()
+
     async def own(stream: Any) -> None:
-        await _own(outside, Deliveries(app, topic, stream))
+        await _own(outside, Deliveries(app, topic, stream), in_hand)
 
     app.agent(channel, name=worker.name, isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
     app.task(_idle_watch(settings, worker.name, topic, app))
+    app.task(_pulse_of(in_hand, beat))
     _execute(app)
 
 
@@ -128,6 +137,19 @@ def _idle_watch(settings: Settings, stage: str, topic: str, app: Any) -> Callabl
     return watch
 
 
+def _pulse_of(in_hand: "set[Deliveries]", beat: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """A task that beats unless a partition stands still: it is alive only if all of them are."""
+
+    async def pulse() -> None:
+        while True:
+            now = steady()
+            if all(now - partition.turned < STILL for partition in in_hand):
+                beat()
+            await asyncio.sleep(BEAT_EVERY)
+
+    return pulse
+
+
 def _aside(blocking: Callable[P, R]) -> Callable[P, Awaitable[R]]:
     """The same, off the event loop."""
     return lambda *args, **kwargs: asyncio.to_thread(blocking, *args, **kwargs)
@@ -147,15 +169,17 @@ class Outbox:
             self._producer.confirm()
 
 
-async def _own(outside: Outside[State], deliveries: "Deliveries") -> None:
+async def _own(outside: Outside[State], deliveries: "Deliveries", in_hand: "set[Deliveries]") -> None:
     """An actor's life. Faust cancels the actor of a lost partition if it is busy, and takes a raised cancellation for a
     crash of the program; so this outermost coroutine ends quietly instead.
     """
+    in_hand.add(deliveries)
     try:
         await OwnedPartition(outside, deliveries).run()
     except asyncio.CancelledError:
         return
     finally:
+        in_hand.discard(deliveries)
         await deliveries.close()
 
 
@@ -171,6 +195,7 @@ class Deliveries:
         self._stream = stream.noack()
         self._values = aiter(self._stream)
         self._coming: asyncio.Task[Any] | None = None
+        self.turned = steady()
 
     def owned(self) -> tuple[int, int] | None:
         """(partition, generation) while messages flow. They stop before a rebalance takes anything away, and flow again
@@ -183,6 +208,7 @@ class Deliveries:
 
     async def gather(self) -> Sequence[Delivered] | None:
         """At most a batch of what is there, in order; empty after a pulse of silence; None once the stream has ended."""
+        self.turned = steady()
         batch: list[Delivered] = []
         size = 0
         while len(batch) < BATCH_RECORDS and size < BATCH_BYTES:

@@ -41,6 +41,7 @@ REFILL_AFTER_MS: Final = 10
 Step = Callable[[Sequence[Record], int], Effects]
 Parts = Callable[[Sequence[Record]], Iterable[Sequence[Record]]]
 CarryOut = Callable[[Effects], None]
+Beat = Callable[[str], None]
 Overtaken = Callable[[Source, int, int], None]
 Partition = tuple[str, int]
 
@@ -80,16 +81,18 @@ def run_batches(
     limits: Limits,
     watch: Watch | None = None,
     overtaken: Overtaken = lambda *_: None,
+    beat: Beat = lambda _: None,
 ) -> None:
     """Run until `stop` is set; what is read but not carried out then stays uncommitted.
 
     `parts` cuts a batch whose effects would be too much at once; each part is stepped and carried out before the next.
     `step(batch, now_ns)` is pure; `carry_out(effects)` returns when all is confirmed and raises Transient for another
     try. `overtaken(source, due, found)` is told when retention was faster than we: the offsets [due, found) are gone.
+    `beat(waits_for)` is called at every turn, also while an effect is tried again; then it is told why.
     Raises EngineError when that goes on for longer than `retry_limit`, Fatal if a topic was made anew, and every Fatal of
     `carry_out` or Kafka.
     """
-    reader = _Reader(settings, group, topic_keys, limits, watch, overtaken)
+    reader = _Reader(settings, group, topic_keys, limits, watch, overtaken, beat)
     try:
         while not stop.is_set():
             batch = reader.gather(stop)
@@ -115,6 +118,7 @@ def _persist(reader: "_Reader", carry_out: CarryOut, effects: Effects, stop: Eve
             if steady() >= deadline:
                 raise EngineError(f"given up after {limit:g} s: {error}") from error
             log.warning("%s; trying again", error)
+            reader.waits_for = str(error)
             reader.wait(pause * random.uniform(0.5, 1), stop)  # noqa: S311 - jitter is no secret
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
@@ -134,7 +138,9 @@ class _Reader:
         limits: Limits,
         watch: Watch | None,
         overtaken: Overtaken,
+        beat: Beat,
     ) -> None:
+        self.waits_for, self._beat = "", beat
         self._settings, self._limits, self._watch, self._overtaken = settings, limits, watch, overtaken
         self._keys = {settings.topic(key): key for key in topic_keys}
         self._ids = LogIds(settings, list(self._keys))
@@ -184,6 +190,7 @@ class _Reader:
 
     def resume(self) -> None:
         """Read on after `wait`."""
+        self.waits_for = ""
         self._consumer.resume(self._consumer.assignment())
 
     def finished(self, batch: Sequence[Record]) -> None:
@@ -246,6 +253,7 @@ class _Reader:
 
     def _poll(self, wait: float) -> bool:
         """Read at most one record. Rebalances happen in here."""
+        self._beat(self.waits_for)
         with translated("poll"):
             polled = self._consumer.poll(wait)
         error = polled.error() if polled is not None else None

@@ -47,6 +47,14 @@ def test_service_is_restarted_and_says_how_it_is(name: str) -> None:
     assert ("healthcheck" in SERVICES[name]) == (name not in CANNOT_BE_ASKED)
 
 
+@pytest.mark.parametrize("name", sorted(STAGES))
+def test_stage_answers_for_itself_alone(name: str) -> None:
+    kind, *command = SERVICES[name]["healthcheck"]["test"]
+    assert (kind, command) == ("CMD", ["tailrace", "healthy"])
+    seconds = {key: float(SERVICES[name]["healthcheck"][key].removesuffix("s")) for key in ("interval", "timeout")}
+    assert seconds["timeout"] < seconds["interval"]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_condition_can_be_met(name: str) -> None:
     for other, wanted in SERVICES[name].get("depends_on", {}).items():
