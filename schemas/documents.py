@@ -133,7 +133,11 @@ def _ticks() -> Document:
 
 
 def _window_settings() -> Document:
-    return {"$schema": DRAFT, "title": "A message of spans with the key `window-settings`"} | _policy()
+    policy = _policy()
+    one_row = {
+        name: {"type": "array", "items": said, "minItems": 1, "maxItems": 1} for name, said in policy["properties"].items()
+    }
+    return {"$schema": DRAFT, "title": "A message of spans with the key `window-settings`"} | policy | {"properties": one_row}
 
 
 BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {

@@ -37,8 +37,9 @@ def block(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def record(offset: int, append_ns: int, rows: Sequence[dict[str, Any]], source: Source = SOURCE) -> Record:
-    """A span block as read from the log."""
-    return Record(source, offset, append_ns, block(rows))
+    """A span block as read from the log. Rows that do not say when they were recorded were so when the block was appended."""
+    told = [row | {"recorded_ns": row["recorded_ns"] or append_ns} for row in rows]
+    return Record(source, offset, append_ns, block(told))
 
 
 def tick(

@@ -4,7 +4,7 @@ Both make a function of the log what would otherwise be a process's own knowledg
 rules windows are cut. Documents: `schemas/json/ticks.json`, `schemas/json/window-settings.json`.
 """
 
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Annotated
 
 import msgspec
@@ -39,7 +39,7 @@ class Ticks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 _ticks = msgspec.json.Decoder(Ticks)
-_settings = msgspec.json.Decoder(WindowPolicy)
+_settings = msgspec.json.Decoder(dict[str, tuple[int]])
 
 
 def encode_ticks(ticks: Ticks) -> bytes:
@@ -56,15 +56,15 @@ def read_ticks(value: bytes) -> Ticks:
 
 
 def encode_settings(policy: WindowPolicy) -> bytes:
-    """The value of a message with SETTINGS_KEY."""
-    return msgspec.json.encode(policy)
+    """The value of a message with SETTINGS_KEY: a block of one row, like all that stands in the log."""
+    return msgspec.json.encode({name: [value] for name, value in asdict(policy).items()})
 
 
 def read_settings(value: bytes) -> WindowPolicy:
     """Raises ValueError for anything else."""
     try:
-        policy = _settings.decode(value)
-    except msgspec.MsgspecError as error:
+        policy = WindowPolicy(**{name: number for name, (number,) in _settings.decode(value).items()})
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise ValueError(str(error)) from None
     if min(policy.window_ns, policy.max_series) < 1 or min(astuple(policy)) < 0 or max(astuple(policy)) >= 1 << 62:
         raise ValueError(f"no policy of windows: {policy}")

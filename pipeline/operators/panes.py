@@ -131,7 +131,8 @@ class Windows:
 
     def fold(self, offset: int, append_ns: int, columns: SpanColumns) -> Verdicts | None:
         """Fold the block at `offset`. None below `judged`: its verdicts were given by an earlier owner."""
-        recorded = np.where(columns.recorded_ns > 0, np.minimum(columns.recorded_ns, append_ns), append_ns)
+        known = columns.recorded_ns > 0  # a row that does not know when it was recorded moves no watermark
+        recorded = np.where(known, np.minimum(columns.recorded_ns, append_ns), append_ns)
         starts, ahead, too_late = self._judged(offset, columns.end_ns, recorded)
         eligible = ~ahead & ~too_late
         counted = sum(
@@ -139,7 +140,7 @@ class Windows:
             for start in np.unique(starts[eligible]).tolist()
         )
         if self._passes(offset, append_ns):
-            self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), ~ahead))
+            self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~ahead))
             self._advance()
         self.position = offset + 1
         if offset < self.judged:
@@ -236,7 +237,7 @@ class Windows:
 
 
 def _reached(columns: SpanColumns, event_ns: Ints, rows: NDArray[np.bool_]) -> dict[str, int]:
-    """Per source the largest event time of its rows that are not ahead of their clock."""
+    """Per source the largest event time of `rows`."""
     most = np.full(len(columns.sources), BEGINNING, np.int64)
     np.maximum.at(most, columns.source_code[rows], event_ns[rows])
     return {source: event for source, event in zip(columns.sources, most.tolist(), strict=True) if event > BEGINNING}

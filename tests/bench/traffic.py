@@ -42,5 +42,6 @@ def span_blocks(seconds: int, spans_per_second: int, series: int, after: int = 0
         for name in ("model", "release", "cohort", "language"):
             block[name] = np.full(rows, name, object)
         block["end_ns"] = begin + np.sort(rng.integers(0, rows * SECOND // spans_per_second, rows))
+        block["recorded_ns"] = np.full(rows, begin + rows * SECOND // spans_per_second)
         blocks.append(Record(BLOCKS, after * 100 + i, begin + rows * SECOND // spans_per_second, encode_block(SPANS, block)))
     return blocks

@@ -158,7 +158,7 @@ class Decode:
         blocks: list[list[Row]] = [[] for _ in self.made.logs]
         for append, row in otlp.partitions[p][begin:end]:
             source = f"otlp_spans:{p if self.rules.sources_are_apart else 0}:{otlp.epoch}"
-            told = {"source": source, "recorded_ns": append if self.rules.records_bound_spans else 0}
+            told = {"source": source, "recorded_ns": append if self.rules.records_bound_spans else 10**6}
             blocks[int(row["span_id"], 16) % len(blocks)].append(row | told)
         return [[Entry(0, tuple(rows))] if rows else [] for rows in blocks]
 

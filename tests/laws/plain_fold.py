@@ -50,7 +50,7 @@ def fold(log: Sequence[Record], policy: WindowPolicy) -> Told:
         if record.key == b"ticks":
             _tick(state, said)
         elif record.key == b"window-settings":
-            _change(state, WindowPolicy(**said))
+            _change(state, WindowPolicy(**{name: value for name, (value,) in said.items()}))
         else:
             _rows(state, [dict(zip(said, values, strict=True)) for values in zip(*said.values(), strict=True)])
         _advance(state)
@@ -97,7 +97,7 @@ def _rows(s: Fold, rows: list[dict[str, Any]]) -> None:
         policy = s.era(row["end_ns"])
         start = row["end_ns"] // policy.window_ns * policy.window_ns
         ahead = row["end_ns"] > recorded + policy.max_ahead_ns
-        if not ahead:
+        if not ahead and row["recorded_ns"]:
             reached[row["source"]] = max(reached.get(row["source"], NEVER), min(row["end_ns"], recorded))
         judged.append((row, start, start + policy.window_ns, ahead, _is_final(s, start)))
     for row, start, end, ahead, final in judged:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from pipeline.model.columns import OVERFLOW, PANES, TOKENS
-from pipeline.model.log_time import WindowPolicy
+from pipeline.model.log_time import BEGINNING, WindowPolicy
 from pipeline.model.stream import Effects, Progress, Record
 from pipeline.stages.aggregate import Aggregate, Outputs
 from pipeline.topics import partition_of, route_key
@@ -211,3 +211,14 @@ def test_a_deeply_nested_block_is_a_dead_letter() -> None:
 
 
 PLAIN_NUMBERS = {"end_ns": NOW, "latency_ns": 1_000_000, "input_tokens": 10, "cost_nusd": 4500}
+
+
+def test_rows_that_do_not_know_when_they_were_recorded_move_no_watermark() -> None:
+    """Blocks written before there was the column: their host's clock may be wrong, and decode may have been away."""
+    aggregate = stage()
+    state = aggregate.open(SOURCE, None)
+    rows = [span(1, NOW - 1800 * S), span(2, NOW - 900 * S)]
+    state, _ = aggregate.step(state, [Record(SOURCE, 0, NOW, block(rows))], 0)
+    state, effects = aggregate.step(state, [Record(SOURCE, 1, NOW, block([span(3, NOW - 1790 * S)]))], 0)
+    assert rows_of(effects, "ledger")[0]["counted"] == 1
+    assert state.windows.watermark_ns == BEGINNING
