@@ -47,6 +47,9 @@ Partition = tuple[str, int]
 
 log = logging.getLogger("tailrace.batches")
 
+LAST_MS: Final = (1 << 62) // 1_000_000
+"""The year 2116. Where senders may choose a record's time it can be anything that 64 bits hold, and no column takes that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -339,7 +342,7 @@ def _record(polled: Polled, owned: Mapping[Partition, Source]) -> Record:
     return Record(
         source,
         offset=cast("int", polled.offset()),
-        timestamp_ns=polled.timestamp()[1] * 1_000_000,
+        timestamp_ns=min(polled.timestamp()[1], LAST_MS) * 1_000_000,
         value=polled.value(),
         key=polled.key(),
         headers=tuple((name, value or b"") for name, value in headers),

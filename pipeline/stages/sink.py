@@ -4,11 +4,12 @@ A block goes into its table as it is, unread: the store judges it. What the stor
 bad block stops nothing.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.model.columns import DEAD_LETTERS
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Insert, Message, Record
 from pipeline.operators.blocks import encode_rows
@@ -16,6 +17,9 @@ from pipeline.operators.decode.spans import DeadSpan, dead_letter
 from pipeline.topics import partition_of
 
 DETAIL_CHARS = 256
+
+COLUMNS = frozenset(column.name for table in (SPANS, PANES, LEDGER, DEAD_LETTERS, STATUS) for column in table)
+AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,20 @@ class Sink:
 
     def refused(self, insert: Insert, complaints: Mapping[int, str]) -> list[Message]:
         """A dead letter for each block of `insert` the store complained about, by index."""
-        return [self._letter(insert.origins[i], f"{insert.table}: {text}") for i, text in complaints.items()]
+        return [self._letter(insert.origins[i], f"{insert.table}: {told(text)}") for i, text in complaints.items()]
 
     def _letter(self, record: Record, detail: str) -> Message:
-        """The engine quotes the data it stumbled over behind "before:"; that part stays out."""
-        told = detail.partition(" before: ")[0][:DETAIL_CHARS]
-        row = dead_letter(DeadSpan(record, -1, Reason.MALFORMED_BLOCK, told), self.keep_raw)
+        row = dead_letter(DeadSpan(record, -1, Reason.MALFORMED_BLOCK, detail[:DETAIL_CHARS]), self.keep_raw)
         partition = partition_of(str(record.source), self.side_partitions)
         return Message(self.dead_letters, partition, encode_rows(DEAD_LETTERS, [row]))
+
+
+def told(complaint: str) -> str:
+    """What of the engine's words holds no data: the first clause, and the column if it is one of ours.
+
+    Behind its first colon the engine quotes what it stumbled over: the data before which it stopped, the name of a column
+    nobody knows.
+    """
+    clause = complaint.partition(": ")[0].removesuffix(" before")
+    named = [name for name in AT_COLUMN.findall(complaint) if name in COLUMNS]
+    return f"{clause} (column {named[-1]})" if named else clause

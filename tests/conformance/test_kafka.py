@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer as RawProducer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from pipeline.connectors.kafka import Change, Producer, apply_topics, connection, lag, sources
@@ -154,6 +155,22 @@ def test_spans_not_stamped_by_the_broker_are_refused(fresh_prefix: Settings) -> 
     until(lambda: name in client.list_topics().topics)
     with pytest.raises(SchemaError, match=r"message\.timestamp\.type is CreateTime, not LogAppendTime"):
         apply_topics(fresh_prefix)
+
+
+def test_a_time_that_a_sender_chose_fits_every_column(fresh_prefix: Settings) -> None:
+    name, client = fresh_prefix.topic("spans"), admin(fresh_prefix)
+    anything = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str((1 << 63) - 1)}
+    client.create_topics([NewTopic(name, 1, config=anything)])[name].result()
+    until(lambda: name in client.list_topics().topics)
+    raw = RawProducer(connection(fresh_prefix))
+    for time_ms in (5, (1 << 63) - 1):
+        raw.produce(name, b"1", timestamp=time_ms)
+    assert raw.flush(DEADLINE) == 0
+    with Worker(fresh_prefix) as worker:
+        until(lambda: len(worker.done) == 2)
+    first, last = (record.timestamp_ns for record in worker.done)
+    assert first == 5_000_000
+    assert (1 << 62) - 1_000_000 < last <= 1 << 62
 
 
 def test_a_recreated_topic_is_another_log(topic_settings: Settings) -> None:

@@ -97,7 +97,16 @@ def test_everything_lands_and_a_bad_block_becomes_a_dead_letter(settings: Settin
     deliver(good[10:])
     deliver([Message(settings.topic("spans"), n % 4, spans([span(n, NOON_NS), span(n + 100, NOON_NS)])) for n in range(40)])
     deliver([Message(settings.topic("ledger"), 0, encode_rows(LEDGER, [ledger]))])
-    deliver([Message(settings.topic("spans"), 0, b"not a block")])
+    whole = json.loads(spans([span(1, NOON_NS)]))
+    foreign = (
+        {"my secret": [1]},
+        {"latency_ns": ["my secret"]},
+        {"route": "my secret"},
+        {"end_ns": [None]},
+        {"stream": ["my secret"]},
+    )
+    deliver([Message(settings.topic("spans"), 0, json.dumps(whole | wrong).encode()) for wrong in foreign])
+    deliver([Message(settings.topic("spans"), 0, b"not a block my secret")])
     with sinking(settings):
         await_caught_up(settings)
     assert one(settings, "SELECT sum(requests) FROM performance") == 20
@@ -107,9 +116,13 @@ def test_everything_lands_and_a_bad_block_becomes_a_dead_letter(settings: Settin
     pane_log, span_log = sources(settings, "panes")[1], sources(settings, "spans")[0]
     assert [row[:4] for row in found] == [
         [str(pane_log), 10, -1, "malformed_block"],
-        [str(span_log), 10, -1, "malformed_block"],
+        *([str(span_log), 10 + i, -1, "malformed_block"] for i in range(6)),
     ]
     assert found[0][4].startswith("panes: Number of rows differs in different columns")
+    details = [row[4] for row in found[1:]]
+    assert details[:2] == ["spans: Unknown column found in input data", "spans: Cannot parse input (column latency_ns)"]
+    assert details[3].endswith("(column end_ns)")
+    assert not [detail for detail in details if "secret" in detail]
 
 
 class Wire(BaseHTTPRequestHandler):

@@ -21,11 +21,13 @@ def test_blocks_are_grouped_by_table_in_order() -> None:
 
 def test_a_refused_block_becomes_a_dead_letter_without_its_data() -> None:
     (insert,) = SINK.step([Record(PANES, 0, 5, b"good"), Record(PANES, 7, 6_000_000, b"bad")], 0).inserts
-    (message,) = SINK.refused(insert, {1: "Cannot parse input: expected ',' before: 'secret'"})
+    (message,) = SINK.refused(
+        insert, {1: "Cannot parse input: expected ',' before: 'secret': (while reading the value of key requests)"}
+    )
     assert (message.topic, message.partition) == ("t.dead-letters.v1", partition_of(str(PANES), 4))
     block = json.loads(message.value)
     assert list(block) == [c.name for c in DEAD_LETTERS]
     letter = {name: values[0] for name, values in block.items()}
-    assert letter["detail"] == "panes: Cannot parse input: expected ','"
+    assert letter["detail"] == "panes: Cannot parse input (column requests)"
     told = ("source", "offset", "index", "reason", "time_ns", "size_bytes", "raw")
     assert [letter[name] for name in told] == ["t.panes.v1:0:e", 7, -1, "malformed_block", 6_000_000, 3, ""]
