@@ -41,8 +41,8 @@ app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
 out = Console(width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True)
 
-SECRET = re.compile("password|secret|key|token|jaas", re.IGNORECASE)
-"""What names a secret among Kafka's security settings."""
+HARMLESS = re.compile(r"security\.protocol|sasl\.(mechanisms?|username)|(ssl|sasl)\..*\.(location|algorithm)|enable\..*")
+"""Kafka's security settings that hold no secret; every other one is masked."""
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
@@ -200,7 +200,7 @@ def settings_command(json: Json = False) -> None:
 def shown(value: Any) -> str:
     """A setting's value without its secrets."""
     if isinstance(value, dict):
-        return str({key: "**********" if SECRET.search(key) else text for key, text in value.items()})
+        return str({key: text if HARMLESS.fullmatch(key) else "**********" for key, text in value.items()})
     return str(value)
 
 

@@ -31,13 +31,15 @@ HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 class Settings(BaseSettings):
     """The whole configuration. Durations are seconds, sizes bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="TAILRACE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TAILRACE_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # Where the engines are.
     local_dir: Path = Field(Path(".local"), description="Engines, their data and logs when they run on this machine.")
     kafka_bootstrap: str = Field("", description="host:port[,host:port] of Kafka. Empty: the local one.")
     kafka_security: dict[str, str] = Field(
-        default_factory=dict, description='JSON of librdkafka\'s own security settings, e.g. {"security.protocol":"SASL_SSL",…}.'
+        default_factory=dict,
+        repr=False,
+        description='JSON of librdkafka\'s own security settings, e.g. {"security.protocol":"SASL_SSL",…}.',
     )
     clickhouse_dsn: SecretStr = Field(
         SecretStr(""), description="http(s)://user:password@host:port/database. Empty: the local one."

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from pydantic import SecretStr
 
+from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS, Column, JsonType
 from pipeline.model.stream import Effects, Insert, Message
@@ -215,10 +216,11 @@ def _client(dsn: SecretStr, name: str, session: dict[str, Any]) -> Client:
     text = dsn.get_secret_value()
     if not text:
         raise SettingsError(f"no ClickHouse: run `tailrace local up` or set {name}")
-    if not re.match(r"https?://[^/]+/\w+", text):
-        raise SettingsError(f"{name} must read http(s)://user:password@host:port/database")
+    dsn_encoded = encoded(text, name)
     with _translated(name):
-        return clickhouse_connect.get_client(dsn=text, settings=session, autogenerate_session_id=False, client_name="tailrace")
+        return clickhouse_connect.get_client(
+            dsn=dsn_encoded, settings=session, autogenerate_session_id=False, client_name="tailrace"
+        )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.connectors.dsn import encoded
 from pipeline.connectors.local_clickhouse import answers
 from pipeline.connectors.local_engines import Engines, engines, env_file, named_by_user, read_env
 from pipeline.connectors.local_kafka import cluster_id
@@ -83,7 +84,13 @@ def status(settings: Settings) -> list[EngineStatus]:
     why = last_words(supervisor_log(settings)) if stamps(settings) and not ours else ""
     return [
         seen("Kafka", bootstrap, bool(named.kafka_bootstrap), why, bool(bootstrap and cluster_id(bootstrap, security=security))),
-        seen("ClickHouse", urlsplit(dsn).netloc.rpartition("@")[2], bool(named.clickhouse_dsn), why, bool(dsn) and answers(dsn)),
+        seen(
+            "ClickHouse",
+            urlsplit(dsn and encoded(dsn, "TAILRACE_CLICKHOUSE_DSN")).netloc.rpartition("@")[2],
+            bool(named.clickhouse_dsn),
+            why,
+            bool(dsn) and answers(encoded(dsn, "TAILRACE_CLICKHOUSE_DSN")),
+        ),
     ]
 
 

@@ -95,21 +95,60 @@ def test_every_test_has_its_own_topics_and_database(fresh_prefix: Settings) -> N
 
 
 def test_the_reader_reads_tables_and_nothing_else(running: Engines) -> None:
+    with clickhouse_connect.get_client(dsn=running.clickhouse_dsn) as writer:
+        writer.command("CREATE OR REPLACE TABLE tailrace.mine (a Int8) ENGINE = Memory")
+        writer.command("CREATE DATABASE IF NOT EXISTS foreign_to_reader")
+        writer.command("CREATE OR REPLACE TABLE foreign_to_reader.theirs (a Int8) ENGINE = Memory")
     with clickhouse_connect.get_client(dsn=running.clickhouse_reader_dsn) as reader:
         assert reader.command("SELECT 1 SETTINGS max_threads = 1") == 1
-        with pytest.raises(DatabaseError, match=r"READONLY|ACCESS_DENIED"):
-            reader.command("CREATE TABLE t (a Int8) ENGINE = Memory")
-        with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
-            reader.query("SELECT * FROM file('/etc/hostname', 'LineAsString', 'line String')")
+        assert reader.command("SELECT count() FROM mine") == 0
+        assert reader.command("SELECT count() FROM system.tables WHERE name = 'mine'") == 1
+        assert reader.command("SELECT count() FROM system.tables WHERE name = 'theirs'") == 0
+        for sql in FORBIDDEN:
+            with pytest.raises(DatabaseError, match=r"READONLY|ACCESS_DENIED"):
+                reader.command(sql)
+
+
+FORBIDDEN = [
+    "CREATE TABLE t (a Int8) ENGINE = Memory",
+    "INSERT INTO mine VALUES (1)",
+    "DROP TABLE mine",
+    "SELECT * FROM file('/etc/hostname', 'LineAsString', 'line String')",
+    "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString', 'line String')",
+    "SELECT * FROM remote('127.0.0.1', 'tailrace.mine')",
+    "SELECT * FROM foreign_to_reader.theirs",
+    "SELECT * FROM system.users",
+    "SELECT * FROM system.processes",
+    "SYSTEM SHUTDOWN",
+    "SYSTEM STOP LISTEN HTTP",
+    "KILL QUERY WHERE 1",
+]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("max_execution_time", 0), ("max_execution_time", 61), ("max_memory_usage", 0), ("max_memory_usage", 10**12),
+        ("timeout_overflow_mode", "break"), ("readonly", 0),
+    ],
+)  # fmt: skip
+def test_the_reader_cannot_lift_its_limits(running: Engines, setting: str, value: object) -> None:
+    with clickhouse_connect.get_client(dsn=running.clickhouse_reader_dsn) as reader:
+        assert reader.command("SELECT 1 SETTINGS max_execution_time = 5, max_memory_usage = 1000000000") == 1
+        with pytest.raises(DatabaseError, match=r"SETTING_CONSTRAINT_VIOLATION|READONLY"):
+            reader.command(f"SELECT 1 SETTINGS {setting} = {value!r}")
 
 
 def test_nobody_gets_in_without_a_password(running: Engines) -> None:
     host = running.clickhouse_dsn.rpartition("@")[2]
-    assert not answers(f"http://tailrace:wrong@{host}")
     with clickhouse_connect.get_client(dsn=running.clickhouse_dsn) as writer:
         writer.command("CREATE OR REPLACE TABLE tailrace.secret (a Int8) ENGINE = Memory")
-    assert answers(f"http://{host}")
-    assert not answers(f"http://{host}", "SELECT * FROM tailrace.secret")
+    for who in ("tailrace:@", "tailrace:wrong@", "grafana:@"):
+        assert not answers(f"http://{who}{host}")
+    for who in ("", "default:@"):
+        for sql in ("SELECT * FROM tailrace.secret", "SYSTEM STOP LISTEN HTTP", "SYSTEM SHUTDOWN", "KILL QUERY WHERE 1 SYNC"):
+            assert not answers(f"http://{who}{host}", sql), sql
+    assert answers(running.clickhouse_dsn)
 
 
 @pytest.mark.engines

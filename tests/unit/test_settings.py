@@ -35,10 +35,27 @@ def test_the_ends_of_the_bounds_can_be_used(name: str, value: str, monkeypatch: 
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TAILRACE_KAFKA_SECURITY", '{"sasl.password": "hush", "security.protocol": "SASL_SSL"}')
+    security = (
+        '{"sasl.password": "hush", "sasl.oauthbearer.config": "hush", "ssl.key.pem": "hush", "security.protocol": "SASL_SSL"}'
+    )
+    monkeypatch.setenv("TAILRACE_KAFKA_SECURITY", security)
     monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", "http://a:hush@localhost:8123/b")
     monkeypatch.setenv("TAILRACE_USER_HASH_KEY", "hush, this is a secret")
     settings = Settings.load()
     texts = [shown(getattr(settings, name)) for name in Settings.model_fields]
     assert not any("hush" in text for text in texts)
     assert any("SASL_SSL" in text for text in texts)
+    assert "hush" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("KAFKA_SECURITY", '{"sasl.password": ["hush"]}'), ("KAFKA_SECURITY", "hush"), ("KEEP_SPANS", "hush")]
+)
+def test_a_refusal_does_not_repeat_the_value(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TAILRACE_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        Settings.load()
+    assert "hush" not in str(refused.value)
+    with pytest.raises(Exception, match=f"(?i){name}") as raw:  # what others than our commands see
+        Settings()
+    assert "hush" not in str(raw.value)
