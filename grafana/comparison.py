@@ -2,10 +2,10 @@
 
 from grafana.measures import ERROR_LIMITS, WORSE_LIMITS, N
 from grafana.panels import Panel, cells, chart, coloured, narrowing, properties, sample
-from grafana.sql import ANY_RELEASE, enough, over_time, quantile, ratio, rows, supported
+from grafana.sql import ANY_RELEASE, chosen, enough, over_time, quantile, ratio, rows, supported
 
-SIDES = {"baseline": "release = ${baseline:singlequote}", "candidate": "release = ${candidate:singlequote}"}
-BOTH_RELEASES = f"{ANY_RELEASE}\n  AND release IN (${{baseline:singlequote}}, ${{candidate:singlequote}})"
+SIDES = {side: f"release = {chosen(side)}" for side in ("baseline", "candidate")}
+BOTH_RELEASES = f"{ANY_RELEASE}\n  AND ({' OR '.join(SIDES.values())})"
 
 
 def _compared(name: str, values: dict[str, str], change: str) -> tuple[str, ...]:

@@ -6,6 +6,10 @@ a sum; a quantile is shown in a cell only if its sample can hold it, n · (1 - q
 `${view}` is a variable of the board: the finest of the minute, hourly and daily views that still reaches back to the start
 of the time range. An unknown component of the series key is the empty string in the store and `(unknown)` on the board,
 because Grafana takes an empty variable for "all".
+
+No value of a variable can change a query, wherever it came from (a span, the address bar): variables enter as
+`percentencode` alone, between quotes. Its letters are A-Z a-z 0-9 - _ . ~ %, so nothing ends a literal and nothing begins a
+macro. Grafana's `singlequote` and `sqlstring` leave backslashes alone, which ClickHouse reads as escapes.
 """
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
@@ -20,6 +24,9 @@ DATASOURCE_TYPE = "grafana-clickhouse-datasource"
 PLUGIN_VERSION = "4.20.0"
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 UNKNOWN = "(unknown)"
+VIEW_ROWS = "`${view:percentencode}`"
+"""What follows FROM: a name between backquotes, whatever the variable says."""
+
 MOST_LINES = 12
 """Lines of one chart; more cannot be told apart."""
 
@@ -62,9 +69,23 @@ class Target(Builder[Dataquery]):
 
 
 def among(column: str) -> str:
-    """Rows whose `column` is selected in the variable of the same name; all rows if the variable says All."""
-    chosen = f"SELECT replaceOne(arrayJoin([${{{column}:singlequote}}]), '{UNKNOWN}', '')"
-    return f"$__conditionalAll({column} IN ({chosen}), ${column})"
+    """Rows whose `column` is selected in the variable of the same name; all rows if the variable says All.
+
+    Several values come as `{one,other}` and their names hold no comma (`shown`).
+    """
+    inner = "if(startsWith(v, '{') AND endsWith(v, '}'), substring(v, 2, length(v) - 2), v)"
+    stored = f"name -> if(name = '{UNKNOWN}', '', decodeURLComponent(name))"
+    names = f"arrayMap(v -> arrayMap({stored}, splitByChar(',', {inner})), [{_value(column)}])[1]"
+    return f"$__conditionalAll({column} IN (SELECT arrayJoin({names})), ${column})"
+
+
+def chosen(variable: str) -> str:
+    """The stored name, known, that is selected in a variable of one value."""
+    return f"decodeURLComponent({_value(variable)})"
+
+
+def _value(variable: str) -> str:
+    return f"decodeURLComponent('${{{variable}:percentencode}}')"
 
 
 def where(*columns: str) -> str:
@@ -79,9 +100,18 @@ ANY_RELEASE = where(*(column for column in SERIES if column != "release"))
 """The same, whatever the release: for panels that compare two."""
 
 
+def shown(column: str) -> str:
+    """A component of the series key as the board shows and selects it, with a word for unknown.
+
+    A comma parts the values of a variable and a dollar begins Grafana's own words, so these two are percent-encoded.
+    """
+    escaped = f"replaceAll(replaceAll(replaceAll({column}, '%', '%25'), ',', '%2C'), char(36), '%24')"
+    return f"if({column} = '', '{UNKNOWN}', {escaped})"
+
+
 def named(column: str) -> str:
-    """A component of the series key under its capitalised name, with a word for unknown."""
-    return f"if({column} = '', '{UNKNOWN}', {column}) AS {column.capitalize()}"
+    """The same under the component's capitalised name."""
+    return f"{shown(column)} AS {column.capitalize()}"
 
 
 def ratio(part: str, whole: str) -> str:
@@ -115,26 +145,28 @@ def over_time(*values: str, by: str = "", selected: str = SELECTED) -> Query:
     if not by:
         return Query(
             f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines(values)}\n"
-            f"FROM ${{view}}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
+            f"FROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
         )
-    largest = f"SELECT {by} FROM ${{view}}\nWHERE {selected}\nGROUP BY {by} ORDER BY sum(requests) DESC, {by} LIMIT {MOST_LINES}"
+    largest = (
+        f"SELECT {by} FROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY {by} ORDER BY sum(requests) DESC, {by} LIMIT {MOST_LINES}"
+    )
     return Query(
         f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines((named(by), *values))}\n"
-        f"FROM ${{view}}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
+        f"FROM {VIEW_ROWS}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
         f"GROUP BY time, {by.capitalize()}\nORDER BY time, {by.capitalize()}"
     )
 
 
 def total(*values: str, selected: str = SELECTED) -> Query:
     """One row: `values` over the whole time range."""
-    return Query(f"SELECT\n  {_lines(values)}\nFROM ${{view}}\nWHERE {selected}", table=True)
+    return Query(f"SELECT\n  {_lines(values)}\nFROM {VIEW_ROWS}\nWHERE {selected}", table=True)
 
 
 def rows(*values: str, by: tuple[str, ...], order: str, having: str = "", selected: str = SELECTED, limit: int = 500) -> Query:
     """One row for each combination of the components `by`, the first `limit` in `order`."""
     keys = ", ".join(column.capitalize() for column in by)
     return Query(
-        f"SELECT\n  {_lines((*map(named, by), *values))}\nFROM ${{view}}\nWHERE {selected}\nGROUP BY {keys}\n"
+        f"SELECT\n  {_lines((*map(named, by), *values))}\nFROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY {keys}\n"
         + (f"HAVING {having}\n" if having else "")
         + f"ORDER BY {order}, {keys}\nLIMIT {limit}",
         table=True,

@@ -21,17 +21,17 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.panels import DATASOURCE, Panel
-from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, UNKNOWN, VIEW, where
+from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, UNKNOWN, VIEW, VIEW_ROWS, shown, where
 
 SINCE = (
     "SELECT release, row_number() OVER (ORDER BY min(window_start) DESC, release) AS age\n"
-    f"FROM ${{view}}\nWHERE {where('environment', 'route')}\n  AND release != ''\nGROUP BY release"
+    f"FROM {VIEW_ROWS}\nWHERE {where('environment', 'route')}\n  AND release != ''\nGROUP BY release"
 )
 """Releases numbered from the newest, by when the range first saw them."""
 
 RELEASES = {
-    "baseline": f"SELECT release FROM (\n{SINCE}\n)\nORDER BY age != 2, age",
-    "candidate": f"SELECT release FROM (\n{SINCE}\n)\nORDER BY age",
+    "baseline": f"SELECT {shown('release')} AS value FROM (\n{SINCE}\n)\nORDER BY age != 2, age",
+    "candidate": f"SELECT {shown('release')} AS value FROM (\n{SINCE}\n)\nORDER BY age",
 }
 """The first row is the default: the newest release is compared with the one before."""
 
@@ -65,7 +65,7 @@ def view() -> Builder[VariableModel]:
 def component(name: str) -> Builder[VariableModel]:
     """Several or all values of one component of the series key; all but the environment are those of the environment."""
     selected = where(*(["environment"] if name != "environment" else []))
-    sql = f"SELECT DISTINCT if({name} = '', '{UNKNOWN}', {name}) AS value\nFROM ${{view}}\nWHERE {selected}\nORDER BY value"
+    sql = f"SELECT DISTINCT {shown(name)} AS value\nFROM {VIEW_ROWS}\nWHERE {selected}\nORDER BY value"
     everything = VariableOption(selected=True, text="All", value="$__all")
     about = f"Shows only these; {UNKNOWN} are spans that did not say their {name}."
     return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)

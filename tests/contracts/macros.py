@@ -4,15 +4,40 @@ The plugin's front end resolves `$__conditionalAll`, Grafana interpolates the va
 macros that depend on the time range: in this order. Only the forms our boards use are known; anything else is an error,
 so a new macro cannot slip through untested.
 
-Source: grafana-clickhouse-datasource 4.20.0, `pkg/macros/macros.go` and `src/data/CHDatasource.ts`.
+Source: grafana-clickhouse-datasource 4.20.0, `pkg/macros/macros.go` and `src/data/CHDatasource.ts`; the formats of variables:
+@grafana/scenes, `formatRegistry.ts`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
 
 ALL = "$__all"
 Selection = str | tuple[str, ...]
+
+
+def _each(quoted: Callable[[str], str]) -> Callable[[Selection], str]:
+    return lambda value: ",".join(map(quoted, (value,) if isinstance(value, str) else value))
+
+
+def _glob(value: Selection) -> str:
+    return value if isinstance(value, str) else value[0] if len(value) == 1 else "{" + ",".join(value) + "}"
+
+
+def _percent_encoded(value: Selection) -> str:
+    """RFC 3986 of a value, of several as `{one,other}`."""
+    return quote(value if isinstance(value, str) else "{" + ",".join(value) + "}", safe="-_.~")
+
+
+FORMATS: Final[dict[str, Callable[[Selection], str]]] = {
+    "glob": _glob,
+    "percentencode": _percent_encoded,
+    "singlequote": _each(lambda value: "'" + value.replace("'", "\\'") + "'"),
+    "sqlstring": _each(lambda value: "'" + value.replace("'", "''").replace('"', '\\"') + "'"),
+}
+"""What `${name:format}` becomes, of one value or several. Neither of the quoting ones touches a backslash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +56,12 @@ def expand(sql: str, chosen: Mapping[str, Selection], options: Mapping[str, tupl
     """
     sql = _conditional(sql, chosen)
     for name, value in chosen.items():
-        values = options.get(name, ()) if value == ALL else (value,) if isinstance(value, str) else value
-        sql = sql.replace(f"${{{name}:singlequote}}", ",".join(map(_quoted, values)))
-        sql = sql.replace(f"${{{name}}}", ",".join(values))
+        values = options.get(name, ()) if value == ALL else value
+        sql = re.sub(rf"\$\{{{name}(?::(\w+))?\}}", lambda m, v=values: FORMATS[m[1] or "glob"](v), sql)  # type: ignore[misc]
     sql = _ranged(sql, over)
     left = re.search(r"\$\{?[A-Za-z_]+", sql)
     assert left is None, f"{left and left[0]} is not expanded in: {sql}"
     return sql
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _ranged(sql: str, over: TimeRange) -> str:

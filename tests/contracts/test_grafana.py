@@ -13,8 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from grafana.boards import BOARDS, DASHBOARDS, render
+from grafana.comparison import SIDES
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
 from pipeline.connectors.local_engines import Engines
+from pipeline.errors import Fatal
 from pipeline.settings import Settings
 from tests.contracts.macros import ALL, Selection, TimeRange, expand
 from tests.panes import NOON_NS, digest, pane, panes
@@ -27,6 +29,7 @@ VIEWS = ("performance", "performance_hourly", "performance_daily")
 NOON = NOON_NS // 10**9
 TWO_MINUTES = TimeRange(NOON, NOON + 119)
 A_DAY = TimeRange(NOON - 43_200, NOON + 43_200, 3600)
+A_LONG_TIME = TimeRange(NOON - 43_200, NOON + 30 * 86_400, 86_400)
 MS = 1_000_000
 HUNDRED = range(1, 101)
 
@@ -47,7 +50,50 @@ PANES = (
     served([20 * MS * i for i in HUNDRED], 10, "0.003", release="r2", minute=1),
     pane(1, [5 * MS] * 10, route="it's search", model="m2", release="r2", unknown_usage=4, unpriced=10),
 )
+
+HOSTILE = {
+    "a backslash": "back\\slash",
+    "ends in a backslash": "ends with \\",
+    "a quote after a backslash": "\\' OR 1=1 -- ",
+    "quotes doubled": "'' OR 1=1 -- ",
+    "a union": "x\\'])) UNION ALL SELECT name FROM system.tables -- ",
+    "double quotes": '"\\" OR 1=1 -- ',
+    "backquotes": "`performance` -- ",
+    "commas": "chat,m1,r1,free,prod",
+    "braces": "{chat,m1}",
+    "percents": "100%25 of %27, %",
+    "a macro": "$__timeFilter(window_start)",
+    "all": "$__all",
+    "a variable": "${route} $route [[route]]",
+    "comments": "/* -- # */",
+    "a null and a newline": "\x00\n",
+    "not ASCII": "ärger \u2028 🚀",
+}
+TAME = "tame"
+FAR = 20_000
+SERIES = ("environment", "route", "model", "release", "cohort", "language")
+
+
+def hostile_panes() -> list[dict[str, Any]]:
+    """The same row for each hostile name and a tame one, a minute each, far from the others: its series is the name."""
+    return [
+        served([10 * MS * i for i in HUNDRED], 3, "0.002", minute=FAR + n) | dict.fromkeys(SERIES, name)
+        for n, name in enumerate((TAME, *HOSTILE.values()))
+    ]
+
+
+def as_shown(name: str) -> str:
+    """A name as the board shows it and its variables offer it."""
+    return name.replace("%", "%25").replace(",", "%2C").replace("$", "%24")
+
+
 """Two partitions of release r1 (0.01 s to 2 s) in the first minute; r2 (0.02 s to 2 s) and a small second route after it."""
+
+
+def minute_of(name: str) -> TimeRange:
+    """The minute in which only rows of this name are."""
+    start = NOON + 60 * (FAR + [TAME, *HOSTILE.values()].index(name))
+    return TimeRange(start, start + 59)
 
 
 @dataclass(frozen=True)
@@ -81,7 +127,7 @@ def board(running: Engines, engines: Settings) -> Iterator[Board]:
     settings = engines.model_copy(update=moved)
     apply_schema(settings)
     with connect(settings) as client:
-        for row in PANES:
+        for row in (*PANES, *hostile_panes()):
             assert insert_blocks(client, "panes", [panes(row)]) == {}
         for rollup in ("panes_hourly", "panes_daily"):
             client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
@@ -131,6 +177,48 @@ def test_unknown_and_quoted_values_can_be_chosen(board: Board) -> None:
     assert board.panel("Requests", cohort=("(unknown)",))[0]["Requests"] == 10
     assert board.panel("Requests", route=("it's search",))[0]["Requests"] == 10
     assert board.panel("Requests", route=("'); SELECT 1 --",))[0]["Requests"] == 0
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("title", PANELS)
+def test_no_name_changes_a_query(board: Board, title: str, name: str) -> None:
+    """In every variable at once, as offered: each panel says of the name what it says of a tame one."""
+    found, tame = (
+        board.panel(
+            title,
+            minute_of(each),
+            **dict.fromkeys(SERIES, (as_shown(each),)) | dict.fromkeys(SIDES, as_shown(each)),
+        )
+        for each in (name, TAME)
+    )
+    assert tame
+    assert [row | {"time": ""} for row in found] == [
+        {key: as_shown(name) if value == TAME else value for key, value in row.items()} | {"time": ""} for row in tame
+    ]
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_no_address_changes_a_query(board: Board, title: str) -> None:
+    """All names at once, as no variable offers them, typed into the address: no other row comes of it."""
+    names = tuple(name for name in HOSTILE.values() if name != ALL)
+    rows = board.panel(title, A_LONG_TIME, **dict.fromkeys(SERIES, names) | dict.fromkeys(SIDES, names[0]))
+    assert TAME not in {value for row in rows for value in row.values()}
+    assert sum(row.get("n", row.get("Requests", 0)) or 0 for row in rows) <= 100 * len(names)
+
+
+@pytest.mark.parametrize("name", sorted({*HOSTILE.values()} - {ALL}))
+def test_no_address_of_one_value_or_view_changes_a_query(board: Board, name: str) -> None:
+    (found,) = board.panel("Requests", A_LONG_TIME, **dict.fromkeys(SERIES, name))
+    assert found["Requests"] in (0, 100)
+    with pytest.raises(Fatal, match="UNKNOWN_TABLE"):
+        board.panel("Requests", A_LONG_TIME, view=name)
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("variable", sorted({*SERIES, *SIDES}))
+def test_variables_offer_hostile_names_as_shown(board: Board, variable: str, name: str) -> None:
+    chosen: dict[str, Any] = dict.fromkeys(SERIES, (as_shown(name),))
+    assert board.options(variable, minute_of(name), **chosen) == [as_shown(name)]
 
 
 def test_rates_are_per_second_of_the_point(board: Board) -> None:
