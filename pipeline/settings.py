@@ -7,7 +7,7 @@ A setting `kafka_bootstrap` is the environment variable `TAILRACE_KAFKA_BOOTSTRA
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
 
     # Aggregate.
-    window: Seconds = Field(60, ge=1, multiple_of=1, description="Length of a window: whole seconds of event time.")
+    window: Seconds = Field(60, ge=1, multiple_of=1, description="Length of a window: seconds of event time that divide an hour.")
     allowed_lateness: Seconds = Field(300, ge=0, description="How long after its end a window still takes spans.")
     out_of_orderness: Seconds = Field(10, ge=0, description="How far the watermark stays behind the newest span.")
     early_every: Seconds = Field(10, ge=0.1, description="How often open windows that changed fire.")
@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     sink_linger: Seconds = Field(1.0, gt=0, description="How long the sink waits to fill an insert.")
     retry_limit: Seconds = Field(3600, ge=0, description="How long the sink retries ClickHouse before it gives up.")
 
+    several_logs: bool = Field(
+        False,
+        description="Another log of spans may feed this database too (another prefix or cluster); spans both hold count twice.",
+    )
+
     # Store: days a row is kept after it was last written (not after its event time: a replay of old spans stays as long).
     keep_spans: int = Field(7, ge=1, description="Days a span is kept after it was written.")
     keep_panes: int = Field(3, ge=1, description="Days; the panes of windows. Roll-ups read them.")
@@ -116,6 +121,14 @@ class Settings(BaseSettings):
         120, ge=5, description="A stage process whose loop has not turned for so long hangs: `tailrace healthy`."
     )
     log: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="What is logged, on standard error.")
+
+    @field_validator("window")
+    @classmethod
+    def _divides_an_hour(cls, window: float) -> float:
+        """Roll-ups are made of whole windows, so none may lie across the end of an hour."""
+        if 3600 % window:
+            raise ValueError("a window must divide an hour: 1, 5, 10, 30, 60, 300, 600, … or 3600 seconds")
+        return window
 
     @classmethod
     def load(cls, local_dir: Path | None = None) -> Self:

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import yaml
 
 from pipeline.app.status import Reporter
-from pipeline.connectors.clickhouse import carry_out, connect
+from pipeline.connectors.clickhouse import carry_out, feed
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
 from pipeline.connectors.heartbeat import Heartbeat, beating
-from pipeline.connectors.kafka import Producer, sources
+from pipeline.connectors.kafka import Producer, cluster_id, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.connectors.source_ticks import SourceTicks
 from pipeline.errors import SettingsError
@@ -147,7 +147,8 @@ def run_sink(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noq
     deliver = delivery(settings)
     stop = stop_on_signal()
     Reporter(settings, delivery(settings), stop).start()
-    store = cache(lambda: connect(settings))  # a store that is away at the start is waited for like one that goes away
+    cluster = cluster_id(settings)
+    store = cache(lambda: feed(settings, cluster))  # a store that is away at the start is waited for like one that goes away
 
     def insert(effects: Effects) -> None:
         carry_out(store(), effects, refused=stage.refused, deliver=deliver)

@@ -89,6 +89,7 @@ def apply_schema(settings: Settings) -> list[str]:
     with connect(settings) as client, _translated("schema"):
         for statement in statements(_RECORD, settings.clickhouse_cluster):
             client.command(statement)
+        _refuse_another(_fed_by(client), settings, settings.topic("spans"))
         due = _due(migrations, _pairs(client, "SELECT name, hash FROM applied_migrations FINAL"))
         for migration in due:
             for statement in statements(migration, settings.clickhouse_cluster):
@@ -102,8 +103,41 @@ _RECORD: Final = Migration(
     """CREATE TABLE IF NOT EXISTS applied_migrations ${on_cluster}
     (name String, hash String, applied_at DateTime('UTC') DEFAULT now('UTC'))
     ENGINE = ${replicated}ReplacingMergeTree(applied_at) ORDER BY name;
+    CREATE TABLE IF NOT EXISTS fed_by ${on_cluster}
+    (topic String, cluster String, since DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'))
+    ENGINE = ${replicated}MergeTree ORDER BY since;
     """,
 )
+"""What the database knows of itself: the files applied, and the log of spans that feeds it, by topic and Kafka cluster."""
+
+
+def feed(settings: Settings, cluster: str) -> Client:
+    """A client for inserting what comes from the log of spans of these settings, on the Kafka cluster of this id.
+
+    The first log to come feeds the database from then on. Raises SettingsError for another one, whose spans would be
+    added to what is there, unless TAILRACE_SEVERAL_LOGS allows it. A topic made anew under its name is no other log.
+    """
+    client, topic = connect(settings), settings.topic("spans")
+    with _translated("who feeds the database"):
+        if not _fed_by(client):
+            client.insert("fed_by", [[topic, cluster]], column_names=["topic", "cluster"])
+        _refuse_another(_fed_by(client), settings, topic, cluster)
+    return client
+
+
+def _fed_by(client: Client) -> Sequence[str]:
+    """Topic and Kafka cluster of the log that came first, nothing while none has come."""
+    rows = client.query("SELECT topic, cluster FROM fed_by ORDER BY since, topic, cluster LIMIT 1").result_rows
+    return rows[0] if rows else ()
+
+
+def _refuse_another(known: Sequence[str], settings: Settings, *here: str) -> None:
+    """Refuse a log that differs from the known one in topic or, if that is said, in cluster."""
+    if not settings.several_logs and tuple(known[: len(here)]) not in {(), here}:
+        raise SettingsError(
+            f"the database is fed by {known[0]} of the Kafka cluster {known[1]}, not by {' of '.join(here)}: the same spans "
+            "would count twice; name another database in TAILRACE_CLICKHOUSE_DSN or set TAILRACE_SEVERAL_LOGS=true if meant"
+        )
 
 
 def _due(migrations: Sequence[Migration], applied: Mapping[str, str]) -> list[Migration]:

@@ -120,6 +120,12 @@ def translated(doing: str) -> Iterator[None]:
         raise translate(error.args[0], doing) from error
 
 
+def cluster_id(settings: Settings) -> str:
+    """The id the cluster was formatted with. Raises Transient, Fatal."""
+    with _admin(settings, "ask for the cluster's id") as client:
+        return str(client.list_topics(timeout=ANSWER_WITHIN).cluster_id or "")
+
+
 def admin(settings: Settings) -> AdminClient:
     """An administrative client that lives as long as it is held; its answers are futures."""
     with translated("connect"):

@@ -16,6 +16,7 @@ def test_every_setting_says_what_it_means() -> None:
     ("name", "value"),
     [
         ("WINDOW", "0"), ("WINDOW", "0.5"), ("WINDOW", "inf"), ("WINDOW", "nan"), ("WINDOW", "1e12"), ("WINDOW", "soon"),
+        ("WINDOW", "7"), ("WINDOW", "59"), ("WINDOW", "70"), ("WINDOW", "7200"),
         ("EARLY_EVERY", "inf"), ("ALLOWED_LATENESS", "-1"), ("SINK_RECORDS", "0"), ("MAX_SERIES", "0"), ("LOG", "foo"),
         ("OTLP_ENCODING", "xml"), ("TOPIC_PREFIX", "a b"), ("BLOCK_ROWS", "999999999"), ("KAFKA_SECURITY", "no json"),
         ("USER_HASH_KEY", "x" * 15), ("USER_HASH_KEY", "x" * 65), ("HORIZON", "0"),
@@ -28,7 +29,9 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str, m
     assert "xxx" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("WINDOW", "1"), ("WINDOW", "1e9"), ("ALLOWED_LATENESS", "1e9"), ("MAX_AHEAD", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("WINDOW", "1"), ("WINDOW", "3600"), ("WINDOW", "450"), ("ALLOWED_LATENESS", "1e9"), ("MAX_AHEAD", "0")]
+)
 def test_the_ends_of_the_bounds_can_be_used(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TAILRACE_{name}", value)
     assert aggregate_stage(Settings.load()).policy.window_ns >= 10**9
