@@ -4,7 +4,10 @@ A series' digest is a function of its values in log order alone: values are fold
 batches they came in, and what has not filled a chunk yet is added to a copy when the digest is asked for. So a replay
 gives the same bytes, and firing early changes nothing.
 
-Error: <= 0.5 % relative for p50, p95, p99 and <= 3 % for p99.9 after merging 200 panes (`make quality`).
+Error, measured by `make quality` over one pane and over 200 merged ones, whatever the distribution: what is told as p50 is
+an exact quantile between p49 and p51, p95 between p94.9 and p95.1, p99 between p98.9 and p99.1, p99.9 between p99.87 and
+p99.93. In value, over 200 panes of a smooth distribution: <= 1 % for p50, <= 0.5 % for p95 and p99, <= 3 % for p99.9. At a
+cliff the value has no bound.
 Memory: at most 200 centroids and CHUNK values a series. Cost: about 20 us a chunk.
 Source: Dunning & Ertl, "Computing extremely accurate quantiles using t-digests", 2019; the state's layout is
 ClickHouse's QuantileTDigest: varuint n, then n pairs of float32 (mean, count), by rising mean.

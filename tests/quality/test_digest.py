@@ -1,7 +1,12 @@
 """Quantiles from merged digests against exact ones: the promise, measured in ClickHouse.
 
-200 panes a case, cut from the same values sorted, reversed and shuffled; merged by the store as queries do. Relative
-error of the value: at most 0.5 % for p50, p95, p99 and 3 % for p99.9. `pytest -s` prints the table.
+The promise is about rank: what is told as p99 is the exact quantile of some level close to 0.99. It holds for every
+distribution, because a digest knows ranks. How far the *value* is off depends on how steep the distribution is there: across a
+cliff (time-outs that are a little more than 1 % of all calls) a rank off by 0.0002 can be a value off by a factor, so values are
+promised for smooth distributions alone.
+
+A case is 200 panes of 2,000 values, or a single one of 20,000, cut from the same values sorted, reversed, shuffled and in turns
+from both ends; merged by the store as queries do. `pytest -s` prints the table.
 """
 
 import base64
@@ -20,26 +25,47 @@ from tests.panes import pane, panes
 
 PANES, PER_PANE = 200, 2000
 LEVELS = (0.5, 0.95, 0.99, 0.999)
-LIMITS = np.array([0.005, 0.005, 0.005, 0.03])
+RANKS = np.array([0.01, 0.001, 0.001, 0.0003])
+"""Largest distance of the rank of what is told from the level asked for: p99 is an exact quantile between p98.9 and p99.1."""
+
+VALUES = np.array([0.01, 0.005, 0.005, 0.03])
+"""Largest relative error of the value where the distribution is smooth, of 200 panes."""
 
 Values = NDArray[np.float64]
 
 
-def samples() -> dict[str, Values]:
-    """Latencies in ns as they come: long tails, two humps, none at all."""
-    random, n = np.random.default_rng(20), PANES * PER_PANE
+def samples(n: int = PANES * PER_PANE) -> dict[str, Values]:
+    """Latencies in ns as they come: long tails, humps, cliffs, none at all."""
+    random = np.random.default_rng(20)
+    fast, slow = random.normal(1e8, 1e6, n), random.normal(6e10, 1e8, n)
     return {
         "lognormal": random.lognormal(20, 0.8, n),
-        "pareto": 1e8 * (1 + random.pareto(2, n)),
-        "bimodal": np.where(random.random(n) < 0.7, random.normal(4e8, 5e7, n), random.normal(6e9, 8e8, n)).clip(1e6),
+        "pareto 2": 1e8 * (1 + random.pareto(2, n)),
+        "two humps": np.where(random.random(n) < 0.7, random.normal(4e8, 5e7, n), random.normal(6e9, 8e8, n)).clip(1e6),
         "constant": np.full(n, 1.5e9),
+        "pareto 1.1": np.minimum(1e6 * (1 + random.pareto(1.1, n)), 6e14),
+        "time-outs 1.2 %": np.where(random.random(n) < 0.012, 6e10, random.lognormal(20, 0.5, n)),
+        "time-outs 1 %": np.where(np.arange(n) % 100 == 0, 6e10, random.lognormal(20, 0.5, n)),
+        "cliff at p95": np.where(np.arange(n) % 100 < 95, fast, slow),
+        "cliff at p97": np.where(random.random(n) < 0.97, fast, slow),
     }
+
+
+SMOOTH = ("lognormal", "pareto 2", "two humps", "constant")
+
+
+def _in_turns(values: Values) -> Values:
+    """Smallest, largest, second smallest, second largest, …"""
+    rising = np.sort(values)
+    half = len(rising) // 2
+    return np.column_stack((rising[:half], rising[::-1][:half])).ravel()
 
 
 ORDERS = {
     "sorted": np.sort,
     "reversed": lambda values: np.sort(values)[::-1],
     "shuffled": np.random.default_rng(3).permutation,
+    "in turns": _in_turns,
 }
 
 
@@ -69,24 +95,39 @@ def ask(store: Settings, route: str) -> Values:
     return np.array(query(store, sql)[1][0][0])
 
 
-def merged(store: Settings, values: Values, route: str) -> Values:
+def merged(store: Settings, values: Values, route: str, n_panes: int = PANES) -> Values:
     """Quantiles of the values, cut into panes and merged by the store."""
     rows = [
         pane(n, [], route=route, requests=len(part), latency_digest=encoded(part))
-        for n, part in enumerate(np.split(values, PANES))
+        for n, part in enumerate(np.split(values, n_panes))
     ]
     put(store, rows)
     return ask(store, route)
 
 
-@pytest.mark.parametrize("name", samples())
-def test_merged_quantiles_are_as_exact_as_promised(store: Settings, name: str) -> None:
-    values = samples()[name]
+def rank_errors(values: Values, told: Values) -> Values:
+    """How far each level lies outside the ranks that what is told for it has among the values.
+
+    Told is a 32-bit float, and interpolated between two centroids: its ranks are those of the values next to it.
+    """
+    rising = np.sort(values)
+    below = np.maximum(np.searchsorted(rising, told * (1 - 1e-6)) - 1, 0) / len(rising)
+    above = (np.searchsorted(rising, told * (1 + 1e-6), side="right") + 1) / len(rising)
+    return np.maximum(0, np.maximum(below - LEVELS, LEVELS - above))
+
+
+@pytest.mark.parametrize("n_panes", [PANES, 1])
+@pytest.mark.parametrize("name", samples(100))
+def test_quantiles_are_as_exact_as_promised(store: Settings, name: str, n_panes: int) -> None:
+    values = samples(PANES * PER_PANE if n_panes > 1 else 10 * PER_PANE)[name]
     exact = np.quantile(values, LEVELS, method="inverted_cdf")
     for order, arranged in ORDERS.items():
-        error = np.abs(merged(store, arranged(values), order) / exact - 1)
-        print(f"\n{name:10} {order:9}", *(f"p{100 * q:g} {100 * e:.3f} %" for q, e in zip(LEVELS, error, strict=True)), end="")
-        assert (error <= LIMITS).all(), (order, error)
+        told = merged(store, arranged(values), order, n_panes)
+        ranks, error = rank_errors(values, told), np.abs(told / exact - 1)
+        cells = (f"p{100 * q:g} {r:.5f} ({100 * e:.2f} %)" for q, r, e in zip(LEVELS, ranks, error, strict=True))
+        print(f"\n{name:15} {n_panes:3} panes {order:9} rank (value) off by", *cells, end="")
+        assert (ranks <= RANKS).all(), (order, ranks)
+        assert n_panes == 1 or name not in SMOOTH or (error <= VALUES).all(), (order, error)
 
 
 def test_an_independent_digest_agrees(store: Settings) -> None:
@@ -101,7 +142,7 @@ def test_an_independent_digest_agrees(store: Settings) -> None:
         rows.append(pane(n, [], route="other", latency_digest=state))
     put(store, rows)
     ours = merged(store, values, "ours")
-    np.testing.assert_array_less(np.abs(ask(store, "other") / ours - 1), 2 * LIMITS)
+    np.testing.assert_array_less(np.abs(ask(store, "other") / ours - 1), 2 * VALUES)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 50, 100])
