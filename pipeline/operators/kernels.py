@@ -46,17 +46,29 @@ class HashSet:
         return fresh
 
 
+MOST = np.int64((1 << 63) - 1)
+"""What a sum of 64 bits stays at: it does not wrap."""
+
+
 @compiled
 def add_rows(sums: NDArray[np.int64], slots: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-    """sums[slots[i]] += rows[i] for every i; shapes (s, m), (n,), (n, m)."""
+    """sums[slots[i]] += rows[i] for every i, at most MOST; shapes (s, m), (n,), (n, m), nothing negative.
+
+    min(sum, MOST) does not depend on the order either. Calls that people can mean stay far below it: 9 million of 1,000 USD,
+    15,000 of a week, 9 billion of a billion tokens in one window, series and partition.
+    """
     for i in range(len(slots)):
         for j in range(rows.shape[1]):
-            sums[slots[i], j] += rows[i, j]
+            held = sums[slots[i], j]
+            sums[slots[i], j] = held + min(rows[i, j], MOST - held)
 
 
 @compiled
 def add_squares(high: NDArray[np.uint64], low: NDArray[np.uint64], slots: NDArray[np.int64], values: NDArray[np.int64]) -> None:
-    """(high, low)[slots[i]] += values[i]^2 as 128-bit numbers; values are not negative."""
+    """(high, low)[slots[i]] += values[i]^2 as 128-bit numbers, at most 2^127 - 1; values are not negative.
+
+    In columns of signed 128 bits that is 470 million calls of a week in one window, series and partition.
+    """
     half = np.uint64(32)
     mask = np.uint64(0xFFFFFFFF)
     for i in range(len(slots)):
@@ -67,8 +79,10 @@ def add_squares(high: NDArray[np.uint64], low: NDArray[np.uint64], slots: NDArra
         lower = part + b * b
         upper += np.uint64(lower < part)
         total = low[slots[i]] + lower
-        high[slots[i]] += upper + np.uint64(total < lower)
-        low[slots[i]] = total
+        sum_of_high = high[slots[i]] + upper + np.uint64(total < lower)  # both below 2^63: it cannot wrap
+        over = sum_of_high > np.uint64(MOST)
+        high[slots[i]] = np.uint64(MOST) if over else sum_of_high
+        low[slots[i]] = np.uint64(0xFFFFFFFFFFFFFFFF) if over else total
 
 
 def identity(ids: NDArray[np.uint64], key: Key) -> NDArray[np.uint64]:

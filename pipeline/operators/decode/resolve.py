@@ -23,8 +23,8 @@ from pipeline.operators.dialects.paths import NS_PER, Path
 from pipeline.operators.dialects.vocabulary import CLASSES, IDS
 from pipeline.operators.siphash import Key, siphash
 
-MAX_COUNT = 1 << 32
-"""Tokens of one call beyond this are nonsense."""
+MAX_COUNT = 1_000_000_000
+"""Tokens of one call beyond this are nobody's: a value above is not usable, and the next path is asked."""
 
 MAX_JSON_BYTES = 1 << 16
 """A longer string is not searched for keys."""

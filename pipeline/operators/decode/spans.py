@@ -51,7 +51,9 @@ OF_SPAN = (
 
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
-MAX_COST_USD = 1e6
+MAX_COST_USD = 1e3
+"""A span that claims to have cost more is not believed: its claim is dropped, and without a price it counts as unpriced."""
+
 RAW_BYTES = 2 << 20
 """A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
 
