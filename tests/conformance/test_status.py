@@ -35,6 +35,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
         said(f"{log}:0", now - 5 * SECOND, "watermark_delay_ns", 12e9),
         said(f"{log}:0", now - 5 * SECOND, "open_windows", 3.0),
         said(f"{log}:1", now - 5 * SECOND, "watermark_delay_ns", -1.0),
+        said(f"{log}:1", now - 5 * SECOND, "open_windows", 0.0),
     ]
     letter = dict.fromkeys((c.name for c in DEAD_LETTERS), "") | {
         "reason": "bad_trace_id",

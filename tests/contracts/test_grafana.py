@@ -4,7 +4,6 @@ The macros are expanded as the plugin does it (`macros.py`), the queries run as 
 """
 
 import json
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -119,12 +118,9 @@ class Board:
 
 @pytest.fixture(scope="module")
 def board(running: Engines, engines: Settings) -> Iterator[Board]:
-    name = f"board{secrets.token_hex(4)}"
-    with connect(engines) as client:
-        client.command(f"CREATE DATABASE {name}")
-    dsns = {"clickhouse_dsn": running.clickhouse_dsn, "clickhouse_reader_dsn": running.clickhouse_reader_dsn}
-    moved = {field: SecretStr(f"{dsn.rpartition('/')[0]}/{name}") for field, dsn in dsns.items()}
-    settings = engines.model_copy(update=moved)
+    """In the one database that the reader may read, empty before and after."""
+    settings = engines.model_copy(update={"clickhouse_reader_dsn": SecretStr(running.clickhouse_reader_dsn)})
+    empty_database(settings)
     apply_schema(settings)
     with connect(settings) as client:
         for row in (*PANES, *hostile_panes()):
@@ -132,8 +128,15 @@ def board(running: Engines, engines: Settings) -> Iterator[Board]:
         for rollup in ("panes_hourly", "panes_daily"):
             client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
             client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
-        yield Board(settings)
-        client.command(f"DROP DATABASE {name}")
+    yield Board(settings)
+    empty_database(settings)
+
+
+def empty_database(settings: Settings) -> None:
+    server, _, name = settings.clickhouse_dsn.get_secret_value().rpartition("/")
+    with connect(settings.model_copy(update={"clickhouse_dsn": SecretStr(f"{server}/system")})) as client:
+        client.command(f"DROP DATABASE {name} SYNC")
+        client.command(f"CREATE DATABASE {name}")
 
 
 @pytest.mark.parametrize("view", VIEWS)
