@@ -31,7 +31,7 @@ from faust.transport.conductor import Conductor
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
-from pipeline.connectors.clock import steady
+from pipeline.connectors.clock import steady, wait
 from pipeline.connectors.faust_security import credentials
 from pipeline.connectors.kafka import Producer, unowned
 from pipeline.connectors.log_ids import LogIds
@@ -112,7 +112,16 @@ def run_worker(
     app.agent(channel, name=worker.name, isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
     app.task(_idle_watch(settings, worker.name, topic, app))
     app.task(_pulse_of(in_hand, beat))
-    _execute(app)
+    try:
+        _execute(app)
+    except _OverlookedError:
+        # A static member that returns within its session gets back what it had: nothing. So the session ends first.
+        wait(settings.session_timeout + 1)
+        raise
+
+
+class _OverlookedError(EngineError):
+    """A member owns nothing though partitions are free."""
 
 
 def _idle_watch(settings: Settings, stage: str, topic: str, app: Any) -> Callable[[], Awaitable[None]]:
@@ -130,7 +139,9 @@ def _idle_watch(settings: Settings, stage: str, topic: str, app: Any) -> Callabl
                 except Transient:
                     continue
                 if free:
-                    raise EngineError(f"member of {settings.group(stage)} without a partition, though {free} of {topic} are free")
+                    raise _OverlookedError(
+                        f"member of {settings.group(stage)} without a partition, though {free} of {topic} are free"
+                    )
                 log.warning("this member has owned nothing for long; asked whether partitions are free: none is")
                 idle_since = steady()
 
