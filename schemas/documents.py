@@ -31,10 +31,9 @@ NARROWER: dict[str, Document] = {
     "latency_digest": DIGEST,
     "ttft_digest": DIGEST,
     "tps_digest": DIGEST,
-    "cost_sq": DIGITS,
-    "latency_sq": DIGITS,
+    **dict.fromkeys(("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "ttft_sum_ns"), DIGITS),
 }
-"""What a column's values keep beyond their type, whatever the block."""
+"""What a column's texts keep beyond their type, whatever the block."""
 
 
 def block(title: str, columns: Sequence[Column]) -> Document:
@@ -52,8 +51,8 @@ def block(title: str, columns: Sequence[Column]) -> Document:
 
 def _array(column: Column) -> Document:
     kind = [column.type, "null"] if column.nullable else column.type
-    bounds = INT64 if column.type == "integer" else {}
-    return {"description": column.doc, "type": "array", "items": {"type": kind, **bounds, **NARROWER.get(column.name, {})}}
+    bounds = {"integer": INT64, "string": NARROWER.get(column.name, {})}.get(column.type, {})
+    return {"description": column.doc, "type": "array", "items": {"type": kind, **bounds}}
 
 
 def _integer(doc: str, **bounds: int) -> Document:

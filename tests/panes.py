@@ -28,8 +28,8 @@ def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict
         | dict.fromkeys(SERIES, "")
         | {"environment": "prod", "route": "chat", "model": "m1", "source": "spans:0:e", "revision": 1, "firing": "early"}
         | dict.fromkeys((*COUNTS, *TOKENS), 0)
-        | {"requests": len(latencies), "cost_nusd": 0, "cost_sq": "0", "ttft_count": 0, "ttft_sum_ns": 0}
-        | {"latency_sum_ns": sum(latencies), "latency_sq": str(sum(x * x for x in latencies))}
+        | {"requests": len(latencies), "cost_nusd": "0", "cost_sq": "0", "ttft_count": 0, "ttft_sum_ns": "0"}
+        | {"latency_sum_ns": str(sum(latencies)), "latency_sq": str(sum(x * x for x in latencies))}
         | {"latency_digest": digest(latencies), "ttft_digest": EMPTY, "tps_digest": EMPTY, "schema_version": 1}
         | changes
     )

@@ -110,7 +110,7 @@ COUNTS: dict[str, str] = {
     "schema_checked": "calls with a schema to keep",
     "schema_valid": "of these, valid",
     "unknown_usage": "calls without an error that said neither input nor output tokens",
-    "unpriced": "calls that said tokens but whose model has no price",
+    "unpriced": "calls that said tokens but whose model has no price, or none to be believed",
 }
 """The counting measures of a pane, in order."""
 
@@ -123,12 +123,12 @@ PANES: tuple[Column, ...] = (
     Column("firing", "string", "early, on_time, late or final"),
     *(Column(name, "integer", doc) for name, doc in COUNTS.items()),
     *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
-    Column("cost_nusd", "integer", "sum of costs, nano-USD"),
+    Column("cost_nusd", "string", "sum of costs, nano-USD, decimal digits (128 bits)"),
     Column("cost_sq", "string", "sum of squared costs, decimal digits (128 bits)"),
-    Column("latency_sum_ns", "integer", "sum of latencies"),
+    Column("latency_sum_ns", "string", "sum of latencies, decimal digits (128 bits)"),
     Column("latency_sq", "string", "sum of squared latencies, decimal digits (128 bits)"),
     Column("ttft_count", "integer", "calls with a time to first token"),
-    Column("ttft_sum_ns", "integer", "sum of these"),
+    Column("ttft_sum_ns", "string", "sum of these, decimal digits (128 bits)"),
     Column("latency_digest", "string", "t-digest of latency_ns: base64 of ClickHouse's quantilesTDigest state"),
     Column("ttft_digest", "string", "t-digest of ttft_ns, same coding"),
     Column("tps_digest", "string", "t-digest of output tokens per second after the first token, same coding"),

@@ -19,12 +19,21 @@ from pipeline.model.columns import OVERFLOW, SCHEMA_VERSION, SERIES, Firing
 from pipeline.model.log_time import BEGINNING, LogClock, WindowPolicy
 from pipeline.operators import eras
 from pipeline.operators.digest import SeriesDigests
-from pipeline.operators.kernels import HashSet, add_rows, add_squares
+from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values
 from pipeline.operators.log_marks import Ticks
 from pipeline.operators.span_columns import SUMS, Ints, Series, SpanColumns
 from pipeline.operators.watermark import Watermark
 
 _OTHER: Series = (OVERFLOW,) * len(SERIES)
+
+_WIDE = {
+    "cost_nusd": (add_values, "cost"),
+    "cost_sq": (add_squares, "cost"),
+    "latency_sum_ns": (add_values, "latency"),
+    "latency_sq": (add_squares, "latency"),
+    "ttft_sum_ns": (add_values, "ttft"),
+}
+"""What a series adds up in 128 bits: how, and which of SpanColumns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,8 @@ class Window:
         self.overflow = 0
         self.digests = {name: SeriesDigests() for name in ("latency_digest", "ttft_digest", "tps_digest")}
         self._sums = np.zeros((8, len(SUMS)), np.int64)
-        self._high = np.zeros((2, 8), np.uint64)
-        self._low = np.zeros((2, 8), np.uint64)
+        self._high = np.zeros((len(_WIDE), 8), np.uint64)
+        self._low = np.zeros((len(_WIDE), 8), np.uint64)
 
     def fold(self, columns: SpanColumns, rows: NDArray[np.intp]) -> None:
         """Add the requests among `rows`, none of them seen before."""
@@ -73,8 +82,9 @@ class Window:
         slots = of_code[inverse]
         self.overflow += int(np.count_nonzero(slots == self.slots.get(_OTHER, -1)))
         add_rows(self._sums, slots, columns.sums[requests])
-        add_squares(self._high[0], self._low[0], slots, columns.cost[requests])
-        add_squares(self._high[1], self._low[1], slots, columns.latency[requests].astype(np.int64))
+        whole = {name: _whole(getattr(columns, name)[requests]) for name in ("cost", "latency", "ttft")}
+        for i, (add, name) in enumerate(_WIDE.values()):
+            add(self._high[i], self._low[i], slots, whole[name])
         for name, values in (
             ("latency_digest", columns.latency),
             ("ttft_digest", columns.ttft),
@@ -104,11 +114,16 @@ class Window:
         """The measures of some series as columns of a pane block."""
         columns: dict[str, list[Any]] = {name: [self.keys[s][i] for s in slots] for i, name in enumerate(SERIES)}
         columns |= {name: self._sums[slots, j].tolist() for j, name in enumerate(SUMS)}
-        for i, name in enumerate(("cost_sq", "latency_sq")):
+        for i, name in enumerate(_WIDE):
             columns[name] = [str((int(self._high[i, s]) << 64) + int(self._low[i, s])) for s in slots]
         for name, digests in self.digests.items():
             columns[name] = [digests.encode(s) for s in slots]
         return columns
+
+
+def _whole(values: NDArray[Any]) -> Ints:
+    """The values as integers, 0 for nan."""
+    return np.where(np.isnan(values), 0, values).astype(np.int64)
 
 
 class Windows:

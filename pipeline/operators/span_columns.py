@@ -21,13 +21,16 @@ Floats = NDArray[np.float64]
 
 Series = tuple[str, ...]
 
-SUMS = (*COUNTS, *TOKENS, "cost_nusd", "latency_sum_ns", "ttft_count", "ttft_sum_ns")
-"""What a series adds up, in order."""
+SUMS = (*COUNTS, *TOKENS, "ttft_count")
+"""What a series adds up in 64 bits, in order; money and time need more."""
 
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-"""What sums and floats can take: decode writes nothing outside."""
+"""What floats hold exactly: decode writes nothing outside."""
+
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
+"""What sums of 64 bits can take. decode writes less, but wrote so much once, and its old blocks are read like new ones."""
 
 
 class _Block(msgspec.Struct):
@@ -48,13 +51,13 @@ class _Block(msgspec.Struct):
     status: list[str]
     latency_ns: list[Count]
     ttft_ns: list[Count | None]
-    input_tokens: list[Count | None]
-    output_tokens: list[Count | None]
-    cache_read_tokens: list[Count | None]
-    cache_write_tokens: list[Count | None]
-    reasoning_tokens: list[Count | None]
-    audio_input_tokens: list[Count | None]
-    audio_output_tokens: list[Count | None]
+    input_tokens: list[Tokens | None]
+    output_tokens: list[Tokens | None]
+    cache_read_tokens: list[Tokens | None]
+    cache_write_tokens: list[Tokens | None]
+    reasoning_tokens: list[Tokens | None]
+    audio_input_tokens: list[Tokens | None]
+    audio_output_tokens: list[Tokens | None]
     cost_nusd: list[Count | None]
     cost_source: list[str]
     refusal: list[bool | None]
@@ -137,16 +140,14 @@ def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) ->
     """The (m, len(SUMS)) matrix of what each request adds."""
     error = np.array([status == "error" for status in block.status], bool)[where]
     unknown = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
-    columns: dict[str, Any] = {name: _or_zero(numbers[name]) for name in (*TOKENS, "cost_nusd")}
+    columns: dict[str, Any] = {name: _or_zero(numbers[name]) for name in TOKENS}
     columns |= {
         "requests": np.ones(len(where)),
         "errors": error,
         "streamed": _numbers(block.stream)[where] == 1,
         "unknown_usage": unknown & ~error,
         "unpriced": np.array([source == "unpriced" for source in block.cost_source], bool)[where],
-        "latency_sum_ns": numbers["latency_ns"],
         "ttft_count": ~np.isnan(numbers["ttft_ns"]),
-        "ttft_sum_ns": _or_zero(numbers["ttft_ns"]),
     }
     for flag, checked, found in (
         ("refusal", "refusal_checked", "refusals"),

@@ -48,7 +48,7 @@ class Pane:
     """Sums, squares and digests of one series and window."""
 
     def __init__(self) -> None:
-        self.sums = dict.fromkeys(SUMS, 0)
+        self.sums = dict.fromkeys((*SUMS, "cost_nusd", "latency_sum_ns", "ttft_sum_ns"), 0)
         self.squares = {"latency": 0, "cost": 0}
         self.digests = {name: TDigest(max_centroids=200) for name in ("latency", "ttft", "tps")}
 

@@ -115,13 +115,17 @@ def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:
     assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == ["spans: rows kept 30 days"]
 
 
+WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "ttft_sum_ns")
+"""Sums of a pane that blocks bring as decimal digits."""
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_tables_have_the_columns_of_the_blocks(store: tuple[Settings, Client], table: str) -> None:
     rows = store[1].query(f"DESCRIBE TABLE {table}").result_rows
     types = {row[0]: row[1] for row in rows}
     plain = {name: kind.removeprefix("LowCardinality(").removesuffix(")") for name, kind in types.items()}
     wanted = {c.name: f"Nullable({TYPES[c.type]}" if c.nullable else TYPES[c.type] for c in TABLES[table]}
-    exact = {"cost_sq": "Int128", "latency_sq": "Int128"}
+    exact = dict.fromkeys(WIDE, "Int128")
     assert {name: plain[name] for name in wanted} == wanted | (exact if table == "panes" else {})
 
 
@@ -144,7 +148,7 @@ def test_a_block_lands_and_a_resend_replaces(store: tuple[Settings, Client], tab
     stored = [c.name for c in columns if not c.name.endswith("_digest")]
     names = ", ".join(f"`{name}`" for name in stored)
     found = client.query(f"SELECT {names} FROM {table} FINAL ORDER BY ALL").result_rows
-    key = [tuple(int(row[n]) if n.endswith("_sq") else row[n] for n in stored) for row in ROWS[table]]
+    key = [tuple(int(row[n]) if table == "panes" and n in WIDE else row[n] for n in stored) for row in ROWS[table]]
     assert sorted(found, key=repr) == sorted(key, key=repr)
 
 
@@ -167,6 +171,16 @@ def test_spans_of_any_time_land(store: tuple[Settings, Client]) -> None:
     days = [span(n, n * 86_400_000_000_000) for n in range(400)] + [span(1000, 2**63 - 1), span(1001, 1)]
     assert insert_blocks(client, "spans", [spans(days)]) == {}
     assert only(client, "SELECT count() FROM spans FINAL") == 402
+
+
+def test_a_pane_block_written_when_sums_were_numbers_lands_with_new_ones(store: tuple[Settings, Client]) -> None:
+    client = store[1]
+    old = json.loads(panes(pane(latencies=[2**62], cost_nusd=2**63 - 1, ttft_sum_ns=7)))
+    old |= {name: [int(value) for value in old[name]] for name in ("cost_nusd", "latency_sum_ns", "ttft_sum_ns")}
+    new = panes(pane(minute=1, latencies=[2**62] * 8, cost_nusd=str(2**100), ttft_sum_ns=str(2**65)))
+    assert insert_blocks(client, "panes", [json.dumps(old).encode(), new]) == {}
+    found = client.query("SELECT cost_nusd, latency_sum_ns, ttft_sum_ns FROM panes FINAL ORDER BY window_start").result_rows
+    assert found == [(2**63 - 1, 2**62, 7), (2**100, 2**65, 2**65)]
 
 
 def _changed(**columns: Any) -> bytes:

@@ -67,7 +67,7 @@ def test_values_by_hand(store: Client, put: Callable[..., None]) -> None:
     """Two sources of one window and series; the sample is 1..4 s."""
     checks = {"refusal_checked": 4, "refusals": 1, "citation_checked": 2, "citations": 1}
     put(
-        pane(latencies=[10**9, 2 * 10**9], errors=1, cost_nusd=7, input_tokens=5, **checks),
+        pane(latencies=[10**9, 2 * 10**9], errors=1, cost_nusd="7", input_tokens=5, **checks),
         pane(latencies=[3 * 10**9, 4 * 10**9], source="spans:1:e", firing="final", tps_digest=digest([50.0])),
     )
     (row,) = store.query("SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance").named_results()
@@ -205,6 +205,19 @@ def test_routes_are_rolled_up_without_cohort_and_language(store: Client, put: Ca
     assert rows(store, totals)[0][:4] == ("chat", "", "", 2)
     assert rows(store, totals)[1] == ("other", "", "", 1, 9)
     assert len(rows(store, "SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance_hourly")) == 3
+
+
+def test_a_year_of_the_largest_panes_does_not_wrap(store: Client, put: Callable[..., None]) -> None:
+    """Every pane beyond 64 bits by itself, a day's and a year's sum further still; no view loses a digit."""
+    most = {"cost_nusd": str(2**65 + 1), "latency_sum_ns": str(2**66), "ttft_sum_ns": str(2**64), "input_tokens": 2**63 - 1}
+    put(*[pane(day * 1440 + part, [1], firing="final", **most) for day in range(365) for part in range(2)])
+    refresh(store)
+    sums = "sum(requests), sum(cost_nusd), sum(input_tokens)"
+    for view in VIEWS:
+        assert rows(store, f"SELECT {sums} FROM {view}") == [(730, 730 * (2**65 + 1), 730 * (2**63 - 1))], view
+    for table in ("panes", "panes_daily"):
+        total = rows(store, f"SELECT sum(latency_sum_ns), sum(ttft_sum_ns) FROM {table} FINAL")
+        assert total == [(730 * 2**66, 730 * 2**64)], table
 
 
 def test_quantiles_merge_over_any_range(store: Client, put: Callable[..., None]) -> None:

@@ -35,7 +35,7 @@ HUNDRED = range(1, 101)
 
 def served(latencies: list[int], errors: int, dollars: str, **changes: Any) -> dict[str, Any]:
     """A pane of streamed calls; `dollars` is the cost of each, with three decimals."""
-    cost: dict[str, Any] = {"cost_nusd": len(latencies) * int(dollars.replace(".", "")) * MS}
+    cost: dict[str, Any] = {"cost_nusd": str(len(latencies) * int(dollars.replace(".", "")) * MS)}
     streamed = {"streamed": len(latencies), "ttft_count": len(latencies), "ttft_digest": digest([x / 10 for x in latencies])}
     tokens = {"input_tokens": 1200, "output_tokens": 600, "tps_digest": digest([50.0] * len(latencies))}
     return pane(latencies=latencies, errors=errors, cohort="free", firing="final", **cost | streamed | tokens | changes)

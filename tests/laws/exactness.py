@@ -100,7 +100,7 @@ class World:
                 key = (row["source"], row["window_start_ns"], row["window_end_ns"], row["route"], row["model"])
                 old = self.panes.get(key)
                 if old is None or not self.rules.revision or row["revision"] >= old[0]:
-                    measures = row["requests"], row["input_tokens"], row["cost_nusd"]
+                    measures = row["requests"], row["input_tokens"], int(row["cost_nusd"])
                     self.panes[key] = row["revision"], row["firing"], measures
             elif message.topic == "ledger":
                 verdict = tuple(row[name] for name in ("counted", "duplicate", "too_late", "ahead_of_clock"))

@@ -190,6 +190,7 @@ def _money(policy: DecodePolicy, text: Row, start_ns: int, kind: str, tokens: di
     request = kind in REQUEST_KINDS
     tiers = policy.prices.tiers(text["provider"], text["model"], start_ns) if request and known else None
     booked = None if tiers is None else _cost(tiers, {name: count or 0 for name, count in tokens.items()})
+    booked = None if booked is None or booked > MAX_COST_USD * 10**9 else booked
     source = "book" if booked is not None else "span" if claimed_nusd is not None else "unpriced" if known else ""
     return {
         **tokens,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.operators.decode.resolve import intern
-from pipeline.operators.kernels import HashSet, add_rows, add_squares, identity
+from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values, identity
 from pipeline.operators.siphash import key_of
 
 KEY = key_of("spans:0:some-topic")
@@ -33,10 +33,18 @@ def test_squares_are_exact_and_do_not_wrap(values: list[tuple[int, int]]) -> Non
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.one_of(st.integers(0, 2**40), st.integers(2**60, 2**63 - 1))), max_size=50))
-def test_sums_are_sums_and_do_not_wrap(values: list[tuple[int, int]]) -> None:
+def test_sums_in_128_bits_are_exact(values: list[tuple[int, int]]) -> None:
+    high, low = np.zeros(4, np.uint64), np.zeros(4, np.uint64)
+    add_values(high, low, np.array([s for s, _ in values], np.int64), np.array([v for _, v in values], np.int64))
+    for s in range(4):
+        assert (int(high[s]) << 64) + int(low[s]) == sum(v for t, v in values if t == s)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**32)), max_size=50))
+def test_sums_are_sums(values: list[tuple[int, int]]) -> None:
     sums = np.zeros((4, 1), np.int64)
     add_rows(sums, np.array([s for s, _ in values], np.int64), np.array([[v] for _, v in values], np.int64).reshape(-1, 1))
-    assert sums[:, 0].tolist() == [min(sum(v for t, v in values if t == s), 2**63 - 1) for s in range(4)]
+    assert sums[:, 0].tolist() == [sum(v for t, v in values if t == s) for s in range(4)]
 
 
 @given(st.lists(st.binary(max_size=6), max_size=60))

@@ -105,8 +105,8 @@ def test_order_inside_a_block_changes_no_count(shape: list[Any], seed: int) -> N
     few = len({row[2] for _, spans in distinct for row in spans}) <= POLICY.max_series
     if few:
         assert other[0] == plain[0]
-    total = {name: sum(row[name] for row in plain[0].values()) for name in ("requests", *TOKENS, "latency_sum_ns")}
-    assert total == {name: sum(row[name] for row in other[0].values()) for name in total}
+    total = {name: sum(int(row[name]) for row in plain[0].values()) for name in ("requests", *TOKENS, "latency_sum_ns")}
+    assert total == {name: sum(int(row[name]) for row in other[0].values()) for name in total}
 
 
 @given(logs, st.data())

@@ -46,20 +46,28 @@ def test_a_pane_adds_up_what_its_calls_say() -> None:
     }  # fmt: skip
     assert (pane["refusal_checked"], pane["refusals"], pane["citation_checked"], pane["citations"]) == (1, 1, 1, 0)
     assert (pane["schema_checked"], pane["schema_valid"]) == (1, 1)
-    assert (pane["input_tokens"], pane["output_tokens"], pane["cost_nusd"]) == (20, 9, 4500)
-    assert (pane["latency_sum_ns"], pane["latency_sq"], pane["cost_sq"]) == (26, str(9 + 25 + 49 + 121), str(4500**2))
-    assert (pane["ttft_count"], pane["ttft_sum_ns"]) == (1, 1)
+    assert (pane["input_tokens"], pane["output_tokens"], pane["cost_nusd"]) == (20, 9, "4500")
+    assert (pane["latency_sum_ns"], pane["latency_sq"], pane["cost_sq"]) == ("26", str(9 + 25 + 49 + 121), str(4500**2))
+    assert (pane["ttft_count"], pane["ttft_sum_ns"]) == (1, "1")
     (verdicts,) = rows_of(effects, "ledger")
     assert (verdicts["spans"], verdicts["counted"]) == (5, 5)
     assert state.windows.committed == 0
 
 
-def test_sums_of_squares_do_not_overflow() -> None:
-    week = 7 * 86400 * S
-    calls = [span(i, NOW, latency_ns=week) for i in range(1000)]
+def test_sums_of_the_largest_calls_are_exact() -> None:
+    """20,000 calls of a week, of a million USD each and of as many tokens as a block may hold: beyond 2^63, and beyond 2^64."""
+    week, n = 7 * 86400 * S, 20_000
     aggregate = stage()
-    _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, calls)], 0)
-    assert rows_of(effects, "panes")[0]["latency_sq"] == str(1000 * week**2)
+    state = aggregate.open(SOURCE, None)
+    for offset in range(4):
+        each = range(offset * n // 4, (offset + 1) * n // 4)
+        calls = [span(i, NOW, latency_ns=week, ttft_ns=week - 1, cost_nusd=10**15, input_tokens=1 << 32) for i in each]
+        state, effects = aggregate.step(state, [record(offset, NOW, calls)], offset * 100 * S)
+    pane = rows_of(effects, "panes")[-1]
+    assert (pane["requests"], pane["input_tokens"]) == (n, n << 32)
+    assert (pane["cost_nusd"], pane["cost_sq"]) == (str(n * 10**15), str(n * 10**30))
+    assert (pane["latency_sum_ns"], pane["latency_sq"]) == (str(n * week), str(n * week**2))
+    assert pane["ttft_sum_ns"] == str(n * (week - 1))
 
 
 def test_100_000_routes_become_a_bounded_number_of_series() -> None:
@@ -154,7 +162,7 @@ def test_what_is_not_said_is_zero_not_missing() -> None:
     silent = dict.fromkeys(TOKENS) | {"cost_nusd": None}
     _, effects = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, [span(1, NOW, **silent)])], 0)
     (pane,) = rows_of(effects, "panes")
-    assert [pane[name] for name in (*TOKENS, "cost_nusd", "unknown_usage")] == [0] * 8 + [1]
+    assert [int(pane[name]) for name in (*TOKENS, "cost_nusd", "unknown_usage")] == [0] * 8 + [1]
 
 
 @pytest.mark.parametrize("calls", [25, 300])
@@ -191,7 +199,15 @@ def test_no_message_outgrows_the_topic(calls: int) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"end_ns": 2**63}, {"end_ns": -1}, {"latency_ns": -5}, {"latency_ns": 2**70}, {"input_tokens": -1}, {"cost_nusd": 2**60}],
+    [
+        {"end_ns": 2**63},
+        {"end_ns": -1},
+        {"latency_ns": -5},
+        {"latency_ns": 2**70},
+        {"input_tokens": -1},
+        {"input_tokens": 2**32 + 1},
+        {"cost_nusd": 2**60},
+    ],
     ids=str,
 )
 def test_a_number_out_of_bounds_makes_the_block_a_dead_letter(change: dict[str, int]) -> None:

@@ -92,6 +92,12 @@ SINGLE: dict[Reason, dict[str, Any]] = {
 }
 """One span that dies: what is wrong with it."""
 
+
+def usage(prompt: int) -> dict[str, int]:
+    """What a call of so many prompt tokens and one answered says."""
+    return {"gen_ai.usage.input_tokens": prompt, "gen_ai.usage.output_tokens": 1}
+
+
 MORE_SINGLE = [
     (Reason.BAD_TRACE_ID, {"trace_id": b""}),
     (Reason.BAD_TRACE_ID, {"trace_id": bytes(range(17))}),
@@ -255,7 +261,13 @@ def test_json_that_is_no_request(value: bytes) -> None:
         ({"gen_ai.response.time_to_first_chunk": float("inf")}, "ttft_ns", None),
         ({"gen_ai.response.time_to_first_chunk": 0.0}, "ttft_ns", 0),
         ({"llm.cost.total": "0.25", "gen_ai.request.model": "mine"}, "cost_nusd", 250_000_000),
-        ({"llm.cost.total": 1e12, "gen_ai.request.model": "mine"}, "cost_nusd", None),
+        ({"llm.cost.total": 10_000, "gen_ai.request.model": "mine"}, "cost_nusd", 10**13),
+        ({"llm.cost.total": 10_000.01, "gen_ai.request.model": "mine"}, "cost_nusd", None),
+        ({"llm.cost.total": 10_000.01, "gen_ai.request.model": "mine", **usage(3)}, "cost_source", "unpriced"),
+        ({"gen_ai.request.model": "gpt-4o", **usage(10**9)}, "cost_nusd", 2_500 * 10**9 + 10_000),
+        ({"gen_ai.request.model": "gpt-4", **usage(10**9)}, "cost_source", "unpriced"),
+        ({"gen_ai.request.model": "gpt-4", **usage(10**9), "llm.cost.total": 3}, "cost_source", "span"),
+        ({"gen_ai.request.model": "gpt-4o", **usage(10**9 + 1)}, "input_tokens", None),
         ({"llm.cost.total": "much", "gen_ai.request.model": "mine"}, "span_cost_nusd", None),
         ({"openinference.span.kind": "POEM"}, "kind", "other"),
         ({"metadata": '{"route": "rag"}'}, "route", "rag"),

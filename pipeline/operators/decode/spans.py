@@ -51,8 +51,8 @@ OF_SPAN = (
 
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
-MAX_COST_USD = 1e3
-"""A span that claims to have cost more is not believed: its claim is dropped, and without a price it counts as unpriced."""
+MAX_COST_USD = 10_000
+"""More for one call is not believed. A span's claim is dropped; a price by the book, for tokens nobody means, is none."""
 
 RAW_BYTES = 2 << 20
 """A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
@@ -297,7 +297,7 @@ class Decoder:
     def _booked(
         self, columns: Mapping[str, Any], tokens: dict[str, NDArray[np.int64]], wanted: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
-        """Cost by the price book in nano-USD, -1 where it has none."""
+        """Cost by the price book in nano-USD, -1 where it has none to be believed."""
         priced = np.full(len(wanted), -1, np.int64)
         same_price: dict[Any, list[int]] = {}
         for i in np.flatnonzero(wanted).tolist():
@@ -306,7 +306,7 @@ class Decoder:
                 same_price.setdefault(tiers, []).append(i)
         for tiers, where in same_price.items():
             priced[where] = cost(tiers, {name: counts[where] for name, counts in tokens.items()})
-        return priced
+        return np.where(priced > MAX_COST_USD * 10**9, -1, priced)
 
 
 def encoding_of(record: Record, configured: str) -> str:
