@@ -4,15 +4,16 @@ Everything that is text in the block becomes a code or a hash here, so folding i
 """
 
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import COUNTS, REQUEST_KINDS, TOKENS
+from pipeline.model.columns import COUNTS, REQUEST_KINDS, SERIES, TOKENS
 from pipeline.operators.kernels import identity
 from pipeline.operators.siphash import Key
 
@@ -20,6 +21,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 Series = tuple[str, ...]
+Value = TypeVar("Value", bound=Hashable)
 
 SUMS = (*COUNTS, *TOKENS, "ttft_count")
 """What a series adds up in 64 bits, in order; money and time need more."""
@@ -113,20 +115,17 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     where = np.flatnonzero(request)
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
-    codes: dict[Series, int] = defaultdict(count().__next__)
-    sources: dict[str, int] = defaultdict(count().__next__)
-    keys = zip(block.environment, block.route, block.model, block.release, block.cohort, block.language, strict=True)
-    source_code = np.array([sources[source] for source in block.source], np.int64)
-    code = np.array([codes[key] for key in keys], np.int64)
+    sources, source_code = _coded(block.source, n)
+    series, code = _series([getattr(block, name) for name in SERIES], n)
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
     return SpanColumns(
-        np.array(block.end_ns, np.int64),
+        np.fromiter(block.end_ns, np.int64, n),
         identity(_ids(block.trace_id, block.span_id), key),
-        np.array(block.recorded_ns, np.int64),
-        list(sources),
+        np.fromiter(block.recorded_ns, np.int64, n),
+        sources,
         source_code,
         position,
-        list(codes),
+        series,
         code[where],
         _sums(block, numbers, where),
         numbers["latency_ns"],
@@ -134,6 +133,35 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         _speed(numbers),
         _or_zero(numbers["cost_nusd"]).astype(np.int64),
     )
+
+
+def _series(columns: list[list[str]], n: int) -> tuple[list[Series], Ints]:
+    """Distinct series, and (n,) the index of each row's. Most columns of most blocks are the same in every row: these are
+    compared once and hashed never.
+    """
+    varying = [i for i, column in enumerate(columns) if column.count(column[0]) != n] if n else []
+    if not varying:
+        return [tuple(column[0] for column in columns)] if n else [], np.zeros(n, np.int64)
+    found, code = _coded(zip(*(columns[i] for i in varying), strict=True), n)
+    same = [column[0] if i not in varying else "" for i, column in enumerate(columns)]
+    return [tuple(_filled(same, varying, key)) for key in found], code
+
+
+def _filled(row: list[str], places: list[int], values: tuple[str, ...]) -> list[str]:
+    """The row with `values` at `places`."""
+    filled = row.copy()
+    for place, value in zip(places, values, strict=True):
+        filled[place] = value
+    return filled
+
+
+def _coded(values: Iterable[Value], n: int) -> tuple[list[Value], Ints]:
+    """The distinct values in order of appearance, and (n,) the index of each."""
+    if isinstance(values, list) and n and values.count(values[0]) == n:
+        return [values[0]], np.zeros(n, np.int64)
+    codes: dict[Value, int] = defaultdict(count().__next__)
+    code = np.fromiter(map(codes.__getitem__, values), np.int64, n)
+    return list(codes), code
 
 
 def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) -> Ints:

@@ -28,6 +28,7 @@ from pipeline.connectors.local_engines import engines
 from pipeline.model.stream import Message, Record
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
+from tests.bench import backlog
 from tests.bench.traffic import BLOCKS, otlp_records, span_blocks
 
 REPEATS = 5
@@ -174,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=60, help="length of the freshness run")
+    parser.add_argument("--backlog", type=int, default=500_000, help="spans of the backlog that goes through Kafka")
     options = parser.parse_args()
     err = Console(stderr=True)
     figures: list[Figure] = []
@@ -191,6 +193,7 @@ def main() -> None:
         settings = running.settings(local).model_copy(update={"topic_prefix": f"bench{random.randrange(10**6)}"})
         apply_topics(settings)
         keep(aggregate_figures(lambda: (settings, running.kafka_bootstrap)))
+        keep(Figure(*measured) for measured in backlog.figures(running.settings(local), options.backlog))
         keep(iter([freshness_figure(running.settings(local), options.seconds)]))
     report(figures, options.json)
     sys.exit(0 if all(figure.kept for figure in figures) else 1)
