@@ -125,7 +125,7 @@ def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
         return Reason.BAD_TRACE_ID
     if len(span.span_id) != 8 or span.span_id == bytes(8) or len(span.parent_span_id) not in (0, 8):
         return Reason.BAD_SPAN_ID
-    if not 0 < start <= MAX_TIME_NS or not 0 < end <= MAX_TIME_NS:
+    if not 0 < start < MAX_TIME_NS or not 0 < end < MAX_TIME_NS:
         return Reason.MISSING_TIME
     if end < start:
         return Reason.NEGATIVE_DURATION

@@ -17,9 +17,15 @@ from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
 from pipeline.operators.dialects.vocabulary import read_series
+from pipeline.operators.siphash import key_of
+from pipeline.operators.span_columns import read_span_block
+from pipeline.stages.decode import Decode, Outputs
 from tests.otlp import DAY_NS, DECODER, RECORDED_NS, SOURCE, decoder, keeps_law_a, record, rows
 
 START_NS = 1_795_405_220_000_000_000
+
+LAST_NS = (1 << 62) - 1
+"""The last time there is: aggregate can read it."""
 
 
 def span(number: int = 1, attributes: dict[str, Any] | None = None, **changes: Any) -> Span:
@@ -106,7 +112,8 @@ MORE_SINGLE = [
     (Reason.MISSING_TIME, {"start_time_unix_nano": 0}),
     (Reason.MISSING_TIME, {"end_time_unix_nano": (1 << 64) - 1}),
     (Reason.BEYOND_HORIZON, {"start_time_unix_nano": 1, "end_time_unix_nano": 1}),
-    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": 1 << 62, "end_time_unix_nano": 1 << 62}),
+    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": LAST_NS, "end_time_unix_nano": LAST_NS}),
+    (Reason.MISSING_TIME, {"start_time_unix_nano": LAST_NS + 1, "end_time_unix_nano": LAST_NS + 1}),
 ]
 
 
@@ -134,6 +141,16 @@ def test_the_horizon_lies_on_both_sides_of_the_record_and_a_record_without_time_
     decoded = decoder(horizon_ns=DAY_NS).decode([Record(SOURCE, 0, recorded_ns, request(*spans))])
     assert keeps_law_a(decoded)
     assert [row["span_id"] for row in rows(decoded)] == [f"{i:016x}" for i in kept]
+
+
+def test_whatever_time_a_row_has_aggregate_reads_its_block() -> None:
+    """A record without a time has no horizon, so a span of it may end at any time decode takes."""
+    times = [{"start_time_unix_nano": ns, "end_time_unix_nano": ns} for ns in (1, LAST_NS, LAST_NS + 1, (1 << 64) - 1)]
+    made = request(*(span(i + 1, **changes) for i, changes in enumerate(times)))
+    stage = Decode(DECODER, Outputs("spans", "dead", "ledger", spans_partitions=1, side_partitions=1, block_rows=10))
+    messages = stage.step([Record(SOURCE, 0, 0, made)], now_ns=0).messages
+    (block,) = [message.value for message in messages if message.topic == "spans"]
+    assert read_span_block(block, key_of("test")).end_ns.tolist() == [1, LAST_NS]
 
 
 def test_every_reason_of_decode_has_a_case() -> None:

@@ -51,6 +51,8 @@ OF_SPAN = (
 
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
+"""The first time there is not: aggregate reads no block with one (`Nanoseconds` in `span_columns.py`)."""
+
 MAX_COST_USD = 10_000
 """More for one call is not believed. A span's claim is dropped; a price by the book, for tokens nobody means, is none."""
 
@@ -202,7 +204,7 @@ class Decoder:
         conditions = [
             (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
             (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
-            (start == 0) | (end == 0) | (start > MAX_TIME_NS) | (end > MAX_TIME_NS),
+            (start == 0) | (end == 0) | (start >= MAX_TIME_NS) | (end >= MAX_TIME_NS),
             end < start,
             end - start > np.uint64(self.policy.max_duration_ns),
             self._beyond_horizon(end, recorded[s["record"]]),
@@ -213,7 +215,7 @@ class Decoder:
         return verdicts
 
     def _beyond_horizon(self, end: NDArray[np.uint64], recorded: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Ends too far from when their record was appended: days nobody lives in. Means nothing above MAX_TIME_NS."""
+        """Ends too far from when their record was appended: days nobody lives in. Means nothing from MAX_TIME_NS on."""
         away: NDArray[np.bool_] = np.abs(end.astype(np.int64) - recorded) > self.policy.horizon_ns
         return away & (recorded > 0)
 
