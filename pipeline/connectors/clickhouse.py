@@ -64,7 +64,7 @@ INSERT_SETTINGS: Final[dict[str, Any]] = {
     "async_insert": 0,
 }
 
-BAD_DATA: Final = frozenset({6, 16, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 261, 349, 407, 467})
+BAD_DATA: Final = frozenset({6, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 261, 349, 407, 467})
 """The engine's error codes for a block that cannot be read: parse errors, unknown or ragged columns, broken digests."""
 
 AWAY: Final = frozenset({3, 159, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 285, 319, 394, 439, 745, 999})
@@ -85,17 +85,24 @@ def apply_schema(settings: Settings) -> list[str]:
     Every file is applied once and recorded with its hash; one that failed half-way is repeated from its start.
     Raises SchemaError if an applied file has changed since or is unknown here (a newer version applied it).
     """
-    migrations = [Migration(path.stem, path.read_text()) for path in sorted((schemas_dir() / "clickhouse").glob("*.sql"))]
     with connect(settings) as client, _translated("schema"):
         for statement in statements(_RECORD, settings.clickhouse_cluster):
             client.command(statement)
         _refuse_another(_fed_by(client), settings, settings.topic("spans"))
-        due = _due(migrations, _pairs(client, "SELECT name, hash FROM applied_migrations FINAL"))
+        due = _due(_migrations(), _applied(client))
         for migration in due:
             for statement in statements(migration, settings.clickhouse_cluster):
                 client.command(statement)
             client.insert("applied_migrations", [[migration.name, migration.hash]], column_names=["name", "hash"])
         return [migration.name for migration in due] + _keep(client, settings)
+
+
+def _migrations() -> list[Migration]:
+    return [Migration(path.stem, path.read_text()) for path in sorted((schemas_dir() / "clickhouse").glob("*.sql"))]
+
+
+def _applied(client: Client) -> dict[str, str]:
+    return _pairs(client, "SELECT name, hash FROM applied_migrations FINAL")
 
 
 _RECORD: Final = Migration(
@@ -116,9 +123,12 @@ def feed(settings: Settings, cluster: str) -> Client:
 
     The first log to come feeds the database from then on. Raises SettingsError for another one, whose spans would be
     added to what is there, unless TAILRACE_SEVERAL_LOGS allows it. A topic made anew under its name is no other log.
+    Raises SchemaError if a migration is missing: the store would refuse every block with a column it does not know.
     """
     client, topic = connect(settings), settings.topic("spans")
     with _translated("who feeds the database"):
+        if missing := {migration.name for migration in _migrations()} - _applied(client).keys():
+            raise SchemaError(f"the store lacks the migrations {', '.join(sorted(missing))}: run `tailrace schema apply`")
         if not _fed_by(client):
             client.insert("fed_by", [[topic, cluster]], column_names=["topic", "cluster"])
         _refuse_another(_fed_by(client), settings, topic, cluster)

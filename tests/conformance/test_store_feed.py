@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from pipeline.app.compose import delivery
-from pipeline.connectors.clickhouse import apply_schema, connect, feed
+from pipeline.connectors.clickhouse import apply_schema, connect, feed, insert_blocks
 from pipeline.connectors.kafka import apply_topics, cluster_id
-from pipeline.errors import SettingsError
+from pipeline.errors import Fatal, SchemaError, SettingsError
 from pipeline.model.stream import Message
 from pipeline.settings import Settings
 from tests.e2e.command import finished, started
-from tests.panes import pane, panes
+from tests.panes import NOON_NS, pane, panes
+from tests.spans import block, span
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ def test_a_second_log_is_refused(settings: Settings) -> None:
     assert requests(settings) == 0
     with pytest.raises(SettingsError, match="TAILRACE_SEVERAL_LOGS"):
         apply_schema(second)
+
+
+def test_a_store_that_lacks_a_migration_is_refused(settings: Settings) -> None:
+    """Else every block with a new column would be a dead letter."""
+    with connect(settings) as client:
+        client.command("ALTER TABLE applied_migrations DELETE WHERE name = '0007_recorded' SETTINGS mutations_sync = 1")
+        client.command("ALTER TABLE spans DROP COLUMN recorded_ns")
+        with pytest.raises(SchemaError, match=r"lacks the migrations 0007_recorded: run `tailrace schema apply`"):
+            feed(settings, "here")
+        with pytest.raises(Fatal, match="recorded_ns"):
+            insert_blocks(client, "spans", [block([span(1, NOON_NS)])])
 
 
 def test_another_cluster_is_another_log(settings: Settings) -> None:
