@@ -36,8 +36,6 @@ from pipeline.stages.decode import Outputs as DecodeOutputs
 from pipeline.stages.sink import Sink
 from pipeline.topics import inputs, topics
 
-log = logging.getLogger("tailrace.compose")
-
 Read = TypeVar("Read")
 
 LOST = "lost_to_retention"

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pipeline.connectors.heartbeat import heartbeats
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
-
-STAGES = ("decode", "aggregate", "sink")
+from pipeline.topics import STAGES
 
 
 @dataclass(frozen=True, slots=True)

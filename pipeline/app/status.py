@@ -17,8 +17,8 @@ from pipeline.model.columns import STATUS
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
+from pipeline.topics import STAGES
 
-STAGES = ("decode", "aggregate", "sink")
 HICCUP = 5.0
 """Seconds in which a question is asked again."""
 ANSWER_WITHIN = 5

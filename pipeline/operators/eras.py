@@ -12,7 +12,7 @@ from math import lcm
 from pipeline.model.log_time import BEGINNING, Era, WindowPolicy
 
 MOST_ERAS = 8
-"""A change beyond these waits until the oldest has ended; each lasts at least until its windows are final."""
+"""A change beyond these is not heard: the next owner of the log asks again. Each lasts until its windows are final."""
 
 Eras = tuple[Era, ...]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, PARTITIONS, ROWS, STAGES, look, worded
+from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, PARTITIONS, ROWS, look, worded
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Producer, apply_topics
@@ -14,6 +14,7 @@ from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
 from pipeline.model.stream import Message, Progress, Source
 from pipeline.operators.blocks import empty_block, encode_rows
 from pipeline.settings import SECOND, Settings
+from pipeline.topics import STAGES
 from tests.e2e.stages import Stages
 from tests.spans import span
 
