@@ -77,5 +77,6 @@ $(ENGINES): deploy/local/kafka/pom.xml pipeline/connectors/local_setup.py $(PACK
 	@touch $@
 
 $(WARM): $(COMPILED) $(EXAMPLE) $(PACKAGE)
+	@echo 'compiling the kernels …' >&2
 	@$(BIN)/python deploy/warm.py $(EXAMPLE)
 	@touch $@

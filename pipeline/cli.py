@@ -4,6 +4,7 @@ Errors we raise on purpose end in one line and an exit code of their own (see `p
 """
 
 import faulthandler
+import json as stdlib_json
 import logging
 import os
 import re
@@ -164,7 +165,7 @@ def query(
     if json:
         print_json_lines(names, rows)
     else:
-        out.print(show.table(names, rows))
+        show.answer(names, rows, out)
 
 
 @app.command(rich_help_panel="Look")
@@ -185,7 +186,7 @@ def status(json: Json = False) -> None:
 
 @app.command("settings", rich_help_panel="Look")
 def settings_command(json: Json = False) -> None:
-    """Every setting, its value now and what it means. Set it as an environment variable."""
+    """Every setting, its value now and what it means. Durations are seconds, sizes bytes. Set it as an environment variable."""
     settings = Settings.load()
     rows = [
         [f"TAILRACE_{name.upper()}", shown(getattr(settings, name)), field.description or ""]
@@ -230,7 +231,7 @@ def local_status(json: Json = False) -> None:
     if json:
         print(orjson.dumps(engines, option=orjson.OPT_INDENT_2).decode())
     else:
-        out.print(show.table(list(engines[0]), [list(engine.values()) for engine in engines]))
+        out.print(show.table(["engine", "state", "address", "your own", "detail"], [list(engine.values()) for engine in engines]))
     if any(engine["state"] != "up" for engine in engines):
         raise typer.Exit(3)
 
@@ -269,7 +270,7 @@ def topics_apply() -> None:
 
 @topics_app.command("list")
 def topics_list() -> None:
-    """What each topic is for."""
+    """Their names, their partitions, and the table the sink puts each into."""
     from pipeline.topics import topics  # noqa: PLC0415
 
     settings = Settings.load()
@@ -290,6 +291,7 @@ def schema_apply() -> None:
 
 
 def print_json_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """One object a line."""
+    """One object a line. Sums have 128 bits, and orjson refuses more than 64."""
     for row in rows:
-        sys.stdout.write(orjson.dumps(dict(zip(names, row, strict=True))).decode() + "\n")
+        line = stdlib_json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, separators=(",", ":"))
+        sys.stdout.write(line + "\n")

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
 
     # Decode.
     otlp_encoding: str = Field(
-        "auto", pattern="^(auto|protobuf|json)$", description="What otlp_spans holds, if not told by header."
+        "auto",
+        pattern="^(auto|protobuf|json)$",
+        description="auto, protobuf or json: what otlp_spans holds, if not told by header.",
     )
     max_record_bytes: int = Field(16 << 20, ge=1024, description="A larger OTLP record is a dead letter.")
     max_spans_per_record: int = Field(50_000, ge=1, le=1_000_000, description="An OTLP record of more spans is a dead letter.")
@@ -87,7 +89,7 @@ class Settings(BaseSettings):
     # Aggregate.
     window: Seconds = Field(60, ge=1, multiple_of=1, description="Length of a window: seconds of event time that divide an hour.")
     allowed_lateness: Seconds = Field(300, ge=0, description="How long after its end a window still takes spans.")
-    out_of_orderness: Seconds = Field(10, ge=0, description="How far the watermark stays behind the newest span.")
+    out_of_orderness: Seconds = Field(10, ge=0, description="How far the watermark stays behind the slowest source.")
     early_every: Seconds = Field(10, ge=0.1, description="How often open windows that changed fire.")
     max_ahead: Seconds = Field(300, ge=0, description="A span ending later than this after it was appended is not counted.")
     max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
@@ -120,7 +122,11 @@ class Settings(BaseSettings):
     healthy_within: Seconds = Field(
         120, ge=5, description="A stage process whose loop has not turned for so long hangs: `tailrace healthy`."
     )
-    log: str = Field("WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="What is logged, on standard error.")
+    log: str = Field(
+        "WARNING",
+        pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
+        description="DEBUG, INFO, WARNING, ERROR or CRITICAL: what is logged, on standard error.",
+    )
 
     @field_validator("window")
     @classmethod

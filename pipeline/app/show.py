@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,9 @@ PERFORMANCE = {
 }  # fmt: skip
 """Columns of the `performance` view that a terminal has room for, with their short names."""
 
+WIDEST = 100_000
+"""Characters: wider than any terminal, to ask how wide a table would like to be."""
+
 
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """Rows as they are; numbers to the right."""
@@ -28,6 +32,17 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return drawn
+
+
+def answer(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Console) -> None:
+    """Rows as a table; where that is wider than `out`, one value a line: forty columns folded into 180 characters say nothing."""
+    drawn = table(names, rows)
+    if not rows or Measurement.get(out, out.options.update_width(WIDEST), drawn).maximum <= out.width:
+        out.print(drawn)
+        return
+    for number, row in enumerate(rows, 1):
+        cells = ["" if cell is None else str(cell) for cell in row]
+        out.print(table([f"row {number}", ""], list(zip(names, cells, strict=True))))
 
 
 def performance(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -67,7 +82,8 @@ def status(seen: "Status", out: Console) -> None:
     if seen.members:
         out.print(table(["stage", "processes"], [[stage, n] for stage, n in seen.members.items()]))
         out.print()
-    out.print(table(["stage", "topic", "partition", "done", "end", "lag"], rows))
+    if rows:
+        out.print(table(["stage", "topic", "partition", "done", "end", "lag"], rows))
     if seen.partitions:
         out.print()
         names = ["partition of spans", "watermark behind", "open windows", "series", "in __other__", "held", "reported"]

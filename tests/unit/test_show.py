@@ -1,0 +1,39 @@
+"""What people see of rows."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pipeline.app import show
+from pipeline.cli import print_json_lines
+
+
+def printed(names: list[str], rows: list[list[object]], width: int) -> list[str]:
+    out = io.StringIO()
+    show.answer(names, rows, Console(file=out, width=width))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_rows_that_fit_are_a_table() -> None:
+    assert printed(["route", "n"], [["support", 3], ["search", 12]], 80) == ["route     n", "support   3", "search   12"]
+
+
+def test_rows_that_do_not_fit_have_a_line_per_value_and_no_name_is_cut() -> None:
+    names = [f"a_long_name_{i}" for i in range(40)]
+    lines = printed(names, [list(range(40)), [None] * 40], 80)
+    assert [line for line in lines if line.startswith("row")] == ["row 1", "row 2"]
+    assert [line.split()[0] for line in lines if not line.startswith("row")] == names * 2
+    assert lines[40].split() == ["a_long_name_39", "39"]
+
+
+def test_a_table_without_rows_shows_its_columns() -> None:
+    assert printed(["route", "n"], [], 80) == ["route  n"]
+
+
+def test_json_has_numbers_of_128_bits(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json_lines(["route", "cost_nusd"], [["für", 2**100], ["", -(2**127)]])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f'{{"route":"für","cost_nusd":{2**100}}}'
+    assert json.loads(second)["cost_nusd"] == -(2**127)
