@@ -3,6 +3,7 @@
 Inserts send blocks as they came from the log: several JSON objects behind one another are one `JSONColumns` request.
 The engine judges them. It reads every column as nullable and then refuses a null or a missing column where the table
 has none: left to itself its JSON reader turns a null number into 0, whatever `input_format_null_as_default` says.
+Blocks written before a column existed lack it; its `absent` value stands in.
 
 Rows are idempotent by key and version, so an insert may be repeated at will, in whole or in part.
 
@@ -246,7 +247,8 @@ def _insert(client: Client, table: str, body: bytes) -> str | None:
     columns = TABLES[table]
     names = ", ".join(f"`{column.name}`" for column in columns)
     wire = ", ".join(f"`{column.name}` Nullable({TYPES[column.type]})" for column in columns)
-    sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
+    values = ", ".join(f"`{c.name}`" if c.absent is None else f"ifNull(`{c.name}`, {c.absent})" for c in columns)
+    sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
     try:
         client.command(sql, data=body, settings=INSERT_SETTINGS)
     except Error as error:

@@ -35,12 +35,16 @@ class Firing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a block. `doc` ends up in the JSON Schema."""
+    """One column of a block. `doc` ends up in the JSON Schema.
+
+    absent: what it stands for in blocks that were written before there was this column; None if there always was.
+    """
 
     name: str
     type: JsonType
     doc: str
     nullable: bool = False
+    absent: int | None = None
 
 
 def _strings(*names: str, doc: str) -> tuple[Column, ...]:
@@ -85,7 +89,12 @@ SPANS: tuple[Column, ...] = (
     Column("service_tier", "string", "the provider's service tier"),
     Column("source", "string", "log id of the OTLP record: topic:partition:epoch"),
     Column("offset", "integer", "offset of the OTLP record in its source"),
-    Column("recorded_ns", "integer", "when the OTLP record was appended to its source, nanoseconds since 1970; 0: unknown"),
+    Column(
+        "recorded_ns",
+        "integer",
+        "when the OTLP record was appended to its source, nanoseconds since 1970; 0: unknown",
+        absent=0,
+    ),
     Column("schema_version", "integer", "version of these columns"),
 )
 
@@ -153,7 +162,7 @@ DEAD_LETTERS: tuple[Column, ...] = (
     Column("source", "string", "log id: topic:partition:epoch"),
     Column("offset", "integer", "offset of the record in its source"),
     Column("index", "integer", "position of the span in the record, -1 for the whole record"),
-    Column("count", "integer", "1, or how many spans of this record and reason end here, the first of them at index"),
+    Column("count", "integer", "1, or how many spans of this record and reason end here, the first of them at index", absent=1),
     Column("reason", "string", "one of pipeline.model.reasons"),
     Column("detail", "string", "what exactly, without user text"),
     Column("time_ns", "integer", "the record's own timestamp"),

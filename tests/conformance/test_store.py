@@ -183,6 +183,20 @@ def test_a_pane_block_written_when_sums_were_numbers_lands_with_new_ones(store: 
     assert found == [(2**63 - 1, 2**62, 7), (2**100, 2**65, 2**65)]
 
 
+def test_blocks_written_before_a_column_existed_land_with_new_ones(store: tuple[Settings, Client]) -> None:
+    """They are still in the topics after an update, and decode is the last to be updated."""
+    client = store[1]
+    row = {column.name: 5 if column.type == "integer" else "" for column in DEAD_LETTERS}
+    for table, column, absent, new in (
+        ("spans", "recorded_ns", 0, [spans([span(n, NOON_NS, recorded_ns=5)]) for n in (1, 2)]),
+        ("dead_letters", "count", 1, [encode_rows(DEAD_LETTERS, [row | {"offset": n}]) for n in (1, 2)]),
+    ):
+        old = json.loads(new[0])
+        del old[column]
+        assert insert_blocks(client, table, [json.dumps(old).encode(), new[1]]) == {}
+        assert client.query(f"SELECT `{column}` FROM {table} ORDER BY 1").result_rows == [(absent,), (5,)]
+
+
 def _changed(**columns: Any) -> bytes:
     block = json.loads(panes(pane(latencies=[5]), pane(minute=1)))
     return json.dumps({name: value for name, value in (block | columns).items() if value != "gone"}).encode()
