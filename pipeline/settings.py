@@ -91,7 +91,9 @@ class Settings(BaseSettings):
     allowed_lateness: Seconds = Field(300, ge=0, description="How long after its end a window still takes spans.")
     out_of_orderness: Seconds = Field(10, ge=0, description="How far the watermark stays behind the slowest source.")
     early_every: Seconds = Field(10, ge=0.1, description="How often open windows that changed fire.")
-    max_ahead: Seconds = Field(300, ge=0, description="A span ending later than this after it was appended is not counted.")
+    max_ahead: Seconds = Field(
+        300, ge=0, le=7 * 86400, description="A span ending later than this after it was appended is not counted."
+    )
     max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
     source_patience: Seconds = Field(
         3600, gt=0, description="How long a partition of otlp_spans that is not read may hold windows open; then it is left out."

@@ -20,9 +20,9 @@ from pipeline.connectors.heartbeat import Heartbeat, beating
 from pipeline.connectors.kafka import Producer, cluster_id, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.connectors.source_ticks import SourceTicks
-from pipeline.errors import SettingsError
+from pipeline.errors import EngineError, SettingsError
 from pipeline.model.columns import STATUS
-from pipeline.model.log_time import WindowPolicy
+from pipeline.model.log_time import MOST_SOURCES, WindowPolicy
 from pipeline.model.stream import Effects, Message, Source
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
@@ -101,6 +101,8 @@ def sink_stage(settings: Settings) -> Sink:
 def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001 - members of its group need no name
     """Run decode until SIGTERM or SIGINT."""
     here = as_on_broker(settings)
+    if len(sources(here, *inputs("decode"))) > MOST_SOURCES:
+        raise EngineError(f"{here.otlp_topic} has more than {MOST_SOURCES} partitions: more than a watermark can wait for")
     stage = decode_stage(here)
     if not stage.decoder.policy.user_key:
         log.warning("TAILRACE_USER_HASH_KEY is not set: the column user_hash stays empty")

@@ -9,6 +9,12 @@ from typing import Any
 BEGINNING = -(1 << 62)
 """An event time before every other: nothing was seen yet."""
 
+MOST_SOURCES = 2048
+"""Sources one log knows, twice the partitions `otlp_spans` can be given: with them progress still fits its topic (1 MiB)."""
+
+LONGEST_SOURCE = 300
+"""Characters of a log id: a topic's name has up to 249."""
+
 END_OF_TIME = 1 << 62
 """A watermark behind every event time: the log has ended."""
 

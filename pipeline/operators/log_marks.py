@@ -4,18 +4,27 @@ Both make a function of the log what would otherwise be a process's own knowledg
 rules windows are cut. Documents: `schemas/json/ticks.json`, `schemas/json/window-settings.json`.
 """
 
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from typing import Annotated
 
 import msgspec
 
-from pipeline.model.log_time import WindowPolicy
+from pipeline.model.log_time import MOST_SOURCES, WindowPolicy
 
 TICKS_KEY = b"ticks"
 SETTINGS_KEY = b"window-settings"
 
+HOUR_NS = 3_600_000_000_000
+LONGEST_NS = 10**18
+"""No duration of a policy is longer, as in the settings: sums with event times stay within 64 bits."""
+FURTHEST_AHEAD_NS = 7 * 24 * HOUR_NS
+"""What may be ahead of its clock: a change of settings waits for so long."""
+
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
-Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
+Index = Annotated[int, msgspec.Meta(ge=0, lt=MOST_SOURCES)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_SOURCES)]
+Topic = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+Epoch = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,40}$")]
 
 
 class Ticks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,9 +32,9 @@ class Ticks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     log. Without any, it announces the sources before they are read.
     """
 
-    topic: str
-    epoch: str
-    partitions: Index
+    topic: Topic
+    epoch: Epoch
+    partitions: Count
     partition: list[Index] = []
     read_to_ns: list[Nanoseconds] = []
 
@@ -60,12 +69,15 @@ def encode_settings(policy: WindowPolicy) -> bytes:
     return msgspec.json.encode({name: [value] for name, value in asdict(policy).items()})
 
 
-def read_settings(value: bytes) -> WindowPolicy:
-    """Raises ValueError for anything else."""
+def read_settings(value: bytes, finest_ns: int) -> WindowPolicy:
+    """A policy as the settings allow it, its window a multiple of `finest_ns`. Raises ValueError for anything else."""
     try:
         policy = WindowPolicy(**{name: number for name, (number,) in _settings.decode(value).items()})
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise ValueError(str(error)) from None
-    if min(policy.window_ns, policy.max_series) < 1 or min(astuple(policy)) < 0 or max(astuple(policy)) >= 1 << 62:
+    durations = astuple(replace(policy, max_series=0))
+    if policy.max_series < 1 or min(durations) < 0 or max(durations) > LONGEST_NS or policy.max_ahead_ns > FURTHEST_AHEAD_NS:
         raise ValueError(f"no policy of windows: {policy}")
+    if policy.window_ns < 1 or policy.window_ns % finest_ns or HOUR_NS % policy.window_ns:
+        raise ValueError(f"no window: {policy.window_ns}")
     return policy

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import COUNTS, REQUEST_KINDS, SERIES, TOKENS
+from pipeline.model.log_time import LONGEST_SOURCE
 from pipeline.operators.kernels import identity
 from pipeline.operators.siphash import Key
 
@@ -116,6 +117,8 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
     sources, source_code = _coded(block.source, n)
+    if max(map(len, sources), default=0) > LONGEST_SOURCE:
+        raise ValueError("source is no log id")
     series, code = _series([getattr(block, name) for name in SERIES], n)
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
     return SpanColumns(

@@ -6,14 +6,15 @@ is the least over the sources, less the out-of-orderness, and never goes back. S
 an outage of decode, nor a thin partition read before a thick one makes an honest span too late.
 
 A source that is silent while others are heard holds finality back, up to `source_patience_ns` of log time; then it is
-left out, until it is heard again.
+left out, until it is heard again. There is room for MOST_SOURCES; of more, those left out are forgotten, then the last to
+come are not heard.
 
 Guarantee: `tests/laws/test_watermark.py`. Source: MillWheel §5 (low watermarks), Flink's per-partition watermarks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline.model.log_time import BEGINNING, LogClock, SourceMark, WindowPolicy
+from pipeline.model.log_time import BEGINNING, MOST_SOURCES, LogClock, SourceMark, WindowPolicy
 from pipeline.operators.log_marks import Ticks
 
 
@@ -25,6 +26,7 @@ class Watermark:
         self.ns = watermark_ns
         self._clock = clock
         self._sources = dict(clock.sources)
+        self._epochs = dict(map(_topic_and_epoch, self._sources))
         self._lived = clock.lived_ns
 
     @property
@@ -44,10 +46,16 @@ class Watermark:
         self._clock = LogClock(append_ns, self._lived, ticks_from)
 
     def rows(self, reached: Mapping[str, int]) -> None:
-        """Rows of these sources reached so far: per log id the largest min(end, append time of its record)."""
-        for source, event_ns in reached.items():
-            if source in self._sources or not self._is_of_another_epoch(source):
-                self._hear(source, min(event_ns, self.appended_ns))
+        """Rows of these sources reached so far: per log id the largest min(end, append time of its record).
+
+        Only ticks say which epoch of a topic is read: a zombie's rows of another one change nothing.
+        """
+        epochs = dict(self._epochs)
+        by_topic = ((source, *_topic_and_epoch(source)) for source in reached)
+        ours = {source: reached[source] for source, topic, epoch in by_topic if epochs.setdefault(topic, epoch) == epoch}
+        self._know(ours)
+        for source, event_ns in ours.items():
+            self._hear(source, min(event_ns, self.appended_ns))
 
     def ticks(self, said: Ticks) -> None:
         """How many partitions a topic has, and how far some of them are read. Another epoch replaces the one before."""
@@ -55,8 +63,8 @@ class Watermark:
         gone = [s for s in self._sources if s.startswith(ours) and not s.endswith(f":{said.epoch}")]
         for source in gone:
             del self._sources[source]
-        for source in map(said.source, range(said.partitions)):
-            self._sources.setdefault(source, SourceMark(BEGINNING, self._lived))
+            self._epochs.pop(said.topic, None)
+        self._know(map(said.source, sorted({*range(said.partitions), *said.partition})))
         for partition, read_to_ns in zip(said.partition, said.read_to_ns, strict=True):
             counts = self.appended_ns >= self._clock.ticks_from_ns
             self._hear(said.source(partition), min(read_to_ns, self.appended_ns) if counts else BEGINNING)
@@ -83,14 +91,23 @@ class Watermark:
         c = self._clock
         return LogClock(c.appended_ns, self._lived, c.ticks_from_ns, tuple(sorted(self._sources.items())))
 
-    def _hear(self, source: str, event_ns: int) -> None:
-        known = self._sources.get(source)
-        self._sources[source] = SourceMark(max(event_ns, known.event_ns if known else BEGINNING), self._lived)
+    def _know(self, sources: Iterable[str]) -> None:
+        """From now on they are waited for, as far as there is room."""
+        new = [source for source in sources if source not in self._sources]
+        if len(self._sources) + len(new) > MOST_SOURCES:
+            self._sources = {source: mark for source, mark in self._sources.items() if not self._is_left_out(mark)}
+            self._epochs = dict(map(_topic_and_epoch, self._sources))
+        room = new[: MOST_SOURCES - len(self._sources)]
+        self._sources |= dict.fromkeys(room, SourceMark(BEGINNING, self._lived))
+        self._epochs |= dict(map(_topic_and_epoch, room))
 
-    def _is_of_another_epoch(self, source: str) -> bool:
-        """Is its topic known, made anew or not yet? Only ticks say which epoch is read; a zombie's rows change nothing."""
-        topic, epoch = source.partition(":")[0], source.rpartition(":")[2]
-        return any(known.startswith(f"{topic}:") and not known.endswith(f":{epoch}") for known in self._sources)
+    def _hear(self, source: str, event_ns: int) -> None:
+        if known := self._sources.get(source):
+            self._sources[source] = SourceMark(max(event_ns, known.event_ns), self._lived)
 
     def _is_left_out(self, mark: SourceMark) -> bool:
         return self._lived - mark.heard_ns > self.policy.source_patience_ns
+
+
+def _topic_and_epoch(source: str) -> tuple[str, str]:
+    return source.partition(":")[0], source.rpartition(":")[2]

@@ -7,6 +7,7 @@ calls that wait for their trace will hold offsets here as windows do.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
@@ -19,10 +20,13 @@ from pipeline.operators.decode.spans import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
 from pipeline.operators.siphash import Key, key_of
-from pipeline.operators.span_columns import read_span_block
+from pipeline.operators.span_columns import SpanColumns, read_span_block
 from pipeline.topics import partition_of, route_key
 
 STATUS_EVERY_NS = 10_000_000_000
+ASK_EVERY_NS = 60_000_000_000
+MOST_NAMED = 20
+"""Sources left out that a status names."""
 
 Fired = tuple[int, Window, Firing, list[int]]
 Columns = dict[str, list[Any]]
@@ -43,7 +47,7 @@ class Outputs:
 class Partition:
     """State of one partition in one generation.
 
-    key: of the ids' hashes, one for the log. asked: has the log been asked for our settings?
+    key: of the ids' hashes, one for the log. asked_at_ns: when the log was last asked for our settings.
     """
 
     source: Source
@@ -53,7 +57,7 @@ class Partition:
     status_at_ns: int = BEGINNING
     progress_at_ns: int = BEGINNING
     progress: Progress | None = None
-    asked: bool = False
+    asked_at_ns: int = 2 * BEGINNING
     ledger: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     panes: list[Columns] = field(default_factory=list)
@@ -64,12 +68,14 @@ class Aggregate:
     """The stage, as the worker connector runs it. Durations in nanoseconds of wall clock.
 
     `policy` is what the settings ask for. What a log is judged by stands in the log and its progress (`operators/eras.py`).
+    finest_ns: no log is judged by windows that are no multiple of it, whoever asks.
     """
 
     policy: WindowPolicy
     outputs: Outputs
     early_every_ns: int
     progress_every_ns: int
+    finest_ns: int = 1_000_000_000
     name: str = "aggregate"
 
     def first(self) -> Progress:
@@ -91,7 +97,7 @@ class Aggregate:
         if now_ns - state.early_at_ns >= self.early_every_ns:
             state.early_at_ns = now_ns
             self._fire(state, state.windows.changed())
-        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns), *self._ask(state))
+        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns), *self._ask(state, now_ns))
         return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
 
     def close(self, state: Partition) -> Effects:
@@ -106,9 +112,9 @@ class Aggregate:
                 windows.tick(record.offset, record.timestamp_ns, read_ticks(value))
                 return
             if record.key == SETTINGS_KEY:
-                windows.change(record.offset, record.timestamp_ns, read_settings(value))
+                windows.change(record.offset, record.timestamp_ns, read_settings(value, self.finest_ns))
                 return
-            columns = read_span_block(value, state.key)
+            columns = _block(record, state.key)
         except ValueError as error:
             windows.skip(record.offset, record.timestamp_ns)
             if record.offset >= windows.judged:
@@ -118,14 +124,14 @@ class Aggregate:
         if verdicts is not None and verdicts.rows:
             state.ledger.append(_ledger_row(record, verdicts))
 
-    def _ask(self, state: Partition) -> list[Message]:
-        """Once an owner has caught up: the wish for our settings, if the log is judged by others."""
+    def _ask(self, state: Partition, now_ns: int) -> list[Message]:
+        """Once an owner has caught up: the wish for our settings, while the log is judged by others."""
         windows = state.windows
-        if state.asked or windows.position < windows.judged:
+        if windows.position < windows.judged or windows.eras[-1].policy == self.policy:
             return []
-        state.asked = True
-        if windows.eras[-1].policy == self.policy:
+        if now_ns - state.asked_at_ns < ASK_EVERY_NS:
             return []
+        state.asked_at_ns = now_ns
         return [Message(state.source.topic, state.source.partition, encode_settings(self.policy), SETTINGS_KEY)]
 
     def _fire(self, state: Partition, firings: Iterable[Fired]) -> None:
@@ -178,7 +184,8 @@ class Aggregate:
         }
         where = f"{state.source.topic}:{state.source.partition}"
         told = [(where, metric, value) for metric, value in metrics.items()]
-        told += [(source, "left_out_source_ns", float(silent)) for source, silent in windows.watermark.left_out()]
+        left_out = islice(windows.watermark.left_out(), MOST_NAMED)
+        told += [(source, "left_out_source_ns", float(silent)) for source, silent in left_out]
         if slowest := windows.watermark.slowest():
             told.append((slowest[0], "slowest_source_delay_ns", float(now_ns - slowest[1]) if slowest[1] > BEGINNING else -1.0))
         rows = [
@@ -198,6 +205,13 @@ class Aggregate:
             return None
         state.progress_at_ns, state.progress = now_ns, progress
         return progress
+
+
+def _block(record: Record, key: Key) -> SpanColumns:
+    """The span block of a message. Raises ValueError; also under a key nobody knows, where the store takes it for none."""
+    if record.key is not None:
+        raise ValueError("a key nobody knows")
+    return read_span_block(record.value or b"", key)
 
 
 def _ledger_row(record: Record, verdicts: Verdicts) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def assign(world: World, rng: random.Random, count: int, changes: bool) -> list[
     world.generation += 1
     owner = [rng.randrange(count) for _ in world.logs]
     policies = [rng.choice(OTHERS) if changes else POLICY for _ in range(count)]
-    stages = [Aggregate(policy, OUTPUTS, early_every_ns=7, progress_every_ns=0) for policy in policies]
+    stages = [Aggregate(policy, OUTPUTS, early_every_ns=7, progress_every_ns=0, finest_ns=1) for policy in policies]
     return [Member(world, stages[i], world.generation, [p for p, o in enumerate(owner) if o == i]) for i in range(count)]
 
 

@@ -53,7 +53,7 @@ def log_of(shape: list[tuple[int, list[Any]]]) -> list[Record]:
 
 def outcome(log: list[Record], cuts: random.Random | None, early: int = 10**9) -> tuple[Outcome, Outcome, Outcome]:
     """Final panes without digests, ledger, and digests after feeding the log in random batches."""
-    stage = Aggregate(POLICY, OUTPUTS, early_every_ns=early, progress_every_ns=0)
+    stage = Aggregate(POLICY, OUTPUTS, early_every_ns=early, progress_every_ns=0, finest_ns=1)
     state, messages, at, now = stage.open(SOURCE, None), [], 0, 0
     while at < len(log):
         step = cuts.randint(1, 5) if cuts else 1
@@ -115,7 +115,7 @@ def test_a_worker_replaced_anywhere_changes_nothing(shape: list[Any], data: Any)
     """State is rebuilt from progress and the log at any point: panes by largest revision, verdicts by offset agree."""
     log = log_of(shape)
     crash = data.draw(st.integers(0, len(log)))
-    stage = Aggregate(POLICY, OUTPUTS, early_every_ns=4, progress_every_ns=0)
+    stage = Aggregate(POLICY, OUTPUTS, early_every_ns=4, progress_every_ns=0, finest_ns=1)
     state, messages, progress = stage.open(SOURCE, None), [], None
     for i, entry in enumerate(log[:crash]):
         state, effects = stage.step(state, [entry], i)

@@ -19,7 +19,7 @@ from tests.spans import SOURCE, record, span, tick
 TRANSCRIPTS = yaml.safe_load((Path(__file__).parent / "windows.yaml").read_text())
 POLICY = WindowPolicy(10, 20, 3, 50, max_series=2, source_patience_ns=200, outage_ns=100)
 SPAN = re.compile(r"(\d+)@(\d+)(?:/(\w+))?(?:~(\d+))?(?:#(\d+)(?::(\w+))?)?")
-STAGE = Aggregate(POLICY, Outputs("panes", "ledger", "dead", "status", 1), early_every_ns=5, progress_every_ns=0)
+STAGE = Aggregate(POLICY, Outputs("panes", "ledger", "dead", "status", 1), early_every_ns=5, progress_every_ns=0, finest_ns=1)
 
 
 def run(transcript: dict[str, Any]) -> None:
