@@ -18,7 +18,7 @@ from typing import Final, Protocol, cast
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Polled
 
-from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.clock import now_ns, steady, wait
 from pipeline.connectors.kafka import ANSWER_WITHIN, HOPELESS, Heard, connection, sources, translate, translated
 from pipeline.connectors.log_ids import LogIds
 from pipeline.errors import EngineError, Transient
@@ -301,12 +301,17 @@ class _Reader:
         self._tell_owned()
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """With the offset the group committed, and the log it was committed of; unknown if the coordinator is not ready."""
-        try:
-            return self._consumer.committed(partitions, timeout=ANSWER_WITHIN)
-        except KafkaException as error:
-            log.info("committed offsets: %s", error.args[0].str())
-            return [TopicPartition(p.topic, p.partition, OFFSET_STORED) for p in partitions]
+        """With the offset the group committed, and the log it was committed of. A coordinator that is not ready is asked
+        again: without its answer an offset of another log could be taken for one of this. Raises Transient in the end.
+        """
+        deadline = steady() + ANSWER_WITHIN
+        while True:
+            try:
+                return self._consumer.committed(partitions, timeout=ANSWER_WITHIN)
+            except KafkaException as error:
+                if steady() > deadline:
+                    raise translate(error.args[0], "committed offsets") from error
+                wait(FIRST_PAUSE)
 
     def _beginning(self, committed: TopicPartition) -> TopicPartition:
         """Where to read on. An offset committed of a log that was there before means nothing."""

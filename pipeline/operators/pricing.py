@@ -26,7 +26,7 @@ PICO_PER_USD_KCALL = 1_000_000_000
 """A price of one USD per thousand calls is this many pico-USD per call."""
 
 MAX_USD_MTOK = 1000
-"""Own prices end here: at a billion tokens of each kind a call still costs less than 2^63 pico-USD and 2^53 nano-USD."""
+"""Own prices end here: at a billion tokens each way a call still costs less than 2^63 pico-USD and 2^53 nano-USD."""
 
 MINUTE_NS = 60_000_000_000
 """The finest step of prices in the book: some change with the time of day."""

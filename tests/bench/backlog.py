@@ -25,10 +25,10 @@ from pipeline.errors import Transient
 from pipeline.model.stream import Message
 from pipeline.operators.traffic import draw, encode
 from pipeline.settings import SECOND, Settings
+from pipeline.topics import STAGES
 
 CALLS_PER_RECORD = 200
 WITHIN = 900.0
-STAGES = ("decode", "aggregate", "sink")
 
 Answer = TypeVar("Answer")
 Measured = tuple[str, float, str]
