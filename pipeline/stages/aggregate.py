@@ -170,11 +170,11 @@ class Aggregate:
         return messages
 
     def _status(self, state: Partition, now_ns: int) -> list[Message]:
-        """What the Operations board shows of this partition."""
-        if now_ns - state.status_at_ns < STATUS_EVERY_NS:
+        """What the Operations board shows of this partition; nothing while its windows are being folded again."""
+        windows = state.windows
+        if now_ns - state.status_at_ns < STATUS_EVERY_NS or windows.position < windows.judged:
             return []
         state.status_at_ns = now_ns
-        windows = state.windows
         metrics = {
             "watermark_delay_ns": float(now_ns - windows.watermark_ns) if windows.watermark_ns > BEGINNING else -1.0,
             "open_windows": float(len(windows.open)),

@@ -238,3 +238,12 @@ def test_rows_that_do_not_know_when_they_were_recorded_move_no_watermark() -> No
     state, effects = aggregate.step(state, [Record(SOURCE, 1, NOW, block([span(3, NOW - 1790 * S)]))], 0)
     assert rows_of(effects, "ledger")[0]["counted"] == 1
     assert state.windows.watermark_ns == BEGINNING
+
+
+def test_a_partition_says_nothing_of_itself_while_it_is_folded_again() -> None:
+    aggregate = stage()
+    state = aggregate.open(SOURCE, Progress(committed=3, folded=5, watermark_ns=NOW))
+    state, effects = aggregate.step(state, [record(3, NOW, [span(3, NOW)])], 10**12)
+    assert rows_of(effects, "status") == []
+    state, effects = aggregate.step(state, [record(4, NOW, [span(4, NOW)])], 10**12)
+    assert {row["metric"]: row["value"] for row in rows_of(effects, "status")}["open_windows"] == 1
