@@ -115,10 +115,11 @@ class OwnedPartition(Generic[State]):
             # Of several first owners with different settings the first entry in the topic decides for all of them.
             await self._outside.confirm([self._outside.entry(found.source, generation, self._outside.worker.first())])
             found = await self._outside.takeover(partition)
-            if found.begin > found.start:
-                # A commit follows its progress, so this one was of the log that was here before.
-                await self._delivery.commit(partition, found.start)
-                raise Fatal(f"{found.source}: the offset committed is of a log before it; set back: start again to begin with it")
+        held = max(found.start, found.progress.committed if found.progress else 0)
+        if found.begin > held:
+            # A commit follows its progress, so this one was of the log that was here before.
+            await self._delivery.commit(partition, held)
+            raise Fatal(f"{found.source}: the offset committed is of a log before it; set back: start again to begin with it")
         if found.overtaken:
             await self._outside.overtaken(found.source, found.start - found.overtaken, found.start)
         state = self._outside.worker.open(found.source, found.progress)

@@ -85,7 +85,7 @@ def test_a_worker_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_star
     process = group.start("a")
     group.settled()
     make_anew(group.settings, "spans")
-    assert process.wait(40) != 0
+    assert process.wait(90) != 0, "three session time-outs, and one more if the group has overlooked it"
     send(group.settings, numbers(group.settings, "spans", range(4)))
     commit_as_of_before(group.settings, "tally", "")
     before = len(group.journal("a"))

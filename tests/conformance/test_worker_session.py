@@ -124,7 +124,7 @@ def test_nothing_is_folded_or_opened_while_nothing_is_owned() -> None:
     "script", [[(1, delivered(1, 7))], [(1, delivered(1, 5)), (1, delivered(1, 7))], [(1, delivered(1, 5, 7))]]
 )
 def test_a_hole_stops_the_process(script: list[tuple[int | None, list[Delivered]]]) -> None:
-    world = World(script, begin=5)
+    world = World(script, begin=5, told=Progress(5, 5, 0))
     with pytest.raises(Fatal, match="offset 7 came where"):
         world.run()
     assert ("commit", 6) not in world.diary
@@ -158,6 +158,14 @@ def test_an_offset_committed_of_a_log_before_is_set_back() -> None:
 def test_a_log_nobody_has_read_begins_with_what_the_topic_says_then() -> None:
     world = World([(1, [])], told=None)
     assert world.run() == [("progress", b"0"), ("open", Progress(0, 0, -7))]
+
+
+def test_a_commit_ahead_of_its_progress_is_of_a_log_before() -> None:
+    """Whoever had not noticed that the log was made anew may commit after the first progress of the new one."""
+    world = World([(1, [])], begin=7, told=Progress(3, 9, 0))
+    with pytest.raises(Fatal, match="of a log before it"):
+        world.run()
+    assert world.diary == [("commit", 3)]
 
 
 def test_unbroken_is_the_last_run_of_a_generation() -> None:
