@@ -123,7 +123,7 @@ def _ticks() -> Document:
         "A message of spans with the key `ticks`: which sources there are, and how far some of them are read.",
         {
             "topic": {"description": "name of the topic of OTLP records", "type": "string", "pattern": "^[a-zA-Z0-9._-]{1,249}$"},
-            "epoch": {"description": "its incarnation", "type": "string", "pattern": "^[a-zA-Z0-9._-]{1,40}$"},
+            "epoch": {"description": "its incarnation", "type": "string", "pattern": "^[a-zA-Z0-9+/=._-]{1,40}$"},
             "partitions": _integer("how many it has", minimum=0, maximum=MOST_SOURCES),
             "partition": {"description": "partitions read", "type": "array", "items": _integer("one", minimum=0)},
             "read_to_ns": times | {"type": "array", "items": _integer("nanoseconds since 1970", minimum=0)},

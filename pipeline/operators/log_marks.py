@@ -24,7 +24,7 @@ Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Index = Annotated[int, msgspec.Meta(ge=0, lt=MOST_SOURCES)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_SOURCES)]
 Topic = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
-Epoch = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,40}$")]
+Epoch = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9+/=._-]{1,40}$")]
 
 
 class Ticks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

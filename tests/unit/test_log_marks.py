@@ -118,3 +118,11 @@ def test_a_block_under_a_key_counts_as_little_as_it_is_stored() -> None:
     state, effects = after(stage(), Record(SOURCE, 0, NOW, block([span(1, NOW)]), b"mine"))
     assert rows_of(effects, "dead")[0]["reason"] == "malformed_block"
     assert not state.windows.open
+
+
+@pytest.mark.parametrize("epoch", ["jkrrT3zOTV+HywVutL5I1A", "SHS9BE7WRI/ucAviypEO_A", "0"])
+def test_a_topic_id_as_the_client_spells_it_is_an_epoch(epoch: str) -> None:
+    """Base64 with + and /: half of all ids have one."""
+    state, effects = after(stage(), tick(0, NOW, {0: NOW}, epoch=epoch))
+    assert rows_of(effects, "dead") == []
+    assert state.windows.watermark_ns == NOW - 10 * S
