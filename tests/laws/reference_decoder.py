@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
+from pipeline.operators.decode.money import MAX_COST_USD
 from pipeline.operators.decode.resolve import (
     MAX_JSON_BYTES,
     Reader,
@@ -30,7 +31,7 @@ from pipeline.operators.decode.resolve import (
     read_utf8,
     reader_of,
 )
-from pipeline.operators.decode.spans import MAX_COST_USD, MAX_TIME_NS, DecodePolicy
+from pipeline.operators.decode.spans import MAX_TIME_NS, DecodePolicy
 from pipeline.operators.dialects.paths import NS_PER, Path
 from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths
 from pipeline.operators.pricing import Tier

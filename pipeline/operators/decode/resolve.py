@@ -286,6 +286,13 @@ def intern(
     return codes, firsts[:distinct]
 
 
+def nullable(counts: NDArray[np.int64]) -> Column:
+    """Integers with null for what is negative."""
+    column = counts.astype(object)
+    column[counts < 0] = None
+    return column
+
+
 def durations(
     resolver: Resolver, candidates: Iterable[Path], start_ns: NDArray[np.int64], latency_ns: NDArray[np.int64]
 ) -> NDArray[np.int64]:

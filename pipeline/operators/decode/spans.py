@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION, TOKENS
+from pipeline.model.columns import SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
+from pipeline.operators.decode.money import claimed_nusd, money
 from pipeline.operators.decode.names import Names
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import (
@@ -23,18 +24,18 @@ from pipeline.operators.decode.resolve import (
     Column,
     Resolver,
     durations,
+    nullable,
     read_class,
-    read_count,
     read_flag,
-    read_number,
     read_text,
     reader_of,
     scope_names,
 )
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Scan, count_spans, scan
+from pipeline.operators.decode.usage import usage
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths, fields
-from pipeline.operators.pricing import PriceBook, cost
+from pipeline.operators.pricing import PriceBook
 from pipeline.operators.siphash import key_from
 
 ALIVE = 0
@@ -52,9 +53,6 @@ OF_SPAN = (
 STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
 """The first time there is not: aggregate reads no block with one (`Nanoseconds` in `span_columns.py`)."""
-
-MAX_COST_USD = 10_000
-"""More for one call is not believed. A span's claim is dropped; a price by the book, for tokens nobody means, is none."""
 
 RAW_BYTES = 2 << 20
 """A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
@@ -251,7 +249,9 @@ class Decoder:
         }
         columns["model"] = text["model"]
         columns |= self._timing(resolver, start, end - start)
-        columns |= self._money(resolver, columns, np.isin(kind, REQUEST_KINDS))
+        tokens = usage(resolver, self.fields)
+        columns |= {name: nullable(counts) for name, counts in tokens.items()}
+        columns |= money(self.policy.prices, columns, tokens, claimed_nusd(resolver, self.fields["span_cost"]))
         return columns
 
     def _kinds(self, resolver: Resolver) -> tuple[Column, Column]:
@@ -272,43 +272,7 @@ class Decoder:
         said = resolver.resolve(self.fields["stream"], read_flag)
         ttft = durations(resolver, self.fields["ttft_ns"], start, latency)
         stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711 - element by element
-        return {"stream": stream, "ttft_ns": _nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
-
-    def _money(self, resolver: Resolver, columns: Mapping[str, Any], request: NDArray[np.bool_]) -> dict[str, Column]:
-        """Usage and cost. Usage that is all zero is unknown: a stream whose usage never came."""
-        tokens = {name: resolver.resolve(self.fields[name], read_count, -1).astype(np.int64) for name in TOKENS}
-        unknown = (tokens["input_tokens"] <= 0) & (tokens["output_tokens"] <= 0)
-        for counts in tokens.values():
-            counts[unknown] = -1
-        claimed = resolver.resolve(self.fields["span_cost"], read_number, -1.0).astype(np.float64)
-        claimed[claimed > MAX_COST_USD] = -1.0
-        claimed_nusd = np.where(claimed >= 0, np.rint(claimed * 1e9), -1).astype(np.int64)
-        priced = self._booked(columns, {k: np.maximum(v, 0) for k, v in tokens.items()}, request & ~unknown)
-        costs = np.where(priced >= 0, priced, np.where(request, claimed_nusd, -1))
-        source = np.select(
-            [priced >= 0, request & (claimed_nusd >= 0), request & ~unknown], ["book", "span", "unpriced"], default=""
-        )
-        return {
-            **{name: _nullable(counts) for name, counts in tokens.items()},
-            "cost_nusd": _nullable(costs),
-            "span_cost_nusd": _nullable(claimed_nusd),
-            "cost_source": source.astype(object),
-            "price_version": np.where(priced >= 0, self.policy.prices.version, "").astype(object),
-        }
-
-    def _booked(
-        self, columns: Mapping[str, Any], tokens: dict[str, NDArray[np.int64]], wanted: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Cost by the price book in nano-USD, -1 where it has none to be believed."""
-        priced = np.full(len(wanted), -1, np.int64)
-        same_price: dict[Any, list[int]] = {}
-        for i in np.flatnonzero(wanted).tolist():
-            tiers = self.policy.prices.tiers(columns["provider"][i], columns["model"][i], int(columns["start_ns"][i]))
-            if tiers is not None:
-                same_price.setdefault(tiers, []).append(i)
-        for tiers, where in same_price.items():
-            priced[where] = cost(tiers, {name: counts[where] for name, counts in tokens.items()})
-        return np.where(priced > MAX_COST_USD * 10**9, -1, priced)
+        return {"stream": stream, "ttft_ns": nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
 
 
 def encoding_of(record: Record, configured: str) -> str:
@@ -393,10 +357,3 @@ def _hashed(users: Column, key: bytes) -> Column:
         return np.full(len(users), "", object)
     known = {user: blake2b(user.encode(), key=key, digest_size=8).hexdigest() for user in set(users.tolist()) if user}
     return np.array([known.get(user, "") for user in users.tolist()], object)
-
-
-def _nullable(counts: NDArray[np.int64]) -> Column:
-    """Integers with null for what is negative."""
-    column = counts.astype(object)
-    column[counts < 0] = None
-    return column
