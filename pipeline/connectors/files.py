@@ -1,6 +1,6 @@
 """Recorded OTLP requests from files: one protobuf request a file, or JSON, one request a line (the OTel file exporter).
 
-What a file holds is told by its first byte that is not blank: `{` is JSON, anything else protobuf. `.gz` files are read as
+What a file holds is told by its first byte that is not blank: `{` or `[` is JSON, anything else protobuf. `.gz` files are read as
 what they hold. Apart from that a file's name does not matter to what comes out, its place in the list does.
 """
 
@@ -69,17 +69,17 @@ def _requests(path: Path) -> Iterator[tuple[bytes, Headers]]:
     with _opened(path) as file:
         first = next(_lines(file), b"")
         file.seek(0)
-        if first.startswith(b"{") and not _is_short_protobuf(file):
+        if first.startswith((b"{", b"[")) and not _is_short_protobuf(file):
             yield from ((value, JSON) for value in _json_requests(file, first))
         elif first:
             yield file.read(), PROTOBUF
 
 
 def _is_short_protobuf(file: Opened) -> bool:
-    """Is the newline before `{` the first tag of a protobuf request, and `{` the length (123) of what follows it?"""
+    """Is the newline before `{` or `[` the first tag of a protobuf request, and the bracket the length of what follows it?"""
     head = file.read(2 + ord("{"))
     file.seek(0)
-    return head.startswith(b"\n{") and SCOPE_SPANS in head
+    return head.startswith((b"\n{", b"\n[")) and SCOPE_SPANS in head[: 2 + head[1]]
 
 
 def _json_requests(file: Opened, first: bytes) -> Iterator[bytes]:

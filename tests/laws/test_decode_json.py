@@ -13,26 +13,52 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from pipeline.operators.decode.otlp_json import IDS, to_protobuf
+from pipeline.operators.decode.json_values import ID_BYTES
+from pipeline.operators.decode.otlp_json import to_protobuf
 from tests.laws.otlp_requests import built, mutated
 from tests.laws.reference_decoder import Request
 from tests.laws.test_decode_agreement import EXAMPLES, PLAYED, pieces
 from tests.otlp import RECORDED
 
-ID_NAMES = {*IDS, "traceId", "spanId", "parentSpanId"}
+ID_NAMES = {*ID_BYTES, "traceId", "spanId", "parentSpanId"}
 
 WRONG: list[Any] = [None, True, 0, -1, 3, 1.0, 1.5, 2**63, 2**64 - 1, "7", "-7", "x", "NaN", "0a", [None], [{}], {"a": 1}]
 """What is put in the place of something else."""
 
 
 def reference(document: Any) -> Any:
-    """The request by protobuf's own mapping. Raises ParseError, also for a few wrong types that it overlooks."""
+    """The request by protobuf's own mapping. Raises ParseError, also for a few wrong types that it overlooks, for names of
+    a status it does not know and where it finds no span but members it does not know.
+    """
     _check_types(document, ExportTraceServiceRequest.DESCRIPTOR)
     try:
-        return ParseDict(_ids(document, _base64), ExportTraceServiceRequest(), ignore_unknown_fields=True)
+        request = ParseDict(_ids(document, _base64), ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except (TypeError, AttributeError, binascii.Error) as error:  # json_format on lists where it expects objects
         raise ParseError(str(error)) from error
+    if not any(scope.spans for resource in request.resource_spans for scope in resource.scope_spans):
+        _refuse_strangers(document)
+    return request
+
+
+def _refuse_strangers(document: Any) -> None:
+    """Nothing above the spans has a member that OTLP does not know."""
+    for _, known, message in _messages(document):
+        if not known.issuperset(message):
+            raise ParseError("no span, but something else")
+
+
+def _messages(document: Any) -> Iterator[tuple[Any, set[str], dict[str, Any]]]:
+    level = [(ExportTraceServiceRequest.DESCRIPTOR, document)]
+    while level:
+        descriptor, message = level.pop()
+        if descriptor is Span.DESCRIPTOR:
+            continue
+        yield descriptor, {name for field in descriptor.fields for name in (field.name, field.json_name)}, message
+        for field in descriptor.fields:
+            for name in {field.name, field.json_name} if field.is_repeated and field.message_type else ():
+                level += [(field.message_type, item) for item in message.get(name) or ()]
 
 
 def _check_types(value: Any, descriptor: Any) -> None:
@@ -44,11 +70,17 @@ def _check_types(value: Any, descriptor: Any) -> None:
                 raise ParseError(f"{field.name} is no number")
             if field.enum_type is not None and (isinstance(found, bool) or (isinstance(found, float) and found % 1)):
                 raise ParseError(f"{field.name} is no number of an enum")
+            if field.enum_type is Status.StatusCode.DESCRIPTOR and isinstance(found, str) and _is_strange(found):
+                raise ParseError(f"{field.name} is a name nobody knows")
             if field.message_type is not None and found is not None:
                 if field.is_repeated and not isinstance(found, list):
                     raise ParseError(f"{field.name} is not an array")
                 for item in found if field.is_repeated else [found]:
                     _check_types(item, field.message_type)
+
+
+def _is_strange(status: str) -> bool:
+    return status not in {"", *Status.StatusCode.keys()} and not status.removeprefix("-").isdigit()
 
 
 def _base64(text: Any) -> Any:

@@ -216,7 +216,7 @@ BAD_JSON_SPANS: dict[str, Any] = {
     "array": [],
     "time": json_span(9, startTimeUnixNano="soon"),
     "negative time": json_span(9, startTimeUnixNano=-1),
-    "attributes": json_span(9, attributes={"a": 1}),
+    "attributes": json_span(9, attributes="a=1"),
     "key": json_span(9, attributes=[{"key": 5}]),
     "deep": json_span(9, attributes=[{"key": "a", "value": "DEEP"}]),
 }

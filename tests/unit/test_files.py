@@ -13,6 +13,7 @@ from tests.otlp import DECODER, RECORDED, decoder
 
 A, B, C = b'{"resourceSpans":[]}', b'{"resourceSpans":[{}]}', b'{"resourceSpans":[{"scopeSpans":[]}]}'
 PRETTY = b'{\n  "resourceSpans": [\n    {}\n  ]\n}\n'
+ARRAY = b"[\n" + A + b",\n" + B + b"\n]\n"
 CUT = B[5:]
 BROKEN = B[:-3]
 BOM = b"\xef\xbb\xbf"
@@ -57,6 +58,8 @@ JSON_FILES = {
     "a first line cut short": (BROKEN + b"\n" + A + b"\n" + B + b"\n", [BROKEN, A, B]),
     "a last line cut short": (A + b"\n" + B + b"\n" + BROKEN, [A, B, BROKEN]),
     "a line that begins in the middle": (A + b"\n" + CUT + b"\n" + B, [A, CUT, B]),
+    "an array over many lines": (ARRAY, [ARRAY]),
+    "an array a line": (b"[" + A + b"]\n" + B, [b"[" + A + b"]", B]),
     "nothing but a broken line": (BROKEN, [BROKEN]),
 }
 
@@ -71,9 +74,9 @@ def test_json(case: str, suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-@pytest.mark.parametrize("content", [PB, *map(request_of, range(120, 128))], ids=len)
+@pytest.mark.parametrize("content", [PB, *map(request_of, range(88, 94)), *map(request_of, range(120, 128))], ids=len)
 def test_protobuf(content: bytes, suffix: str, tmp_path: Path) -> None:
-    """Whatever its second byte, the length of what follows: 123 looks like `{` behind a blank line."""
+    """Whatever its second byte, the length of what follows: 91 and 123 look like `[` and `{` behind a blank line."""
     (record,) = read(written(tmp_path / f"request.pb{suffix}", content))
     assert (record.value, record.headers) == (content, PROTOBUF)
 

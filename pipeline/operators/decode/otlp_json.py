@@ -2,34 +2,36 @@
 
 OTLP/JSON is protobuf's JSON mapping except that trace and span ids are hex, not base64. The writers are made from
 OTLP's own descriptors: one per field, under both its names; what has no writer is ignored, null is absent. A span
-that does not fit the mapping is emptied and named, the others of its record go on.
+that does not fit the mapping is emptied and named, the others of its record go on. What exporters write instead is
+read where it is plain: `json_shapes.py` for the document, `json_values.py` for one value, ALIASES and plain objects
+of attributes here.
 
 Cost: 25,000 spans/s on one core, six times as fast as `json_format`, the reference in `tests/laws/test_decode_json.py`.
 Source: opentelemetry.io/docs/specs/otlp, "JSON Protobuf Encoding"; protobuf.dev/programming-guides/json.
 """
 
-import base64
-import struct
 import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
+from pipeline.operators.decode import json_values as values
+from pipeline.operators.decode.json_shapes import refuse_another_shape, request_of, span_lists
+from pipeline.operators.decode.json_values import ID_BYTES, Write, varint
 from pipeline.operators.decode.wire import FIXED32, FIXED64, LENGTH, VARINT
 
 MAX_DEPTH = 64
 """Messages nested deeper are refused here, span by span, before the scanner would refuse their whole record."""
 
-IDS = ("trace_id", "span_id", "parent_span_id")
-
-ONE_BYTE = [bytes((value,)) for value in range(0x80)]
-
-Write = Callable[[Any, int], bytes]
-"""Encodes one JSON value that stands at the given depth. Raises ValueError, never with the value in its text."""
+ALIASES: dict[Descriptor, dict[str, str]] = {
+    Status.DESCRIPTOR: {"statusCode": "code", "status_code": "code"},
+    AnyValue.DESCRIPTOR: {f.name.title().replace("_", ""): f.name for f in AnyValue.DESCRIPTOR.fields},
+}
+"""Fields under names that are not OTLP's: those of the SDKs' own printing, and of Go's `encoding/json`."""
 
 
 class TooManySpansError(ValueError):
@@ -42,14 +44,18 @@ def to_protobuf(value: bytes, max_spans: int = sys.maxsize) -> tuple[bytes, dict
     Raises ValueError if it is no OTLP/JSON request, TooManySpansError before anything is made of too many spans.
     """
     try:
-        request = orjson.loads(value)
+        document = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
-    if sum(map(len, _span_lists(request))) > max_spans:
+    request = request_of(document)
+    held = sum(map(len, span_lists(request)))
+    if held > max_spans:
         raise TooManySpansError
+    if not held:
+        refuse_another_shape(request)
     wrong: dict[int, str] = {}
     index = 0
-    for spans in _span_lists(request):
+    for spans in span_lists(request):
         for position, span in enumerate(spans):
             try:
                 spans[position] = WRITE_SPAN(span, 0)
@@ -57,117 +63,6 @@ def to_protobuf(value: bytes, max_spans: int = sys.maxsize) -> tuple[bytes, dict
                 spans[position], wrong[index] = b"", str(error)
             index += 1
     return WRITE_REQUEST(request, 0), wrong
-
-
-def _span_lists(request: Any) -> Iterator[list[Any]]:
-    """Every list of spans, in the order in which they are written."""
-    for resource in _items(request, "resourceSpans", "resource_spans"):
-        for scope in _items(resource, "scopeSpans", "scope_spans"):
-            if isinstance(scope, dict) and isinstance(scope.get("spans"), list):
-                yield scope["spans"]
-
-
-def _items(parent: Any, *names: str) -> Iterator[Any]:
-    """The items of the lists under any of `names`."""
-    for name, found in parent.items() if isinstance(parent, dict) else ():
-        if name in names and isinstance(found, list):
-            yield from found
-
-
-def _varint(value: int) -> bytes:
-    """A number that is not negative, seven bits a byte."""
-    return ONE_BYTE[value] if value < 0x80 else bytes((value & 0x7F | 0x80,)) + _varint(value >> 7)
-
-
-def _integer(value: Any, what: str) -> int:
-    """An integer, given as a number or as text."""
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 20:
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ValueError(f"{what} is not an integer")
-
-
-def _varints(what: str, low: int, high: int) -> Write:
-    def write(value: Any, _: int) -> bytes:
-        found = _integer(value, what)
-        if not low <= found < high:
-            raise ValueError(f"{what} is out of range")
-        return _varint(found % (1 << 64))
-
-    return write
-
-
-def _fixed(what: str, width: int) -> Write:
-    def write(value: Any, _: int) -> bytes:
-        found = _integer(value, what)
-        if not 0 <= found < 1 << 8 * width:
-            raise ValueError(f"{what} is out of range")
-        return found.to_bytes(width, "little")
-
-    return write
-
-
-def _enum(what: str, numbers: dict[str, int]) -> Write:
-    """By number or name; a name nobody knows is 0, unspecified."""
-    write_number = _varints(what, -(1 << 31), 1 << 31)
-
-    def write(value: Any, depth: int) -> bytes:
-        if isinstance(value, str) and not value.removeprefix("-").isdigit():
-            value = numbers.get(value, 0)
-        return write_number(value, depth)
-
-    return write
-
-
-def _double(what: str) -> Write:
-    def write(value: Any, _: int) -> bytes:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"{what} is not a number")  # noqa: TRY004 - the caller counts bad values, it does not debug types
-        try:
-            return struct.pack("<d", float(value))
-        except ValueError:
-            raise ValueError(f"{what} is not a number") from None
-
-    return write
-
-
-def _bool(what: str) -> Write:
-    def write(value: Any, _: int) -> bytes:
-        if value is not True and value is not False:
-            raise ValueError(f"{what} is neither true nor false")
-        return b"\1" if value else b"\0"
-
-    return write
-
-
-def _text(what: str) -> Write:
-    def write(value: Any, _: int) -> bytes:
-        if type(value) is not str:
-            raise ValueError(f"{what} is not text")
-        raw = value.encode()
-        return _varint(len(raw)) + raw
-
-    return write
-
-
-def _bytes(what: str, is_id: bool) -> Write:
-    """Ids are hex; one that is not becomes empty, so that its span dies of a bad id. Everything else is base64."""
-
-    def write(value: Any, _: int) -> bytes:
-        if not isinstance(value, str):
-            raise ValueError(f"{what} is not text")  # noqa: TRY004
-        try:
-            raw = bytes.fromhex(value) if is_id else base64.b64decode(value.replace("-", "+").replace("_", "/") + "==")
-        except ValueError:
-            if not is_id:
-                raise ValueError(f"{what} is not base64") from None
-            raw = b""
-        return _varint(len(raw)) + raw
-
-    return write
 
 
 def _message(descriptor: Descriptor, written: dict[str, Write]) -> Write:
@@ -178,7 +73,7 @@ def _message(descriptor: Descriptor, written: dict[str, Write]) -> Write:
 
     def write(value: Any, depth: int) -> bytes:
         if type(value) is not dict:
-            raise ValueError(f"{descriptor.name} is not an object")
+            value = _meant(descriptor, value, depth)
         if depth > MAX_DEPTH:
             raise ValueError(f"{descriptor.name} is nested too deep")
         out = b""
@@ -191,6 +86,9 @@ def _message(descriptor: Descriptor, written: dict[str, Write]) -> Write:
     written[descriptor.full_name] = write
     for field in descriptor.fields:
         fields[field.name] = fields[field.json_name] = _field(field, written)
+    fields |= {alias: fields[name] for alias, name in ALIASES.get(descriptor, {}).items()}
+    if descriptor is AnyValue.DESCRIPTOR:
+        fields["Value"] = write
     return write
 
 
@@ -198,12 +96,14 @@ def _field(field: FieldDescriptor, written: dict[str, Write]) -> Write:
     """A field with its tag, once or as often as its list has items."""
     what = f"{field.containing_type.name}.{field.name}"
     wire, content = _content(field, what, written)
-    tag = _varint(field.number << 3 | wire)
+    tag = varint(field.number << 3 | wire)
 
     def once(value: Any, depth: int) -> bytes:
         return tag + content(value, depth)
 
     def each(value: Any, depth: int) -> bytes:
+        if type(value) is dict and field.message_type is KeyValue.DESCRIPTOR:
+            value = values.key_values(value, depth, MAX_DEPTH)
         if type(value) is not list:
             raise ValueError(f"{what} is not an array")
         return b"".join([tag + content(item, depth) for item in value])
@@ -216,24 +116,36 @@ def _content(field: FieldDescriptor, what: str, written: dict[str, Write]) -> tu
     if field.message_type is not None:
         return LENGTH, _delimited(_ready if field is SPANS else _message(field.message_type, written))
     if field.enum_type is not None:
-        return VARINT, _enum(what, {value.name: value.number for value in field.enum_type.values})
+        numbers = {value.name: value.number for value in field.enum_type.values}
+        return VARINT, (values.status if field is STATUS_CODE else values.enum)(what, numbers)
+    if field.name in ID_BYTES:
+        return LENGTH, values.identifier(what, ID_BYTES[field.name])
     return {
-        FieldDescriptor.TYPE_STRING: (LENGTH, _text(what)),
-        FieldDescriptor.TYPE_BYTES: (LENGTH, _bytes(what, field.name in IDS)),
-        FieldDescriptor.TYPE_BOOL: (VARINT, _bool(what)),
-        FieldDescriptor.TYPE_INT32: (VARINT, _varints(what, -(1 << 31), 1 << 31)),
-        FieldDescriptor.TYPE_INT64: (VARINT, _varints(what, -(1 << 63), 1 << 63)),
-        FieldDescriptor.TYPE_UINT32: (VARINT, _varints(what, 0, 1 << 32)),
-        FieldDescriptor.TYPE_FIXED32: (FIXED32, _fixed(what, 4)),
-        FieldDescriptor.TYPE_FIXED64: (FIXED64, _fixed(what, 8)),
-        FieldDescriptor.TYPE_DOUBLE: (FIXED64, _double(what)),
+        FieldDescriptor.TYPE_STRING: (LENGTH, values.text(what)),
+        FieldDescriptor.TYPE_BYTES: (LENGTH, values.binary(what)),
+        FieldDescriptor.TYPE_BOOL: (VARINT, values.boolean(what)),
+        FieldDescriptor.TYPE_INT32: (VARINT, values.varints(what, -(1 << 31), 1 << 31)),
+        FieldDescriptor.TYPE_INT64: (VARINT, values.varints(what, -(1 << 63), 1 << 63)),
+        FieldDescriptor.TYPE_UINT32: (VARINT, values.varints(what, 0, 1 << 32)),
+        FieldDescriptor.TYPE_FIXED32: (FIXED32, values.fixed(what, 4)),
+        FieldDescriptor.TYPE_FIXED64: (FIXED64, values.fixed(what, 8)),
+        FieldDescriptor.TYPE_DOUBLE: (FIXED64, values.double(what)),
     }[field.type]
+
+
+def _meant(descriptor: Descriptor, value: Any, depth: int) -> dict[str, Any]:
+    """The object that another value says as plainly: an attribute's value, a status. Raises ValueError if there is none."""
+    if descriptor is AnyValue.DESCRIPTOR:
+        return values.plain(value, depth, MAX_DEPTH)
+    if descriptor is Status.DESCRIPTOR and isinstance(value, str | int):
+        return {"code": value}
+    raise ValueError(f"{descriptor.name} is not an object")
 
 
 def _delimited(content: Write) -> Write:
     def write(value: Any, depth: int) -> bytes:
         raw = content(value, depth + 1)
-        return _varint(len(raw)) + raw
+        return varint(len(raw)) + raw
 
     return write
 
@@ -245,5 +157,6 @@ def _ready(value: Any, _: int) -> bytes:
 
 
 SPANS = ScopeSpans.DESCRIPTOR.fields_by_name["spans"]
+STATUS_CODE = Status.DESCRIPTOR.fields_by_name["code"]
 WRITE_SPAN = _message(Span.DESCRIPTOR, {})
 WRITE_REQUEST = _message(ExportTraceServiceRequest.DESCRIPTOR, {})
