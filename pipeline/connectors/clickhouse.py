@@ -247,7 +247,7 @@ def _insert(client: Client, table: str, body: bytes) -> str | None:
     columns = TABLES[table]
     names = ", ".join(f"`{column.name}`" for column in columns)
     wire = ", ".join(f"`{column.name}` Nullable({TYPES[column.type]})" for column in columns)
-    values = ", ".join(f"`{c.name}`" if c.absent is None else f"ifNull(`{c.name}`, {c.absent})" for c in columns)
+    values = ", ".join(f"`{c.name}`" if c.absent is None else f"ifNull(`{c.name}`, {c.absent!r})" for c in columns)
     sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
     try:
         client.command(sql, data=body, settings=INSERT_SETTINGS)

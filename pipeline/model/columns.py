@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 """The series key, in order. Unknown is the empty string."""
@@ -44,7 +44,7 @@ class Column:
     type: JsonType
     doc: str
     nullable: bool = False
-    absent: int | None = None
+    absent: int | str | None = None
 
 
 def _strings(*names: str, doc: str) -> tuple[Column, ...]:
@@ -75,6 +75,12 @@ SPANS: tuple[Column, ...] = (
     Column("reasoning_tokens", "integer", "completion tokens spent on reasoning", True),
     Column("audio_input_tokens", "integer", "prompt tokens of audio", True),
     Column("audio_output_tokens", "integer", "completion tokens of audio", True),
+    Column(
+        "usage_rule",
+        "string",
+        "what decided which tokens lie inside others, e.g. `cache beside: larger`; empty if nothing had to",
+        absent="",
+    ),
     Column("cost_nusd", "integer", "cost in nano-USD; null if unpriced", True),
     Column("span_cost_nusd", "integer", "what the span itself claimed, nano-USD", True),
     Column("cost_source", "string", "book, span, unpriced, or empty where nothing is to be priced"),
@@ -152,6 +158,9 @@ LEDGER: tuple[Column, ...] = (
     Column("spans", "integer", "spans in"),
     Column("rows", "integer", "decode: rows out"),
     Column("dead", "integer", "decode: dead letters"),
+    Column("not_understood", "integer", "decode: rows that look like calls of a model in words nobody knows", absent=0),
+    Column("names", "string", "decode: of these the names of the attributes of the most frequent kind, never values", absent=""),
+    Column("contradictions", "integer", "decode: rows whose tokens or total do not add up by any rule", absent=0),
     Column("counted", "integer", "aggregate: rows counted"),
     Column("duplicate", "integer", "aggregate: rows seen before"),
     Column("too_late", "integer", "aggregate: rows of a window already final"),

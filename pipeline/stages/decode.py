@@ -63,11 +63,13 @@ class Decode:
             kept.add(id(letter.record))
             dead[self._side_partition(letter.record)].append(dead_letter(letter, keep_raw))
         ledger = defaultdict(list)
-        for record, spans, rows, lost in decoded.ledger:
+        for account in decoded.ledger:
+            record = account.record
             ledger[self._side_partition(record)].append(
                 dict.fromkeys((c.name for c in LEDGER), 0)
-                | {"stage": "decode", "source": str(record.source), "offset": record.offset}
-                | {"time_ns": record.timestamp_ns, "spans": spans, "rows": rows, "dead": lost}
+                | {"stage": "decode", "source": str(record.source), "offset": record.offset, "time_ns": record.timestamp_ns}
+                | {"spans": account.spans, "rows": account.rows, "dead": account.dead}
+                | {"not_understood": account.not_understood, "names": account.names, "contradictions": account.contradictions}
             )
         written = ((self.outputs.dead_letters, DEAD_LETTERS, dead), (self.outputs.ledger, LEDGER, ledger))
         return [

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import REQUEST_KINDS
-from pipeline.operators.decode.resolve import Column, Resolver, nullable, read_number
+from pipeline.operators.decode.resolve import Column, Resolver, nullable
+from pipeline.operators.decode.values import read_number
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.pricing import PriceBook, cost
 

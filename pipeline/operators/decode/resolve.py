@@ -1,238 +1,216 @@
 """From scanned arrays to columns: for every field the first path that holds a usable value, whole batches at a time.
 
-A value of the wrong type, text that is no UTF-8, a number out of range: not usable, so the next path is asked, and at
-the end the field is null. Strings are decoded once per distinct value of a batch; JSON inside a string is parsed once
-per distinct string. The rules for one value are the `read_*` functions, which the reference decoder shares.
+A value that is not usable (`values.py` says what is) is as none: the next path is asked, and at the end the field is null.
+A path nobody in the batch wrote costs nothing. Text is decoded and read once per distinct value of a batch; JSON inside a
+text, and a map, are parsed once per distinct bytes.
 """
 
-import codecs
-import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
-from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, Scan, any_value
+from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, Asked, Scan, any_value
+from pipeline.operators.decode.values import (
+    MAX_JSON_BYTES,
+    Reader,
+    Value,
+    captured,
+    document,
+    map_document,
+    read_text,
+    read_utf8,
+    under,
+)
 from pipeline.operators.decode.wire import Bytes, same
-from pipeline.operators.dialects.paths import NS_PER, Path
-from pipeline.operators.dialects.vocabulary import CLASSES, IDS
+from pipeline.operators.dialects.paths import Path
 from pipeline.operators.siphash import Key, siphash
 
-MAX_COUNT = 1_000_000_000
-"""Tokens of one call beyond this are nobody's: a value above is not usable, and the next path is asked."""
-
-MAX_JSON_BYTES = 1 << 16
-"""A longer string is not searched for keys."""
-
-CLASS = re.compile(r"\*?[A-Za-z_]\w*(?:(?:::|[.:/$+-])\w+)*|-?\d{1,5}", re.ASCII)
-MAX_CLASS_CHARS = 80
-"""What names a class of things: words without blanks (`openai.RateLimitError`, `*url.Error`, `tool_calls`), or a code (`429`)."""
-
-OTHER = "other"
-
-Value = str | bool | int | float
 Column = NDArray[Any]
+Rows = NDArray[np.intp]
 
-
-def read_utf8(raw: bytes, final: bool = True) -> str | None:
-    """Text, None if it is not UTF-8. If not `final`, `raw` is a head whose last character may be cut."""
-    try:
-        return codecs.utf_8_decode(raw, "strict", final)[0]
-    except UnicodeDecodeError:
-        return None
-
-
-def read_text(value: Value, limit: int) -> str | None:
-    """A name: text or an integer; control characters out, cut to `limit` UTF-8 bytes; empty is no name."""
-    if isinstance(value, bool | float):
-        return None
-    text = str(value)
-    if not text.isprintable():
-        text = "".join(c for c in text if c.isprintable())
-    text = text.strip()
-    if 4 * len(text) > limit:
-        text = text.encode()[:limit].decode(errors="ignore")
-    return text or None
-
-
-def read_id(value: Value, limit: int) -> str | None:
-    """A name in ASCII without blanks. Anything else is no id: a place for ids that holds a sentence holds nothing."""
-    text = read_text(value, limit)
-    return text if text is not None and text.isascii() and " " not in text else None
-
-
-def read_class(value: Value, limit: int) -> str | None:
-    """A word for a class of things, `other` for any other text: a sentence may be what a user said. Never cut."""
-    text = read_text(value, 4 * limit)
-    if text is None:
-        return None
-    return text if len(text) <= min(limit, MAX_CLASS_CHARS) and CLASS.fullmatch(text) else OTHER
-
-
-def read_count(value: Value, _limit: int = 0) -> int | None:
-    """A number of tokens: an integer, or an integral double or decimal string, from 0 to MAX_COUNT."""
-    if isinstance(value, str):
-        value = int(value) if value.isascii() and value.isdigit() and len(value) <= 13 else -1
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        return None
-    return int(value) if 0 <= value <= MAX_COUNT else None
-
-
-def read_flag(value: Value, _limit: int = 0) -> bool | None:
-    """A truth value: a bool, 0 or 1, or their names in any case."""
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.lower())
-    return bool(value) if value in (0, 1) else None
-
-
-def read_number(value: Value, _limit: int = 0) -> float | None:
-    """A finite number that is not negative; decimal strings too."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        try:
-            value = float(value) if len(value) <= 32 else math.nan
-        except ValueError:
-            return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-Reader = Callable[[Value, int], Any]
-
-
-def reader_of(field: str) -> Reader:
-    """How the values of a string field are read."""
-    return read_class if field in CLASSES else read_id if field in IDS else read_text
+compiled_pattern = cache(re.compile)
+"""Patterns come from our tables and the operator's file, so there are few."""
 
 
 @dataclass(slots=True)
 class Resolver:
     """Resolves fields over one scan.
 
-    rows: the spans (indices into the scan) that columns are made for, in order. key: of the tables of strings, secret.
+    rows: the spans (indices into the scan) that columns are made for, in order. text_limit: of a name, in bytes.
+    key: of the tables of strings, secret.
     """
 
     scanned: Scan
-    slots: dict[str, int]
-    event_slots: dict[str, int]
-    rows: NDArray[np.intp]
+    asked: Asked
+    rows: Rows
     text_limit: int
     key: Key
     _resource_rows: NDArray[np.int32] = field(init=False)
-    _documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _scope_rows: NDArray[np.int32] = field(init=False)
+    _scope_names: list[str] | None = None
+    _documents: dict[bytes, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._resource_rows = self.scanned.spans["resource"][self.rows]
+        self._scope_rows = self.scanned.spans["scope"][self.rows]
 
     def resolve(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> Column:
         """An object column: the first usable value of each row, `missing` where there is none."""
-        column = np.full(len(self.rows), missing, object)
-        unresolved = np.ones(len(self.rows), bool)
-        for path in candidates:
-            if path.where == "event":
+        return self.resolve_told(candidates, read, missing)[0]
+
+    def resolve_told(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> tuple[Column, NDArray[np.int16]]:
+        """The same, and per row the position of the path that held the value, -1 where there is none."""
+        column, told = np.full(len(self.rows), missing, object), np.full(len(self.rows), -1, np.int16)
+        for i, path in enumerate(candidates):
+            if path.is_time_of_event or not self.is_seen(path):
                 continue
-            found = self._values(path, read, unresolved)
+            found = self.values(path, read, told < 0)
             if found is None:
                 continue
             where, values = found
-            column[where] = values
-            unresolved[where] = False
-            if not unresolved.any():
+            column[where], told[where] = values, i
+            if not (told < 0).any():
                 break
-        return column
+        return column, told
+
+    def is_seen(self, path: Path) -> bool:
+        """Whether any span of the scan may hold something at `path`."""
+        if path.where in ("name", "scope"):
+            return True
+        if path.where == "event":
+            return bool(self.asked.details.slots)
+        return bool(self.scanned.seen[self.asked.attributes.slots[path.name]])
+
+    def within(self, scopes: Sequence[str]) -> NDArray[np.bool_]:
+        """Per row whether the name of its instrumentation scope begins with one of `scopes`."""
+        fits = np.array([name.startswith(tuple(scopes)) for name in self.scope_names()], bool)
+        return fits[self._scope_rows] if len(self.rows) else np.empty(0, bool)
+
+    def scope_names(self) -> list[str]:
+        """Names of all scopes of the scan, "" for none."""
+        if self._scope_names is None:
+            s = self.scanned.scopes
+            texts = [
+                _text(self.scanned.buffer, at, n, 4 * self.text_limit, False) for at, n in zip(s["at"], s["len"], strict=True)
+            ]
+            self._scope_names = [(text and read_text(text, self.text_limit)) or "" for text in texts]
+        return self._scope_names
+
+    def scopes(self) -> Column:
+        """Name of the instrumentation scope per row."""
+        return np.array(self.scope_names(), object)[self._scope_rows] if len(self.rows) else np.empty(0, object)
 
     def first_event(self, path: Path) -> Column:
         """Time of the path's event per row, 0 where there was none."""
-        times: Column = self.scanned.events[self.rows, self.event_slots[path.name]]
+        times: Column = self.scanned.events[self.rows, self.asked.events.slots[path.name]]
         return times
 
-    def _values(self, path: Path, read: Reader, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Column] | None:
+    def values(self, path: Path, read: Reader, wanted: NDArray[np.bool_]) -> tuple[Rows, Column] | None:
         """Rows among `wanted` that hold a usable value at `path`, with these values; None if there are none."""
-        attribute = self._attribute(path)
-        where = np.flatnonzero(wanted & (attribute >= 0))
-        if len(where) == 0:
-            return None
-        attribute = attribute[where]
-        types = self.scanned.attributes["type"][attribute]
-        values = np.full(len(where), None, object)
-        for kind in np.unique(types):
-            of_kind = types == kind
-            values[of_kind] = self._read(path, int(kind), attribute[of_kind], read)
+        if path.scopes:
+            wanted = wanted & self.within(path.scopes)
+        if path.where in ("name", "scope"):
+            where = np.flatnonzero(wanted)
+            values: Column = np.array(self._texts(path, *self._place(path, where), read), object)
+        else:
+            attribute = self._attribute(path)
+            where = np.flatnonzero(wanted & (attribute >= 0))
+            attribute = attribute[where]
+            types = self.scanned.attributes["type"][attribute]
+            values = np.full(len(where), None, object)
+            for kind in np.unique(types):
+                of_kind = types == kind
+                values[of_kind] = self._read(path, int(kind), attribute[of_kind], read)
         usable = np.array([v is not None for v in values.tolist()], bool)
         return (where[usable], values[usable]) if usable.any() else None
 
+    def _place(self, path: Path, where: Rows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Where the names of the spans, or of their scopes, stand."""
+        if path.where == "name":
+            named = self.scanned.spans[self.rows[where]]
+            return np.ascontiguousarray(named["name_at"]), np.ascontiguousarray(named["name_len"])
+        scopes = self.scanned.scopes[self._scope_rows[where]]
+        return np.ascontiguousarray(scopes["at"]), np.ascontiguousarray(scopes["len"])
+
     def _attribute(self, path: Path) -> Column:
         """Index of the attribute per row, or -1."""
-        slot = self.slots[path.name]
+        if path.where == "event":
+            details: Column = self.scanned.of_event[self.rows, self.asked.details.slots[path.keys[0]]]
+            return details
+        slot = self.asked.attributes.slots[path.name]
         table, rows = (
             (self.scanned.of_resource, self._resource_rows) if path.where == "resource" else (self.scanned.of_span, self.rows)
         )
         indices: Column = table[rows, slot]
         return indices
 
-    def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> list[Any] | None:
+    def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Sequence[Any] | None:
         """Usable values of attributes that are all of one kind; None for a kind that is never usable."""
-        if kind == ARRAY:
-            return None if path.key else self._firsts(attribute, read)
-        if kind == STRING:
-            codes, texts = self._strings(path, attribute)
-            found = [_under(self._document(t), path.key) for t in texts] if path.key else texts
-            read_once = [None if v is None else read(v, self.text_limit) for v in found]
-            return [read_once[code] for code in codes.tolist()]
-        numbers = self.scanned.attributes["value"][attribute]
-        if path.key or kind not in (BOOL, INT, DOUBLE):
+        found = self.scanned.attributes
+        keys = path.keys if path.where != "event" else ()
+        if kind == STRING or (kind == KVLIST and keys):
+            offsets, lengths = np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
+            return self._texts(path, offsets, lengths, read, kind == KVLIST)
+        if kind == ARRAY and keys in ((), ("0",)):
+            return self._firsts(path, attribute, read)
+        if keys or path.pattern or kind not in (BOOL, INT, DOUBLE):
             return None
+        numbers = found["value"][attribute]
         converted: Sequence[Value] = (
             numbers.view(np.float64).tolist() if kind == DOUBLE else (numbers != 0).tolist() if kind == BOOL else numbers.tolist()
         )
         return [read(value, self.text_limit) for value in converted]
 
-    def _strings(self, path: Path, attribute: NDArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:
-        """Code per row and the distinct strings (None: not UTF-8, or too long to be searched for a key)."""
-        codes, firsts, offsets, lengths = self._interned(attribute)
-        limit = MAX_JSON_BYTES if path.key else 4 * self.text_limit
-        return codes, [_text(self.scanned.buffer, offsets[i], lengths[i], limit, bool(path.key)) for i in firsts]
-
-    def _interned(self, attribute: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-        """Code per attribute of equal bytes, position of each code's first, and where all of them stand."""
-        offsets = np.ascontiguousarray(self.scanned.attributes["at"][attribute])
-        lengths = np.ascontiguousarray(self.scanned.attributes["len"][attribute])
-        return *intern(self.scanned.buffer, offsets, lengths, self.key), offsets, lengths
-
-    def _document(self, text: str | None) -> dict[str, Any]:
-        """`text` as a JSON object ({} if it is none), parsed once per scan."""
-        if text is None:
-            return {}
-        if text not in self._documents:
-            self._documents[text] = _object(text)
-        return self._documents[text]
-
-    def _firsts(self, attribute: NDArray[Any], read: Reader) -> list[Any]:
-        """The first element of each array, where it is text; equal arrays are read once."""
-        codes, firsts, _, _ = self._interned(attribute)
-        read_once = [self._first(int(attribute[i]), read) for i in firsts]
+    def _texts(
+        self, path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.int32], read: Reader, maps: bool = False
+    ) -> list[Any]:
+        """Usable values of the texts (or maps) at these places, each distinct one read once."""
+        codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
+        read_once = [self._text_value(path, int(offsets[i]), int(lengths[i]), read, maps) for i in firsts]
         return [read_once[code] for code in codes.tolist()]
 
-    def _first(self, index: int, read: Reader) -> Any:
+    def _text_value(self, path: Path, at: int, length: int, read: Reader, maps: bool) -> Any:
+        keys = path.keys if path.where != "event" else ()
+        value: Value | None
+        if keys:
+            value = under(self._document(at, length, maps), keys) if length <= MAX_JSON_BYTES else None
+        else:
+            whole = bool(path.pattern)
+            value = _text(self.scanned.buffer, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
+        if path.pattern and value is not None:
+            value = captured(value, compiled_pattern(path.pattern)) if isinstance(value, str) else None
+        return None if value is None else read(value, self.text_limit)
+
+    def _document(self, at: int, length: int, is_map: bool) -> Any:
+        """The JSON value or the map that stands there, {} if it is none; parsed once per scan."""
+        raw = bytes(self.scanned.buffer[at : at + length])
+        if raw not in self._documents:
+            self._documents[raw] = map_document(raw) if is_map else document(read_utf8(raw) or "")
+        return self._documents[raw]
+
+    def _firsts(self, path: Path, attribute: NDArray[Any], read: Reader) -> list[Any]:
+        """The first element of each array, where it is text; equal arrays are read once."""
+        found = self.scanned.attributes
+        offsets, lengths = np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
+        codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
+        read_once = [self._first(path, int(offsets[i]), int(lengths[i]), read) for i in firsts]
+        return [read_once[code] for code in codes.tolist()]
+
+    def _first(self, path: Path, at: int, length: int, read: Reader) -> Any:
         """The first element of an array, if it is text."""
-        at, length = (int(self.scanned.attributes[name][index]) for name in ("at", "len"))
         element = np.zeros(6, np.int64)
         if at < 0 or not any_value(self.scanned.buffer, at, at + length, element) or element[TYPE] != STRING:
             return None
         text = _text(self.scanned.buffer, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
+        if text is not None and path.pattern:
+            text = captured(text, compiled_pattern(path.pattern))
         return None if text is None else read(text, self.text_limit)
-
-
-def scope_names(scanned: Scan, rows: NDArray[np.intp], limit: int) -> Column:
-    """Name of the instrumentation scope per row."""
-    texts = [_text(scanned.buffer, s["at"], s["len"], 4 * limit, False) for s in scanned.scopes]
-    named = np.array([(t and read_text(t, limit)) or "" for t in texts], object)
-    return named[scanned.spans["scope"][rows]] if len(rows) else np.empty(0, object)
 
 
 def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str | None:
@@ -240,23 +218,6 @@ def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str |
     if whole and length > limit:
         return None
     return read_utf8(bytes(buffer[at : at + min(length, limit)]), bool(length <= limit))
-
-
-def _object(text: str) -> dict[str, Any]:
-    """`text` as a JSON object, {} if it is none."""
-    if not text.lstrip().startswith("{"):
-        return {}
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _under(document: dict[str, Any], key: str) -> Any:
-    """The scalar under `key`, None if there is none."""
-    value = document.get(key)
-    return value if isinstance(value, str | bool | int | float) else None
 
 
 @compiled
@@ -291,20 +252,3 @@ def nullable(counts: NDArray[np.int64]) -> Column:
     column = counts.astype(object)
     column[counts < 0] = None
     return column
-
-
-def durations(
-    resolver: Resolver, candidates: Iterable[Path], start_ns: NDArray[np.int64], latency_ns: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Time to first token per row, -1 if unknown. A value outside [0, latency] is not usable, so the next path is asked."""
-    ttft = np.full(len(latency_ns), -1, np.int64)
-    for path in candidates:
-        if path.where == "event":
-            when = resolver.first_event(path)
-            value = np.where(when > 0, when.astype(np.int64) - start_ns, -1)
-        else:
-            seconds = resolver.resolve((path,), read_number, -1.0).astype(np.float64)
-            value = np.where(seconds >= 0, np.rint(np.minimum(seconds, 1e9) * NS_PER[path.unit or "s"]), -1).astype(np.int64)
-        use = (ttft < 0) & (value >= 0) & (value <= latency_ns)
-        ttft[use] = value[use]
-    return ttft

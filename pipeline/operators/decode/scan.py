@@ -63,6 +63,8 @@ SPAN = np.dtype(
         ("status", np.int32),
         ("name_at", np.int64),
         ("name_len", np.int32),
+        ("at", np.int64),
+        ("len", np.int32),
     ]
 )
 
@@ -73,12 +75,15 @@ SCOPE = np.dtype([("at", np.int64), ("len", np.int32)])
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What the bytes say. n spans, r resources, s scopes, k names of attributes, e names of events.
+    """What the bytes say. n spans, r resources, s scopes, k names of attributes, e names of events, d of their attributes.
 
     buffer: the bytes everything points into.
-    spans, scopes, attributes: structured arrays of the dtypes above. An ARRAY attribute points at its first element.
+    spans, scopes, attributes: structured arrays of the dtypes above. An ARRAY attribute points at its first element, a KVLIST
+        at the whole KeyValue, which protobuf reads as it should.
     of_span: (n, k) index into `attributes` of the last attribute of that name, or -1; of_resource: (r, k) likewise.
+    seen: (k,) whether any span or resource has an attribute of that name.
     events: (n, e) time of the first event of that name, 0 if none.
+    of_event: (n, d) index of the attribute, of the first event of its event's name that has it, or -1.
     failed: per record 0, MALFORMED or TOO_MANY.
     """
 
@@ -88,28 +93,64 @@ class Scan:
     attributes: NDArray[Any]
     of_span: NDArray[np.int32]
     of_resource: NDArray[np.int32]
+    seen: NDArray[np.bool_]
     events: NDArray[np.uint64]
+    of_event: NDArray[np.int32]
     failed: NDArray[np.int8]
 
 
-def scan(records: list[bytes], attributes: Names, events: Names, max_spans: int) -> Scan:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The names somebody asks for: of attributes, of events, and of attributes of events (the event's slot for each)."""
+
+    attributes: Names
+    events: Names
+    details: Names
+    detail_of: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, attributes: list[str], events: list[str], details: list[tuple[str, str]]) -> "Asked":
+        """details: pairs of the names of an event and of an attribute of it; one name belongs to one event."""
+        known = Names.of([*events, *(event for event, _ in details)])
+        owner = {detail: known.slots[event] for event, detail in details}
+        assert len(owner) == len({*details}), "an attribute's name is asked of one event only"
+        return cls(Names.of(attributes), known, Names.of(list(owner)), np.array([*owner.values()], np.int32))
+
+
+def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
     """Scan many serialized ExportTraceServiceRequests at once."""
     buffer = np.frombuffer(b"".join(records) or b"\0", np.uint8)
     bounds = np.concatenate(([0], np.cumsum([len(r) for r in records]))).astype(np.int64)
     spans, resources, scopes = _count(buffer, bounds, max_spans)
-    out = (
+    k, shortest = len(asked.attributes.slots), min(asked.attributes.shortest, asked.details.shortest)
+    found = (
         np.zeros(spans, SPAN),
         np.zeros(scopes, SCOPE),
-        np.empty(len(buffer) // (KEY_VALUE_BYTES + attributes.shortest) + 1, ATTRIBUTE),
-        np.empty((spans, len(attributes.slots)), np.int32),
-        np.full((resources, len(attributes.slots)), -1, np.int32),
-        np.zeros((spans, len(events.slots)), np.uint64),
+        np.empty(len(buffer) // (KEY_VALUE_BYTES + shortest) + 1, ATTRIBUTE),
+        np.empty((spans, k), np.int32),
+        np.full((resources, k), -1, np.int32),
+        np.zeros(k, np.bool_),
+        np.zeros((spans, len(asked.events.slots)), np.uint64),
+        np.empty((spans, len(asked.details.slots)), np.int32),
         np.zeros(len(records), np.int8),
     )
-    known = (attributes.hashes, attributes.table, attributes.text, attributes.offsets)
-    happenings = (events.hashes, events.table, events.text, events.offsets)
-    n, s, r, a = _fill(buffer, bounds, max_spans, known, happenings, *out)
-    return Scan(buffer, out[0][:n], out[1][:s], out[2][:a], out[3][:n], out[4][:r], out[5][:n], out[6])
+    known, happenings, details = (
+        (names.hashes, names.table, names.text, names.offsets) for names in (asked.attributes, asked.events, asked.details)
+    )
+    n, s, r, a = _fill(buffer, bounds, max_spans, known, happenings, details, asked.detail_of, *found)
+    all_spans, all_scopes, attributes, of_span, of_resource, seen, events, of_event, failed = found
+    return Scan(
+        buffer,
+        all_spans[:n],
+        all_scopes[:s],
+        attributes[:a],
+        of_span[:n],
+        of_resource[:r],
+        seen,
+        events[:n],
+        of_event[:n],
+        failed,
+    )
 
 
 def count_spans(record: bytes) -> int:
@@ -220,10 +261,10 @@ def any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
 
 
 @compiled
-def _key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
+def key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
     """Read a KeyValue into `kv`."""
     kv[:] = 0
-    kv[KEY_AT] = pos
+    kv[KEY_AT] = begin = pos
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
         if pos < 0:
@@ -241,16 +282,25 @@ def _key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
             pos = skip(buf, pos, end, field, wire)
             if pos < 0:
                 return False
+    if kv[TYPE] == KVLIST:
+        kv[AT], kv[LEN] = begin, end - begin
     return True
 
 
 @compiled
-def _keep(buf, kv, known, attributes, count, row):  # type: ignore[no-untyped-def]
+def _keep(buf, kv, known, attributes, count, row, seen):  # type: ignore[no-untyped-def]
     """Store the attribute just read if somebody asked for its name. Returns how many are stored."""
     slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], known[0], known[1], known[2], known[3])
     if slot < 0:
         return count
     row[slot] = count
+    seen[slot] = True
+    return _store(kv, attributes, count)
+
+
+@compiled
+def _store(kv, attributes, count):  # type: ignore[no-untyped-def]
+    """Store the attribute just read. Returns how many are stored."""
     attributes[count].type = kv[TYPE]
     attributes[count].at = kv[AT]
     attributes[count].len = kv[LEN]
@@ -268,35 +318,63 @@ def _identifier(buf, pos, length, target):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _event(buf, pos, end, kv, happenings, times):  # type: ignore[no-untyped-def]
-    """Read an Event; keep its time if it is the first of a name somebody asked for."""
-    when, name_at, name_len = np.uint64(0), pos, 0
+def _event(buf, pos, end, kv, happenings, times, details, detail_of, attributes, count, row):  # type: ignore[no-untyped-def]
+    """Read an Event; keep its time if it is the first of a name somebody asked for, and what is asked of its attributes.
+
+    Returns how many attributes are stored, or -1.
+    """
+    begin, when, name_at, name_len, holds = pos, np.uint64(0), pos, 0, False
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
         if pos < 0:
-            return False
+            return -1
         if field == 1 and wire == FIXED64:
             if pos + 8 > end:
-                return False
+                return -1
             when = fixed64(buf, pos)
             pos += 8
         elif wire == LENGTH:
             length, pos = size(buf, pos, end)
             if pos < 0:
-                return False
+                return -1
             if field == 2:
                 name_at, name_len = pos, length
-            elif field == 3 and not _key_value(buf, pos, pos + length, kv):
-                return False
+            elif field == 3:
+                holds = True
+                if not key_value(buf, pos, pos + length, kv):
+                    return -1
             pos += length
         else:
             pos = skip(buf, pos, end, field, wire)
             if pos < 0:
-                return False
+                return -1
     slot = slot_of(buf, name_at, name_len, happenings[0], happenings[1], happenings[2], happenings[3])
-    if slot >= 0 and times[slot] == 0:
+    if slot < 0:
+        return count
+    if times[slot] == 0:
         times[slot] = when
-    return True
+    if holds:
+        count = _details(buf, begin, end, kv, slot, details, detail_of, attributes, count, row)
+    return count
+
+
+@compiled
+def _details(buf, pos, end, kv, event, details, detail_of, attributes, count, row):  # type: ignore[no-untyped-def]
+    """Store what is asked of the attributes of a well-formed Event, unless an earlier one of its name had it."""
+    before = count
+    while pos < end:
+        field, wire, pos = tag(buf, pos, end)
+        if field != 3 or wire != LENGTH:
+            pos = skip(buf, pos, end, field, wire)
+            continue
+        length, pos = size(buf, pos, end)
+        key_value(buf, pos, pos + length, kv)
+        pos += length
+        slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], details[0], details[1], details[2], details[3])
+        if slot >= 0 and detail_of[slot] == event and (row[slot] < 0 or row[slot] >= before):
+            row[slot] = count
+            count = _store(kv, attributes, count)
+    return count
 
 
 @compiled
@@ -319,8 +397,9 @@ def _status(buf, pos, end, span):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _span(buf, pos, end, kv, known, happenings, attributes, count, span, row, times):  # type: ignore[no-untyped-def]
+def _span(buf, pos, end, kv, known, happenings, details, detail_of, attributes, count, span, row, seen, times, told):  # type: ignore[no-untyped-def]
     """Read a Span. Returns how many attributes are stored, or -1."""
+    span.at, span.len = pos, end - pos
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
         if pos < 0:
@@ -343,9 +422,9 @@ def _span(buf, pos, end, kv, known, happenings, attributes, count, span, row, ti
         if pos < 0:
             return -1
         if field == 9:
-            if not _key_value(buf, pos, pos + length, kv):
+            if not key_value(buf, pos, pos + length, kv):
                 return -1
-            count = _keep(buf, kv, known, attributes, count, row)
+            count = _keep(buf, kv, known, attributes, count, row, seen)
         elif field == 1:
             span.trace_id_len = _identifier(buf, pos, length, span.trace_id)
         elif field == 2:
@@ -355,7 +434,8 @@ def _span(buf, pos, end, kv, known, happenings, attributes, count, span, row, ti
         elif field == 5:
             span.name_at, span.name_len = pos, length
         elif field == 11:
-            if not _event(buf, pos, pos + length, kv, happenings, times):
+            count = _event(buf, pos, pos + length, kv, happenings, times, details, detail_of, attributes, count, told)
+            if count < 0:
                 return -1
         elif (field == 13 and not is_valid(buf, pos, pos + length, LINK)) or (
             field == 15 and not _status(buf, pos, pos + length, span)
@@ -387,7 +467,7 @@ def _scope(buf, pos, end, scope):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _resource(buf, pos, end, kv, known, attributes, count, row):  # type: ignore[no-untyped-def]
+def _resource(buf, pos, end, kv, known, attributes, count, row, seen):  # type: ignore[no-untyped-def]
     """Read a Resource's attributes. Returns how many attributes are stored, or -1."""
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
@@ -398,9 +478,9 @@ def _resource(buf, pos, end, kv, known, attributes, count, row):  # type: ignore
             if pos < 0 or (field == 3 and not is_valid(buf, pos, pos + length, ENTITY_REF)):
                 return -1
             if field == 1:
-                if not _key_value(buf, pos, pos + length, kv):
+                if not key_value(buf, pos, pos + length, kv):
                     return -1
-                count = _keep(buf, kv, known, attributes, count, row)
+                count = _keep(buf, kv, known, attributes, count, row, seen)
             pos += length
         else:
             pos = skip(buf, pos, end, field, wire)
@@ -411,7 +491,22 @@ def _resource(buf, pos, end, kv, known, attributes, count, row):  # type: ignore
 
 @compiled
 def _fill(  # type: ignore[no-untyped-def]
-    buf, bounds, max_spans, known, happenings, spans, scopes, attributes, of_span, of_resource, events, failed
+    buf,
+    bounds,
+    max_spans,
+    known,
+    happenings,
+    details,
+    detail_of,
+    spans,
+    scopes,
+    attributes,
+    of_span,
+    of_resource,
+    seen,
+    events,
+    of_event,
+    failed,
 ):
     """Fill the arrays, record by record; a failed record takes back all it wrote."""
     kv = np.zeros(6, np.int64)
@@ -448,7 +543,7 @@ def _fill(  # type: ignore[no-untyped-def]
                 if not ok:
                     break
                 if field == 1:
-                    stored = _resource(buf, pos, pos + length, kv, known, attributes, a, of_resource[r])
+                    stored = _resource(buf, pos, pos + length, kv, known, attributes, a, of_resource[r], seen)
                     ok = stored >= 0
                     a = max(stored, a)
                 if field != 2:
@@ -483,8 +578,23 @@ def _fill(  # type: ignore[no-untyped-def]
                         spans[n].name_at, spans[n].name_len = pos, 0
                         of_span[n, :] = -1
                         events[n, :] = 0
+                        of_event[n, :] = -1
                         stored = _span(
-                            buf, pos, pos + length, kv, known, happenings, attributes, a, spans[n], of_span[n], events[n]
+                            buf,
+                            pos,
+                            pos + length,
+                            kv,
+                            known,
+                            happenings,
+                            details,
+                            detail_of,
+                            attributes,
+                            a,
+                            spans[n],
+                            of_span[n],
+                            seen,
+                            events[n],
+                            of_event[n],
                         )
                         ok = stored >= 0
                         a = max(stored, a)

@@ -5,6 +5,7 @@ letters with its reason; the others of its record go on.
 """
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,25 +17,17 @@ from numpy.typing import NDArray
 from pipeline.model.columns import SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
+from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, said_kinds, status
 from pipeline.operators.decode.money import claimed_nusd, money
-from pipeline.operators.decode.names import Names
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
-from pipeline.operators.decode.resolve import (
-    OTHER,
-    Column,
-    Resolver,
-    durations,
-    nullable,
-    read_class,
-    read_flag,
-    read_text,
-    reader_of,
-    scope_names,
-)
-from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Scan, count_spans, scan
-from pipeline.operators.decode.usage import usage
+from pipeline.operators.decode.resolve import Column, Resolver, nullable
+from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
+from pipeline.operators.decode.timing import timing
+from pipeline.operators.decode.unread import unread
+from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
+from pipeline.operators.decode.values import OTHER, read_class, read_text, reader_of
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths, fields
+from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, STRING_FIELDS, field_paths, fields
 from pipeline.operators.pricing import PriceBook
 from pipeline.operators.siphash import key_from
 
@@ -50,7 +43,6 @@ OF_SPAN = (
 )
 """Why a span alone dies, the first that holds. Verdict 0, ALIVE: it becomes a row; verdict n: it dies of the nth of these."""
 
-STATUS = ("unset", "ok", "error")
 MAX_TIME_NS = 1 << 62
 """The first time there is not: aggregate reads no block with one (`Nanoseconds` in `span_columns.py`)."""
 
@@ -100,12 +92,27 @@ class DeadSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """What became of a record's spans. spans = rows + dead; of the rows some look like calls in words nobody knows
+    (`not_understood`, with the `names` of the attributes of the most frequent kind of them), some say usage that does not add up.
+    """
+
+    record: Record
+    spans: int
+    rows: int
+    dead: int
+    not_understood: int = 0
+    names: str = ""
+    contradictions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
-    """The outcome of a batch: columns of all rows, the dead, and per record (spans in, rows out, dead)."""
+    """The outcome of a batch: columns of all rows, the dead, and an account of every record."""
 
     columns: dict[str, Column]
     dead: list[DeadSpan]
-    ledger: list[tuple[Record, int, int, int]]
+    ledger: list[Account]
 
 
 class Decoder:
@@ -118,21 +125,19 @@ class Decoder:
         self.key = key_from(secret)
         self.policy = policy
         self.fields = {name: field_paths(name) for name in fields()}
-        asked = [
-            *(p for found in self.fields.values() for p in found),
-            *(p for found in policy.series.values() for p in found),
-            *(p for dialect in KIND_ORDER for p in dialect.KIND),
-            *REQUEST_EVIDENCE,
-        ]
-        self.attributes = Names.of([p.name for p in asked if p.where != "event"])
-        self.events = Names.of([p.name for p in asked if p.where == "event"])
+        self.asked = asked(
+            *(path for found in self.fields.values() for path in found),
+            *(path for found in policy.series.values() for path in found),
+            *(path for dialect in KIND_ORDER for path in dialect.kind),
+            *(*AGENT, *ANSWER),
+        )
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Decode a batch. Never raises for what a record holds."""
         dead: list[DeadSpan] = []
         emptied: dict[tuple[int, int], str] = {}
         payloads = [self._payload(i, record, dead, emptied) for i, record in enumerate(records)]
-        scanned = scan(payloads, self.attributes, self.events, self.policy.max_spans)
+        scanned = scan(payloads, self.asked, self.policy.max_spans)
         dead += [
             DeadSpan(record, -1, *self._failure(int(failed)))
             for record, failed in zip(records, scanned.failed, strict=True)
@@ -144,7 +149,9 @@ class Decoder:
             record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
             detail = emptied.get((record, index), "")
             dead.append(DeadSpan(records[record], index, OF_SPAN[verdicts[i] - 1], detail, count))
-        return Decoded(self._columns(scanned, rows, records), dead, _ledger(records, scanned, rows, dead))
+        resolver = Resolver(scanned, self.asked, rows, self.policy.max_text_bytes, self.key)
+        columns, names = self._columns(resolver, records)
+        return Decoded(columns, dead, _ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
 
     def parts(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         """The batch in pieces that are small enough to be decoded at once, whatever the records hold; a piece is one piece."""
@@ -217,16 +224,13 @@ class Decoder:
         away: NDArray[np.bool_] = np.abs(end.astype(np.int64) - recorded) > self.policy.horizon_ns
         return away & (recorded > 0)
 
-    def _columns(self, scanned: Scan, rows: NDArray[np.intp], records: Sequence[Record]) -> dict[str, Column]:
-        """All columns of a span block for `rows`."""
-        s = scanned.spans[rows]
-        resolver = Resolver(scanned, self.attributes.slots, self.events.slots, rows, self.policy.max_text_bytes, self.key)
+    def _columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
+        """All columns of a span block, and per row the names of its attributes if it is not understood."""
+        s = resolver.scanned.spans[resolver.rows]
         start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
-        kind, dialect = self._kinds(resolver)
         text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
-        sources = np.array([str(record.source) for record in records], object)
-        offsets = np.array([record.offset for record in records], np.int64)
+        used = usage(resolver, self.fields)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -234,45 +238,41 @@ class Decoder:
             "start_ns": start,
             "end_ns": end,
             "latency_ns": end - start,
-            "kind": kind,
-            "dialect": dialect,
-            "status": np.array([*STATUS, "unset"], object)[np.where((s["status"] >= 0) & (s["status"] < 3), s["status"], 3)],
+            "status": status(resolver, self.fields),
             "user_hash": _hashed(text.pop("user_id"), self.policy.user_key),
-            "scope_name": scope_names(scanned, rows, self.policy.max_text_bytes),
-            "source": sources[s["record"]] if len(rows) else np.empty(0, object),
-            "offset": offsets[s["record"]] if len(rows) else np.empty(0, np.int64),
-            "recorded_ns": _recorded(records)[s["record"]] if len(rows) else np.empty(0, np.int64),
-            "schema_version": np.full(len(rows), SCHEMA_VERSION),
-            **{name: np.full(len(rows), None, object) for name in ("refusal", "citation", "schema_valid")},
+            "scope_name": resolver.scopes(),
+            "source": _of_record(s, [str(record.source) for record in records], object),
+            "offset": _of_record(s, [record.offset for record in records], np.int64),
+            "recorded_ns": _of_record(s, _recorded(records), np.int64),
+            "schema_version": np.full(len(s), SCHEMA_VERSION),
+            **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
             **series,
+            **timing(resolver, self.fields, start, end - start),
+            **{name: nullable(counts) for name, counts in used.tokens.items()},
+            "usage_rule": used.rule,
         }
-        columns["model"] = text["model"]
-        columns |= self._timing(resolver, start, end - start)
-        tokens = usage(resolver, self.fields)
-        columns |= {name: nullable(counts) for name, counts in tokens.items()}
-        columns |= money(self.policy.prices, columns, tokens, claimed_nusd(resolver, self.fields["span_cost"]))
-        return columns
+        columns["kind"], columns["dialect"], names = self._kinds(resolver, text, used)
+        columns |= money(self.policy.prices, columns, used.tokens, claimed_nusd(resolver, self.fields["span_cost"]))
+        return columns, names
 
-    def _kinds(self, resolver: Resolver) -> tuple[Column, Column]:
-        """Kind and the dialect that named it, per row."""
-        kind, dialect = np.full(len(resolver.rows), "", object), np.full(len(resolver.rows), "", object)
-        for vocabulary in KIND_ORDER:
-            said = resolver.resolve(vocabulary.KIND, read_text, "")
-            named = np.array([vocabulary.KINDS.get(v, "other") if v else "" for v in said.tolist()], object)
-            use = (kind == "") & (named != "")
-            kind[use], dialect[use] = named[use], vocabulary.NAME
-        evident = (kind == "") & (resolver.resolve(REQUEST_EVIDENCE, read_text, "") != "")
-        kind[evident], dialect[evident] = "llm", "unnamed"
-        kind[kind == ""] = "other"
-        return kind, dialect
+    def _kinds(self, resolver: Resolver, text: Mapping[str, Column], used: Usage) -> tuple[Column, Column, Column]:
+        """Kind, dialect, and the names of the attributes of what is not understood, per row."""
+        kind, dialect = said_kinds(resolver)
+        known = (used.tokens["input_tokens"] >= 0) | (used.tokens["output_tokens"] >= 0)
+        found = evident_kinds(resolver, kind, text["operation"], text["model"], known)
+        kind = np.where(kind == "", found, kind)
+        dialect = np.where((dialect == "") & (kind != ""), UNNAMED, dialect)
+        return np.where(kind == "", "other", kind), dialect, unread(resolver, kind == "")
 
-    def _timing(self, resolver: Resolver, start: NDArray[np.int64], latency: NDArray[np.int64]) -> dict[str, Column]:
-        """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none."""
-        said = resolver.resolve(self.fields["stream"], read_flag)
-        ttft = durations(resolver, self.fields["ttft_ns"], start, latency)
-        stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711 - element by element
-        return {"stream": stream, "ttft_ns": nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
+
+def asked(*paths: Path) -> Asked:
+    """The names that `paths` look for."""
+    return Asked.of(
+        [path.name for path in paths if path.where in ("span", "resource")],
+        ["exception", *(path.name for path in paths if path.is_time_of_event)],
+        [(path.name, path.keys[0]) for path in paths if path.where == "event" and path.keys],
+    )
 
 
 def encoding_of(record: Record, configured: str) -> str:
@@ -329,15 +329,28 @@ def _told(record: NDArray[np.int32], verdicts: NDArray[np.int8], most: int) -> I
 
 
 def _ledger(
-    records: Sequence[Record], scanned: Scan, rows: NDArray[np.intp], dead: Sequence[DeadSpan]
-) -> list[tuple[Record, int, int, int]]:
-    """Per record spans in, rows out, dead. A record that could not be read is one in, one dead."""
-    spans = np.bincount(scanned.spans["record"], minlength=len(records))
-    out = np.bincount(scanned.spans["record"][rows], minlength=len(records))
-    unread = {id(letter.record) for letter in dead if letter.index < 0}
-    whole = np.array([id(record) in unread for record in records], bool)
-    spans[whole] = 1
-    return [(record, n, kept, n - kept) for record, n, kept in zip(records, spans.tolist(), out.tolist(), strict=True)]
+    records: Sequence[Record], resolver: Resolver, dead: Sequence[DeadSpan], names: Column, contradicts: NDArray[np.bool_]
+) -> list[Account]:
+    """An account per record. A record that could not be read is one in, one dead. names, contradicts: per row."""
+    of_span = resolver.scanned.spans["record"]
+    of_row, n = of_span[resolver.rows], len(records)
+    spans = np.bincount(of_span, minlength=n)
+    out = np.bincount(of_row, minlength=n)
+    unread_rows = np.bincount(of_row[names != ""], minlength=n)
+    doubtful = np.bincount(of_row[contradicts], minlength=n)
+    unread_records = {id(letter.record) for letter in dead if letter.index < 0}
+    spans[np.array([id(record) in unread_records for record in records], bool)] = 1
+    commonest = {
+        i: Counter(names[(of_row == i) & (names != "")].tolist()).most_common(1)[0][0]
+        for i in np.flatnonzero(unread_rows).tolist()
+    }
+    counts = zip(records, spans.tolist(), out.tolist(), unread_rows.tolist(), doubtful.tolist(), strict=True)
+    return [Account(r, n, kept, n - kept, u, commonest.get(i, ""), d) for i, (r, n, kept, u, d) in enumerate(counts)]
+
+
+def _of_record(spans: NDArray[Any], values: Sequence[Any] | NDArray[Any], dtype: Any) -> Column:
+    """Per span what its record has."""
+    return np.array(values, dtype)[spans["record"]] if len(spans) else np.empty(0, dtype)
 
 
 def _recorded(records: Sequence[Record]) -> NDArray[np.int64]:

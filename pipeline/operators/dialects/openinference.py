@@ -4,49 +4,50 @@ A streamed call says so only in its invocation parameters; its first token is an
 Source: openinference-semantic-conventions.
 """
 
+from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import paths
 
-NAME = "openinference"
-
-KIND = paths("openinference.span.kind")
-KINDS = {
-    "LLM": "llm",
-    "EMBEDDING": "embedding",
-    "RERANKER": "reranker",
-    "RETRIEVER": "retriever",
-    "TOOL": "tool",
-    "AGENT": "agent",
-    "CHAIN": "chain",
-    "PROMPT": "chain",
-    "GUARDRAIL": "guardrail",
-    "EVALUATOR": "evaluator",
-    "UNKNOWN": "other",
-}
-
-FIELDS = {
-    "provider": paths("llm.provider", "llm.system"),
-    "model": paths(
-        "llm.response.model_name",
-        "llm.model_name",
-        "llm.model.name",
-        "llm.request.model_name",
-        "embedding.model_name",
-        "reranker.model_name",
-        "llm.invocation_parameters#model",
-        "embedding.invocation_parameters#model",
-    ),
-    "session_id": paths("session.id"),
-    "user_id": paths("user.id"),
-    "error_type": paths("exception.type"),
-    "finish_reason": paths("llm.finish_reason"),
-    "stream": paths("llm.invocation_parameters#stream"),
-    "ttft_ns": paths("event:First Token Stream Event"),
-    "input_tokens": paths("llm.token_count.prompt"),
-    "output_tokens": paths("llm.token_count.completion"),
-    "cache_read_tokens": paths("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
-    "cache_write_tokens": paths("llm.token_count.prompt_details.cache_write"),
-    "reasoning_tokens": paths("llm.token_count.completion_details.reasoning"),
-    "audio_input_tokens": paths("llm.token_count.prompt_details.audio"),
-    "audio_output_tokens": paths("llm.token_count.completion_details.audio"),
-    "span_cost": paths("llm.cost.total"),
-}
+OPENINFERENCE = Dialect(
+    "openinference",
+    kind=paths("openinference.span.kind"),
+    kinds={
+        "llm": "llm",
+        "embedding": "embedding",
+        "reranker": "reranker",
+        "retriever": "retriever",
+        "tool": "tool",
+        "agent": "agent",
+        "chain": "chain",
+        "prompt": "chain",
+        "guardrail": "guardrail",
+        "evaluator": "evaluator",
+        "unknown": SAYS_NOTHING,
+    },
+    fields={
+        "provider": paths("llm.provider", "llm.system"),
+        "model": paths(
+            "llm.response.model_name",
+            "llm.model_name",
+            "llm.model.name",
+            "llm.request.model_name",
+            "embedding.model_name",
+            "reranker.model_name",
+            "llm.invocation_parameters#model",
+            "embedding.invocation_parameters#model",
+        ),
+        "session_id": paths("session.id"),
+        "user_id": paths("user.id"),
+        "error_type": paths("exception.type"),
+        "finish_reason": paths("llm.finish_reason"),
+        "stream": paths("llm.invocation_parameters#stream"),
+        "ttft_ns": paths("event:First Token Stream Event"),
+        "input_tokens": paths("llm.token_count.prompt"),
+        "output_tokens": paths("llm.token_count.completion"),
+        "cache_read_tokens": paths("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
+        "cache_write_tokens": paths("llm.token_count.prompt_details.cache_write"),
+        "reasoning_tokens": paths("llm.token_count.completion_details.reasoning"),
+        "audio_input_tokens": paths("llm.token_count.prompt_details.audio"),
+        "audio_output_tokens": paths("llm.token_count.completion_details.audio"),
+        "span_cost": paths("llm.cost.total"),
+    },
+)

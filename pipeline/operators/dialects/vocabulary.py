@@ -1,18 +1,27 @@
 """All dialects as one: per field the paths in the order in which they are believed.
 
 Real spans mix dialects, so a field is resolved across all of them: the first path that holds a usable value wins, in
-the order of `DIALECTS` and, inside a dialect, of its table. A span's kind is resolved the same way in the order of
-`KIND_ORDER`: what an instrumentor says of the span before the operation's name.
+the order of `DIALECTS` and, inside a dialect, of its table. What a span is, is resolved the same way in the order of
+`KIND_ORDER`: the first vocabulary with a word that means something. Who has no such word leaves it to the next.
 """
 
+import re
 from typing import Any
 
 from pipeline.model.columns import SERIES
-from pipeline.operators.dialects import openinference, otel_genai, traceai
+from pipeline.operators.dialects.dialect import Dialect
+from pipeline.operators.dialects.openinference import OPENINFERENCE
+from pipeline.operators.dialects.otel_genai import OTEL_GENAI
 from pipeline.operators.dialects.paths import Path, paths
+from pipeline.operators.dialects.traceai import TRACEAI
 
-DIALECTS = (otel_genai, openinference, traceai)
-KIND_ORDER = (openinference, traceai, otel_genai)
+DIALECTS: tuple[Dialect, ...] = (OTEL_GENAI, OPENINFERENCE, TRACEAI)
+
+KIND_ORDER: tuple[Dialect, ...] = (OTEL_GENAI, OPENINFERENCE, TRACEAI)
+"""An operation's name before an instrumentor's kind: on one span of a framework the kind may be that of its caller."""
+
+NAME_ORDER: tuple[Dialect, ...] = (OPENINFERENCE, TRACEAI, OTEL_GENAI)
+"""Which of the dialects that say what a span is gives the column `dialect`: the rarer one says more."""
 
 STRING_FIELDS = (
     "provider",
@@ -54,19 +63,35 @@ SERIES_PATHS: dict[str, tuple[Path, ...]] = {
 }
 """Defaults that work on spans nobody prepared; `TAILRACE_SERIES_FILE` replaces any of them. `model` is a field."""
 
-REQUEST_EVIDENCE = paths("gen_ai.request.model", "llm.model_name", "llm.request.type")
-"""A span without a kind that carries one of these is a model call of an older instrumentation."""
+AGENT = paths("gen_ai.agent.name", "agent.name")
+ANSWER = paths("gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.finish_reasons")
+"""A span nobody calls anything, with a model or usage, is a call; but one of an agent's name without an answer is the agent."""
+
+WEAK_TTFT = frozenset({"gen_ai.server.time_to_first_token", "gen_ai.server.ttft"})
+WEAK_TTFT_SCOPES = ("openlit", "@openlit", "strands")
+"""Names under which some scopes write a time on answers that were not streamed too: there it says nothing unless a flag does;
+elsewhere it must be shorter than the call.
+"""
+
+NOT_CALLS = re.compile(r"agent|workflow|task|tool|step|memory|plan|session|cycle|framework|retriev|search|guard|eval|chain")
+"""In a word for an operation that nobody knows: it says what is no call of a model. `embed` and `rerank` say which call it is."""
 
 
 def field_paths(field: str) -> tuple[Path, ...]:
     """The paths of a field over all dialects, most believed first, each once."""
-    found = (path for dialect in DIALECTS for path in dialect.FIELDS.get(field, ()))
+    found = (path for dialect in DIALECTS for path in dialect.fields.get(field, ()))
     return tuple(dict.fromkeys(found))
 
 
 def fields() -> tuple[str, ...]:
     """Every field some dialect names."""
-    return tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.FIELDS))
+    return tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields))
+
+
+def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:
+    """Paths and scopes whose writers keep `part` (cache, reasoning) out of its whole."""
+    found = frozenset(path for dialect in DIALECTS for path in dialect.beside.get(part, ()))
+    return found, tuple(scope for dialect in DIALECTS for scope in dialect.beside_scopes.get(part, ()))
 
 
 def read_series(raw: Any) -> dict[str, tuple[Path, ...]]:

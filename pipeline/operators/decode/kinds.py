@@ -1,0 +1,118 @@
+"""What a span is, and whether it failed.
+
+A span is what the first vocabulary with a word for it says. One that nobody calls anything but that holds a model or usage
+is a call of a model, unless it bears an agent's name and no answer, or spans of its own record that are calls have it
+as their parent: then it sums them up.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import REQUEST_KINDS
+from pipeline.operators.decode.resolve import Column, Resolver
+from pipeline.operators.decode.values import Value, read_error, read_flag, read_text, read_word
+from pipeline.operators.dialects.dialect import ANY, Dialect
+from pipeline.operators.dialects.paths import Path
+from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, NAME_ORDER, NOT_CALLS
+
+UNNAMED = "unnamed"
+"""The dialect of a call that no vocabulary calls one."""
+
+STATUS = ("unset", "ok", "error")
+OK, ERROR = 1, 2
+
+SPAN_NAME = Path("name", "")
+
+Flags = NDArray[np.bool_]
+
+
+def kind_of(dialect: Dialect, value: Value, limit: int) -> str | None:
+    """What `value` means where `dialect` says what a span is; None if it says nothing."""
+    word = read_word(value, limit)
+    return None if word is None else dialect.kinds.get(word, dialect.kinds.get(ANY, "")) or None
+
+
+def named_kind(dialect: Dialect, value: Value, limit: int) -> str | None:
+    """What the name of a span means in the scopes of `dialect`; None if it says nothing."""
+    word = read_word(value, limit)
+    return None if word is None else dialect.span_names.get(word) or dialect.span_names.get(word.split(" ")[0])
+
+
+def said_kinds(resolver: Resolver) -> tuple[Column, Column]:
+    """Kind and dialect of each row as some vocabulary says, "" where none does."""
+    n = len(resolver.rows)
+    said = {dialect.name: _said(resolver, dialect) for dialect in KIND_ORDER}
+    kind, name = np.full(n, "", object), np.full(n, "", object)
+    for column, order, word in ((kind, KIND_ORDER, False), (name, NAME_ORDER, True)):
+        for dialect in order:
+            means = said[dialect.name]
+            if means is not None:
+                use = (column == "") & (means != "")
+                column[use] = dialect.name if word else means[use]
+    return kind, name
+
+
+def _said(resolver: Resolver, dialect: Dialect) -> Column | None:
+    """What one vocabulary says of each row, "" for nothing; None if it says nothing of any."""
+    seen = any(resolver.is_seen(path) for path in dialect.kind)
+    means = resolver.resolve(dialect.kind, lambda value, limit: kind_of(dialect, value, limit), "") if seen else None
+    if dialect.span_names and (here := resolver.within(dialect.scopes)).any():
+        means = np.full(len(resolver.rows), "", object) if means is None else means
+        found = resolver.values(SPAN_NAME, lambda value, limit: named_kind(dialect, value, limit), here & (means == ""))
+        if found is not None:
+            means[found[0]] = found[1]
+    return means
+
+
+def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Column, used: Flags) -> Column:
+    """Kind of the rows that no vocabulary calls anything (kind "" here), "" if nothing about them looks like a call.
+
+    operation, model: as the spans say, "" for none; used: whether they say any tokens.
+    """
+    found = np.full(len(kind), "", object)
+    unsaid = (kind == "") & ((model != "") | used)
+    if not unsaid.any():
+        return found
+    words = {word: operation_kind(word) for word in set(operation[unsaid].tolist())}
+    found[unsaid] = [words[word] for word in operation[unsaid].tolist()]
+    call = found == "llm"
+    agents = call & (resolver.resolve(AGENT, read_text, "") != "") & (resolver.resolve(ANSWER, read_text, "") == "")
+    found[agents] = "agent"
+    call = np.isin(found, REQUEST_KINDS)
+    found[call & _have_children(resolver, call, call | np.isin(kind, REQUEST_KINDS))] = "chain"
+    embeds = (found == "llm") & np.array(["embed" in name.lower() for name in model.tolist()], bool)
+    found[embeds] = "embedding"
+    return found
+
+
+def operation_kind(word: str) -> str:
+    """What a span with a model or usage is whose operation no vocabulary knows."""
+    word = word.lower()
+    return "embedding" if "embed" in word else "reranker" if "rerank" in word else "chain" if NOT_CALLS.search(word) else "llm"
+
+
+def _have_children(resolver: Resolver, wanted: Flags, calls: Flags) -> Flags:
+    """Which of the `wanted` rows are the parent of one of the `calls` in the same record."""
+    spans = resolver.scanned.spans[resolver.rows]
+    keys = [
+        (record, bytes(parent)) for record, parent in zip(spans["record"][calls], spans["parent_span_id"][calls], strict=True)
+    ]
+    parents = set(keys)
+    have = np.zeros(len(wanted), bool)
+    for i in np.flatnonzero(wanted).tolist():
+        have[i] = (spans["record"][i], bytes(spans["span_id"][i])) in parents
+    return have
+
+
+def status(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Column:
+    """`ok`, `error` or `unset`: an error however the span says it. What an OK span got over is none."""
+    code = resolver.scanned.spans["status"][resolver.rows]
+    raised = resolver.first_event(Path("event", "exception")) > 0
+    named = resolver.resolve([path for path in fields["error_type"] if path.where != "event"], read_error, "") != ""
+    failed = resolver.resolve(fields["failed"], read_flag, False).astype(bool)
+    failed |= named | (raised & (code != OK)) | (code == ERROR)
+    words: Any = np.array([*STATUS, "unset"], object)[np.where((code >= 0) & (code < len(STATUS)), code, 3)]
+    return np.where(failed, "error", words)
