@@ -107,3 +107,10 @@ def status(seen: "Status", out: Console) -> None:
         dead = ", ".join(f"{reason} {n:,}" for reason, n in seen.dead_letters.items()) or "none"
         out.print(f"\nrows of spans {seen.span_rows:,}; {newest}", highlight=False)
         out.print(f"in the last hour: not counted: {counted}; dead letters: {dead}", highlight=False)
+        if seen.contradictions:
+            out.print(f"in the last hour: calls whose tokens do not add up: {seen.contradictions:,}", highlight=False)
+        for names, spans in seen.not_understood.items():
+            told = (
+                f"in the last hour: {spans:,} spans look like calls of a model in words nobody knows; their attributes: {names}"
+            )
+            out.print(told, highlight=False, markup=False)

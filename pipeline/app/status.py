@@ -70,13 +70,25 @@ FROM ledger FINAL
 WHERE stage = 'aggregate' AND startsWith(source, '{spans}:') AND time > now() - INTERVAL 1 HOUR
 """
 
+DOUBTS = """
+SELECT sum(contradictions) AS contradictions FROM ledger FINAL
+WHERE stage = 'decode' AND startsWith(source, '{otlp}:') AND time > now() - INTERVAL 1 HOUR
+"""
+NOT_UNDERSTOOD = """
+SELECT names, sum(not_understood) AS spans FROM ledger FINAL
+WHERE stage = 'decode' AND startsWith(source, '{otlp}:') AND not_understood > 0 AND time > now() - INTERVAL 1 HOUR
+GROUP BY names ORDER BY spans DESC LIMIT 10
+"""
+"""Spans that look like calls in words nobody knows, by the names of their attributes (of each record the most frequent kind)."""
+
 
 @dataclass(slots=True)
 class Status:
     """One look at this prefix. Times in nanoseconds; what could not be asked is in `problems` and left empty.
 
     span_rows: rows of the table spans; one that came again counts until it is merged.
-    freshness_ns, dead_letters, not_counted: of the last hour.
+    freshness_ns, dead_letters, not_counted, not_understood, contradictions: of the last hour. not_understood: spans that look
+        like calls of a model, by the names of their attributes. contradictions: calls whose tokens do not add up by any rule.
     problems: an engine that does not answer, a stage that no process runs.
     """
 
@@ -87,6 +99,8 @@ class Status:
     span_rows: int | None = None
     dead_letters: dict[str, int] = field(default_factory=dict)
     not_counted: dict[str, int] = field(default_factory=dict)
+    not_understood: dict[str, int] = field(default_factory=dict)
+    contradictions: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -149,7 +163,12 @@ def _look_at_verdicts(settings: Settings, status: Status) -> None:
     status.not_counted = {name: int(value) for name, value in _rows(settings, NOT_COUNTED)[0].items()}
 
 
-STORE = (_look_at_partitions, _look_at_spans, _look_at_verdicts)
+def _look_at_meaning(settings: Settings, status: Status) -> None:
+    status.contradictions = int(_rows(settings, DOUBTS)[0]["contradictions"])
+    status.not_understood = {row["names"]: int(row["spans"]) for row in _rows(settings, NOT_UNDERSTOOD)}
+
+
+STORE = (_look_at_partitions, _look_at_spans, _look_at_verdicts, _look_at_meaning)
 """The questions to ClickHouse, asked at once."""
 
 

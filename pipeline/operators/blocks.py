@@ -15,6 +15,11 @@ BLOCK_BYTES = 4 << 20
 Values = Sequence[Any] | NDArray[Any]
 
 
+def blank(columns: Sequence[Column]) -> dict[str, Any]:
+    """A row that says nothing: no text and zeros."""
+    return {column.name: "" if column.type == "string" else 0 for column in columns}
+
+
 def encode_block(columns: Sequence[Column], values: Mapping[str, Values]) -> bytes:
     """The block of `values` in the order of `columns`. All arrays are equally long and every column is there."""
     block = {column.name: _plain(values[column.name]) for column in columns}

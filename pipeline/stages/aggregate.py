@@ -15,7 +15,7 @@ from pipeline.model.log_time import BEGINNING, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators import eras
-from pipeline.operators.blocks import by_column, encode_bounded, encode_rows
+from pipeline.operators.blocks import blank, by_column, encode_bounded, encode_rows
 from pipeline.operators.decode.spans import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
@@ -215,14 +215,12 @@ def _block(record: Record, key: Key) -> SpanColumns:
 
 
 def _ledger_row(record: Record, verdicts: Verdicts) -> dict[str, Any]:
-    return {
+    return blank(LEDGER) | {
         "stage": "aggregate",
         "source": str(record.source),
         "offset": record.offset,
         "time_ns": record.timestamp_ns,
         "spans": verdicts.rows,
-        "rows": 0,
-        "dead": 0,
         "counted": verdicts.counted,
         "duplicate": verdicts.duplicate,
         "too_late": verdicts.too_late,

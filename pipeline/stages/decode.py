@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS
 from pipeline.model.stream import Effects, Message, Record
-from pipeline.operators.blocks import by_column, encode_bounded
+from pipeline.operators.blocks import blank, by_column, encode_bounded
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
 from pipeline.topics import partition_of
 
@@ -66,7 +66,7 @@ class Decode:
         for account in decoded.ledger:
             record = account.record
             ledger[self._side_partition(record)].append(
-                dict.fromkeys((c.name for c in LEDGER), 0)
+                blank(LEDGER)
                 | {"stage": "decode", "source": str(record.source), "offset": record.offset, "time_ns": record.timestamp_ns}
                 | {"spans": account.spans, "rows": account.rows, "dead": account.dead}
                 | {"not_understood": account.not_understood, "names": account.names, "contradictions": account.contradictions}

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from pipeline.connectors.clickhouse import TABLES, TYPES, apply_schema, connect, insert_blocks, query
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
-from pipeline.operators.blocks import empty_block, encode_rows
+from pipeline.operators.blocks import blank, empty_block, encode_rows
 from pipeline.operators.ddl import Migration, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
@@ -132,7 +132,7 @@ def test_tables_have_the_columns_of_the_blocks(store: tuple[Settings, Client], t
 ROWS: dict[str, list[dict[str, Any]]] = {
     "spans": [span(1, NOON_NS, stream=True, ttft_ns=5), span(2, NOON_NS)],
     "panes": [pane(latencies=[1, 2, 3])],
-    "ledger": [dict.fromkeys([c.name for c in LEDGER], 0) | {"stage": "decode", "source": "s"}],
+    "ledger": [blank(LEDGER) | {"stage": "decode", "source": "s", "names": "a.model, a.tokens"}],
     "dead_letters": [{c.name: "" if c.type == "string" else -1 for c in DEAD_LETTERS}],
     "status": [{c.name: "" if c.type == "string" else 0.5 if c.type == "number" else 0 for c in STATUS}],
 }

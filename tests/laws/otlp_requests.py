@@ -16,14 +16,16 @@ Draw = Callable[[Random, int], bytes]
 
 START_NS = 1_795_405_220_000_000_000
 
-NAMES = [name.encode() for name in DECODER.attributes.slots]
-EVENTS = [*(name.encode() for name in DECODER.events.slots), b"exception"]
+NAMES = [name.encode() for name in (*DECODER.asked.attributes.slots, *DECODER.asked.details.slots)]
+EVENTS = [*(name.encode() for name in DECODER.asked.events.slots), b"exception"]
 
 TEXTS = [
     *(b"", b"LLM", b"chat", b"EMBEDDING", b"TOOL", b"gpt-4o-mini", b"claude-sonnet-4-5", b"openai", b"anthropic"),
     *(b"true", b"False", b"0.25", b"57", b"1e400", b"nan", b"-1", b" 19", b"99999999999999"),
     *(b"\xff", b"gpt\x80", b"\xed\xa0\x80", b"caf\xc3\xa9", b"a\x00b", b"\x1b[31m", b"x" * 300, "é".encode() * 600),
     *(b"{}", b"[1]", b'"route"', b"{", b'{"route": "rag", "cohort": 7}', b'  {"route": null, "stream": true}'),
+    *(b"responses", b"invoke_agent", b"ERROR", b"none", b"<class 'a.B'>", b'["stop"]', b'"2026-11-23T10:00:20.480Z"', b"57.0"),
+    *(b'{"input": 25, "output": 14, "total": 76, "anthropic": {"cacheReadInputTokens": 32}}', b'{"a": [{"b": 1}]}'),
     *(b'{"stream": "TRUE", "model": "gpt-4o"}', b'{"route": {"a": 1}, "release": 1.5}', b'{"a": "\xff"}', b"[" * 2000),
     *(b"{" + b" " * 70_000 + b"}", b'\xe2\x80\x83{"route": "x"}', b"x" * 1023 + b"\xc3\xa9", b"y" * 1023 + b"\xff\xff"),
 ]

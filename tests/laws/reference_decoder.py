@@ -5,8 +5,9 @@ classes are OTLP's own but with every string a bytes field, because one string t
 record. Only protobuf records are read; OTLP/JSON is compared with protobuf's own mapping elsewhere.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -21,19 +22,35 @@ from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.money import MAX_COST_USD
-from pipeline.operators.decode.resolve import (
+from pipeline.operators.decode.spans import MAX_TIME_NS, DecodePolicy
+from pipeline.operators.decode.timing import MOST_NS
+from pipeline.operators.decode.values import (
     MAX_JSON_BYTES,
     Reader,
     read_count,
+    read_error,
     read_flag,
+    read_instant,
     read_number,
     read_text,
     read_utf8,
+    read_word,
     reader_of,
 )
-from pipeline.operators.decode.spans import MAX_TIME_NS, DecodePolicy
-from pipeline.operators.dialects.paths import NS_PER, Path
-from pipeline.operators.dialects.vocabulary import KIND_ORDER, REQUEST_EVIDENCE, STRING_FIELDS, field_paths
+from pipeline.operators.dialects.dialect import ANY
+from pipeline.operators.dialects.paths import INSTANT, NS_PER, Path
+from pipeline.operators.dialects.vocabulary import (
+    AGENT,
+    ANSWER,
+    KIND_ORDER,
+    NAME_ORDER,
+    NOT_CALLS,
+    STRING_FIELDS,
+    WEAK_TTFT,
+    WEAK_TTFT_SCOPES,
+    beside,
+    field_paths,
+)
 from pipeline.operators.pricing import Tier
 
 Row = dict[str, Any]
@@ -71,13 +88,17 @@ Request = _parser(trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR)
 
 @dataclass(frozen=True)
 class Context:
-    """One span with what surrounds it. Of attributes of one name the last counts, of events the first with a time."""
+    """One span with what surrounds it. Of attributes of one name the last counts, of events the first with a time.
+
+    details: per (event, attribute) what the first event of that name that has the attribute says.
+    """
 
     span: Any
     scope: bytes
     attributes: dict[bytes, Any]
     resource: dict[bytes, Any]
     events: dict[bytes, int]
+    details: dict[tuple[bytes, bytes], Any]
 
 
 def reference_decode(
@@ -100,7 +121,9 @@ def reference_decode(
             ledger.append((1, 0, 1))
             continue
         reasons = [_reason(policy, context.span, record) for context in spans]
-        rows += [_row(policy, context, record) for context, reason in zip(spans, reasons, strict=True) if reason is None]
+        alive = [(context, _Said(policy, context)) for context, reason in zip(spans, reasons, strict=True) if reason is None]
+        mothers = {context.span.parent_span_id for context, said in alive if said.kind in REQUEST_KINDS or said.is_evident_call}
+        rows += [_row(policy, context, record, said, mothers) for context, said in alive]
         for reason in set(reasons) - {None}:
             of_it = [index for index, found in enumerate(reasons) if found == reason]
             dead += [(record.offset, index, reason, 1) for index in of_it[: policy.dead_letters]]
@@ -117,7 +140,8 @@ def _contexts(request: Any) -> Iterator[Context]:
             for span in scope_spans.spans:
                 attributes = {a.key: a.value for a in span.attributes}
                 events = {e.name: e.time_unix_nano for e in reversed(span.events) if e.time_unix_nano}
-                yield Context(span, scope_spans.scope.name, attributes, resource, events)
+                details = {(e.name, a.key): a.value for e in reversed(span.events) for a in e.attributes}
+                yield Context(span, scope_spans.scope.name, attributes, resource, events, details)
 
 
 def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
@@ -136,18 +160,69 @@ def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
     return Reason.BEYOND_HORIZON if away else None
 
 
-def _row(policy: DecodePolicy, context: Context, record: Record) -> Row:
-    span, limit = context.span, policy.max_text_bytes
+class _Said:
+    """What one span says by itself, before its record is looked at."""
+
+    def __init__(self, policy: DecodePolicy, context: Context) -> None:
+        self.context, self.limit = context, policy.max_text_bytes
+        self.text = {name: self.first(field_paths(name), reader_of(name), "") for name in STRING_FIELDS}
+        self.tokens, self.rule = _usage(self)
+        self.kind, self.dialect = self._declared()
+        self.evident = ""
+        known = self.tokens["input_tokens"] is not None or self.tokens["output_tokens"] is not None
+        if not self.kind and (self.text["model"] or known):
+            self.evident = _operation_kind(self.text["operation"].lower())
+            agent = self.first(AGENT, read_text) is not None and self.first(ANSWER, read_text) is None
+            self.evident = "agent" if agent and self.evident == "llm" else self.evident
+
+    @property
+    def is_evident_call(self) -> bool:
+        return self.evident in REQUEST_KINDS
+
+    def first(self, paths: Sequence[Path], read: Reader, missing: Any = None) -> Any:
+        return next((v for path in paths if (v := _read(self.context, path, read, self.limit)) is not None), missing)
+
+    def first_told(self, paths: Sequence[Path], read: Reader) -> tuple[Any, Path | None]:
+        return next(((v, path) for path in paths if (v := _read(self.context, path, read, self.limit)) is not None), (None, None))
+
+    def scope(self) -> str:
+        return _name(self.context.scope, read_text, self.limit) or ""
+
+    def _declared(self) -> tuple[str, str]:
+        said = {}
+        for dialect in KIND_ORDER:
+
+            def means(value: Any, limit: int, dialect: Any = dialect) -> str | None:
+                word = read_word(value, limit)
+                return None if word is None else dialect.kinds.get(word, dialect.kinds.get(ANY, "")) or None
+
+            kind = self.first(dialect.kind, means, "")
+            if not kind and self.scope().startswith(dialect.scopes or ("\0",)):
+                word = _name(self.context.span.name, read_word, self.limit) or ""
+                kind = dialect.span_names.get(word) or dialect.span_names.get(word.split(" ")[0], "")
+            said[dialect.name] = kind
+        kind = next((said[dialect.name] for dialect in KIND_ORDER if said[dialect.name]), "")
+        return kind, next((dialect.name for dialect in NAME_ORDER if said[dialect.name]), "")
+
+
+def _operation_kind(word: str) -> str:
+    if "embed" in word:
+        return "embedding"
+    if "rerank" in word:
+        return "reranker"
+    return "chain" if NOT_CALLS.search(word) else "llm"
+
+
+def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mothers: set[bytes]) -> Row:
+    span = context.span
     start, latency = span.start_time_unix_nano, span.end_time_unix_nano - span.start_time_unix_nano
-
-    def first(paths: Sequence[Path], read: Reader, missing: Any = None) -> Any:
-        return next((v for path in paths if (v := _read(context, path, read, limit)) is not None), missing)
-
-    kind, dialect = _kind(first)
-    said = first(field_paths("stream"), read_flag)
-    ttft = _ttft(context, field_paths("ttft_ns"), latency, limit)
-    text = {name: first(field_paths(name), reader_of(name), "") for name in STRING_FIELDS}
+    text = dict(said.text)
     user = text.pop("user_id")
+    kind = said.kind or said.evident
+    if said.is_evident_call and not said.kind:
+        kind = "chain" if span.span_id in mothers else "embedding" if kind == "llm" and "embed" in text["model"].lower() else kind
+    streamed = said.first(field_paths("stream"), read_flag)
+    ttft = _ttft(said, latency, streamed)
     return {
         "trace_id": span.trace_id.hex(),
         "span_id": span.span_id.hex(),
@@ -155,37 +230,76 @@ def _row(policy: DecodePolicy, context: Context, record: Record) -> Row:
         "start_ns": start,
         "end_ns": span.end_time_unix_nano,
         "latency_ns": latency,
-        "kind": kind,
-        "dialect": dialect,
-        "status": {1: "ok", 2: "error"}.get(span.status.code, "unset"),
+        "kind": kind or "other",
+        "dialect": said.dialect or ("unnamed" if kind else ""),
+        "status": _status(said),
         "user_hash": blake2b(user.encode(), key=policy.user_key, digest_size=8).hexdigest() if user else "",
-        "scope_name": _name(context.scope, read_text, limit) or "",
+        "scope_name": said.scope(),
         "source": str(record.source),
         "offset": record.offset,
         "recorded_ns": record.timestamp_ns,
-        "schema_version": 2,
+        "schema_version": 3,
         "refusal": None,
         "citation": None,
         "schema_valid": None,
         **text,
-        **{name: first(paths, read_text, "") for name, paths in policy.series.items()},
-        "stream": True if said is None and ttft is not None else said,
-        "ttft_ns": None if said is False else ttft,
-        **_money(policy, text, start, kind, {name: first(field_paths(name), read_count) for name in TOKENS}, first),
+        **{name: said.first(paths, read_text, "") for name, paths in policy.series.items()},
+        "stream": True if streamed is None and ttft is not None else streamed,
+        "ttft_ns": None if streamed is False else ttft,
+        "usage_rule": said.rule,
+        **_money(policy, text, start, kind, said.tokens, said.first),
     }
 
 
-def _kind(first: Any) -> tuple[str, str]:
-    for dialect in KIND_ORDER:
-        said = first(dialect.KIND, read_text)
-        if said is not None:
-            return dialect.KINDS.get(said, "other"), dialect.NAME
-    return ("llm", "unnamed") if first(REQUEST_EVIDENCE, read_text) is not None else ("other", "")
+def _status(said: _Said) -> str:
+    code = said.context.span.status.code
+    failed = said.first(field_paths("failed"), read_flag, False)
+    named = said.first([path for path in field_paths("error_type") if path.where != "event"], read_error) is not None
+    raised = said.context.events.get(b"exception", 0) > 0 and code != 1
+    return "error" if failed or named or raised or code == 2 else "ok" if code == 1 else "unset"
+
+
+def _usage(said: _Said) -> tuple[dict[str, Any], str]:
+    """Tokens with every part inside its whole, and what decided it."""
+    told = {name: said.first_told(field_paths(name), read_count) for name in (*TOKENS, "total_tokens")}
+    tokens = {name: value for name, (value, _) in told.items()}
+    total = tokens.pop("total_tokens")
+    if not (tokens["input_tokens"] or tokens["output_tokens"]):
+        return dict.fromkeys(tokens), ""
+    prompt, answer = tokens["input_tokens"], tokens["output_tokens"]
+    cached = (tokens["cache_read_tokens"] or 0) + (tokens["cache_write_tokens"] or 0)
+    thought = tokens["reasoning_tokens"] or 0
+    plain = (prompt or 0) + (answer or 0)
+    asked = bool(total) and prompt is not None and bool(cached or thought)
+    rules = []
+    for part, whole, names, own, other in (
+        ("cache", "input_tokens", ("input_tokens", "cache_read_tokens", "cache_write_tokens"), cached, thought),
+        ("reasoning", "output_tokens", ("output_tokens", "reasoning_tokens"), thought, cached),
+    ):
+        if not own or tokens[whole] is None:
+            continue
+        paths, scopes = beside(part)
+        sure = said.scope().startswith(scopes) if scopes else False
+        inside, outside = total in (plain, plain + other), total in (plain + own, plain + own + other)
+        if asked and inside != outside and not (inside and (own > tokens[whole] or sure)):
+            why, is_beside = "total", outside
+        elif own > tokens[whole]:
+            why, is_beside = "larger", True
+        else:
+            why, is_beside = "custom", sure or any(told[name][1] in paths for name in names)
+        rules.append(f"{part} {'beside' if is_beside else 'inside'}: {why}")
+        tokens[whole] += own if is_beside else 0
+    rule = "; ".join(rules)
+    if asked and total not in (plain, plain + cached, plain + thought, plain + cached + thought):
+        rule = "unexplained_total"
+    for whole, part in (("input_tokens", "audio_input_tokens"), ("output_tokens", "audio_output_tokens")):
+        if tokens[whole] is not None and (tokens[part] or 0) > tokens[whole]:
+            rule = "contradiction"
+    return tokens, rule
 
 
 def _money(policy: DecodePolicy, text: Row, start_ns: int, kind: str, tokens: dict[str, int | None], first: Any) -> Row:
     known = bool(tokens["input_tokens"] or tokens["output_tokens"])
-    tokens = tokens if known else dict.fromkeys(tokens)
     claimed = first(field_paths("span_cost"), read_number)
     claimed_nusd = None if claimed is None or claimed > MAX_COST_USD else round(claimed * 1e9)
     request = kind in REQUEST_KINDS
@@ -216,14 +330,21 @@ def _cost(tiers: Sequence[Tier], tokens: Mapping[str, int]) -> int:
     return (picos + 500) // 1000
 
 
-def _ttft(context: Context, paths: Sequence[Path], latency_ns: int, limit: int) -> int | None:
-    for path in paths:
-        if path.where == "event":
+def _ttft(said: _Said, latency_ns: int, streamed: bool | None) -> int | None:
+    context = said.context
+    for path in field_paths("ttft_ns"):
+        if path.is_time_of_event:
             when = context.events.get(path.name.encode(), 0)
             ttft = when - context.span.start_time_unix_nano if when else None
+        elif path.unit == INSTANT:
+            instant = _read(context, path, read_instant, said.limit)
+            ttft = instant - context.span.start_time_unix_nano if instant and instant > 0 else None
         else:
-            value = _read(context, path, read_number, limit)
-            ttft = None if value is None else round(min(value, 1e9) * NS_PER[path.unit or "s"])
+            value = _read(context, path, read_number, said.limit)
+            ttft = None if value is None else round(min(value, MOST_NS / NS_PER[path.unit or "s"]) * NS_PER[path.unit or "s"])
+        weak = path.name in WEAK_TTFT and streamed is not True
+        if weak and ttft is not None and (ttft >= latency_ns or said.scope().startswith(WEAK_TTFT_SCOPES)):
+            continue
         if ttft is not None and 0 <= ttft <= latency_ns:
             return int(ttft)
     return None
@@ -231,33 +352,94 @@ def _ttft(context: Context, paths: Sequence[Path], latency_ns: int, limit: int) 
 
 def _read(context: Context, path: Path, read: Reader, limit: int) -> Any:
     """The usable value at `path`, None if there is none."""
-    value = (context.resource if path.where == "resource" else context.attributes).get(path.name.encode())
+    if path.scopes and not (_name(context.scope, read_text, limit) or "").startswith(path.scopes):
+        return None
+    if path.is_time_of_event:
+        return None
+    if path.where in ("name", "scope"):
+        return _string(context.span.name if path.where == "name" else context.scope, path, read, limit)
+    if path.where == "event":
+        value = context.details.get((path.name.encode(), path.keys[0].encode()))
+        path = replace(path, keys=())
+    else:
+        value = (context.resource if path.where == "resource" else context.attributes).get(path.name.encode())
     if value is None:
         return None
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return _key(value.string_value, path.key, read, limit) if path.key else _name(value.string_value, read, limit)
-    if path.key:
-        return None
-    if kind == "array_value":
+        return _string(value.string_value, path, read, limit)
+    if kind == "kvlist_value" and path.keys:
+        return _scalar(_mapped(value), path, read, limit)
+    if kind == "array_value" and path.keys in ((), ("0",)):
         elements = value.array_value.values
         text = bool(elements) and elements[0].WhichOneof("value") == "string_value"
-        return _name(elements[0].string_value, read, limit) if text else None
-    return read(getattr(value, kind), limit) if kind in {"bool_value", "int_value", "double_value"} else None
+        found = _name(elements[0].string_value, lambda text, _: text, limit) if text else None
+        if found is not None and path.pattern:
+            found = _captured(found, path.pattern)
+        return None if found is None else read(found, limit)
+    if path.keys or path.pattern or kind not in {"bool_value", "int_value", "double_value"}:
+        return None
+    return read(getattr(value, kind), limit)
+
+
+def _string(raw: bytes, path: Path, read: Reader, limit: int) -> Any:
+    """A text, what its pattern captures, or the scalar under the keys in the JSON it holds."""
+    if path.keys:
+        text = read_utf8(raw) if len(raw) <= MAX_JSON_BYTES else None
+        try:
+            return _scalar(orjson.loads(text or ""), path, read, limit)
+        except orjson.JSONDecodeError:
+            return None
+    if not path.pattern:
+        return _name(raw, read, limit)
+    text = read_utf8(raw) if len(raw) <= MAX_JSON_BYTES else None
+    found = None if text is None else _captured(text, path.pattern)
+    return None if found is None else read(found, limit)
+
+
+def _scalar(document: Any, path: Path, read: Reader, limit: int) -> Any:
+    for key in path.keys:
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+        elif isinstance(document, list) and key.isdecimal() and len(key) < 6 and int(key) < len(document):
+            document = document[int(key)]
+        else:
+            return None
+    if not isinstance(document, str | bool | int | float):
+        return None
+    if path.pattern:
+        document = _captured(document, path.pattern) if isinstance(document, str) else None
+    return None if document is None else read(document, limit)
+
+
+def _captured(text: str, pattern: str) -> str | None:
+    found = re.search(pattern, text)
+    return None if found is None else found[1] if found.re.groups else "true"
+
+
+def _mapped(value: Any) -> Any:
+    """A map as JSON would have said it; an empty one if any text in it is not UTF-8."""
+    try:
+        return _plain(value)
+    except UnicodeDecodeError:
+        return {}
+
+
+def _plain(value: Any) -> Any:
+    match value.WhichOneof("value"):
+        case "kvlist_value":
+            return {pair.key.decode(): _plain(pair.value) for pair in value.kvlist_value.values}
+        case "array_value":
+            return [_plain(element) for element in value.array_value.values]
+        case "string_value":
+            return value.string_value.decode()
+        case "bool_value" | "int_value" | "double_value" as kind:
+            return getattr(value, kind)
+        case _:
+            return None
 
 
 def _name(raw: bytes, read: Reader, limit: int) -> Any:
     """Text is looked at as far as four times the limit of a name."""
     text = read_utf8(raw[: 4 * limit], len(raw) <= 4 * limit)
     return None if text is None else read(text, limit)
-
-
-def _key(raw: bytes, key: str, read: Reader, limit: int) -> Any:
-    """The scalar under `key` of a JSON object."""
-    text = read_utf8(raw) if len(raw) <= MAX_JSON_BYTES else None
-    try:
-        document = orjson.loads(text or "")
-    except orjson.JSONDecodeError:
-        return None
-    found = document.get(key) if isinstance(document, dict) else None
-    return read(found, limit) if isinstance(found, str | bool | int | float) else None

@@ -123,7 +123,7 @@ def test_a_record_dies_alone(reason: Reason) -> None:
     decoded = decode(request(span(1)), value, request(span(2)), by=by, content_type=content_type)
     assert [(d.record.offset, d.index, d.reason) for d in decoded.dead] == [(1, -1, reason)]
     assert [row["offset"] for row in rows(decoded)] == [0, 2]
-    assert [entry[1:] for entry in decoded.ledger] == [(1, 1, 0), (1, 0, 1), (1, 1, 0)]
+    assert [(a.spans, a.rows, a.dead) for a in decoded.ledger] == [(1, 1, 0), (1, 0, 1), (1, 1, 0)]
 
 
 @pytest.mark.parametrize(("reason", "changes"), [*SINGLE.items(), *MORE_SINGLE], ids=str)
@@ -176,7 +176,7 @@ def test_a_failed_record_leaves_nothing_behind() -> None:
 @pytest.mark.parametrize("value", [b"", None], ids=["empty", "tombstone"])
 def test_records_without_spans(value: bytes | None) -> None:
     decoded = decode(value)
-    assert (rows(decoded), decoded.dead, [entry[1:] for entry in decoded.ledger]) == ([], [], [(0, 0, 0)])
+    assert (rows(decoded), decoded.dead, [(a.spans, a.rows, a.dead) for a in decoded.ledger]) == ([], [], [(0, 0, 0)])
 
 
 def test_empty_batch() -> None:
@@ -286,7 +286,9 @@ def test_json_that_is_no_request(value: bytes) -> None:
         ({"gen_ai.request.model": "gpt-4", **usage(10**9), "llm.cost.total": 3}, "cost_source", "span"),
         ({"gen_ai.request.model": "gpt-4o", **usage(10**9 + 1)}, "input_tokens", None),
         ({"llm.cost.total": "much", "gen_ai.request.model": "mine"}, "span_cost_nusd", None),
-        ({"openinference.span.kind": "POEM"}, "kind", "other"),
+        ({"openinference.span.kind": "POEM"}, "kind", "llm"),
+        ({"openinference.span.kind": "POEM", "gen_ai.operation.name": "execute_tool"}, "kind", "tool"),
+        ({"gen_ai.operation.name": "poem_chain"}, "kind", "chain"),
         ({"metadata": '{"route": "rag"}'}, "route", "rag"),
         ({"metadata": '{"route": {"deep": 1}}'}, "route", "svc"),
         ({"metadata": '{"route": null}'}, "route", "svc"),

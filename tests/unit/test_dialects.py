@@ -1,16 +1,17 @@
 """Tables of names: the notation reads, no path is asked twice, and every table speaks only of what the columns know."""
 
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pipeline.model.columns import OTHER_KINDS, REQUEST_KINDS, SERIES, SPANS, TOKENS
+from pipeline.operators.decode.usage import PARTS
+from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import Path, paths
 from pipeline.operators.dialects.vocabulary import (
     DIALECTS,
     KIND_ORDER,
-    REQUEST_EVIDENCE,
+    NAME_ORDER,
     SERIES_PATHS,
     STRING_FIELDS,
     field_paths,
@@ -19,12 +20,13 @@ from pipeline.operators.dialects.vocabulary import (
 )
 
 DURATIONS = {"ttft_ns"}
-NOT_COLUMNS = {"user_id": "user_hash", "span_cost": "span_cost_nusd"}
-"""Fields that become another column than their name says."""
+RULES = {"total_tokens", "failed"}
+NOT_COLUMNS = {"user_id": "user_hash", "span_cost": "span_cost_nusd", "total_tokens": "usage_rule", "failed": "status"}
+"""Fields that become another column than their name says, or help to decide one."""
 
 
-def named(dialect: ModuleType) -> str:
-    return str(dialect.NAME)
+def named(dialect: Dialect) -> str:
+    return dialect.name
 
 
 @pytest.mark.parametrize(
@@ -32,39 +34,52 @@ def named(dialect: ModuleType) -> str:
     [
         ("gen_ai.request.model", Path("span", "gen_ai.request.model")),
         ("resource:service.version", Path("resource", "service.version")),
-        ("metadata#route", Path("span", "metadata", "route")),
-        ("resource:labels#tier", Path("resource", "labels", "tier")),
+        ("metadata#route", Path("span", "metadata", ("route",))),
+        ("resource:labels#tier", Path("resource", "labels", ("tier",))),
         ("event:First Token Stream Event", Path("event", "First Token Stream Event")),
-        ("ai.response.msToFirstChunk@ms", Path("span", "ai.response.msToFirstChunk", "", "ms")),
-        ("metadata#ttft@s", Path("span", "metadata", "ttft", "s")),
+        ("ai.response.msToFirstChunk@ms", Path("span", "ai.response.msToFirstChunk", (), "ms")),
+        ("metadata#ttft@s", Path("span", "metadata", ("ttft",), "s")),
+        ("output.value#usage#0", Path("span", "output.value", ("usage", "0"))),
+        ("event:exception#exception.type", Path("event", "exception", ("exception.type",))),
+        ("started@time", Path("span", "started", (), "time")),
+        ("name:", Path("name", "")),
+        (r"name:~^(\w+)@home$", Path("name", "", pattern=r"^(\w+)@home$")),
+        ("user.id~^org-(a|b)#", Path("span", "user.id", pattern="^org-(a|b)#")),
     ],
 )
 def test_notation(text: str, path: Path) -> None:
     assert Path.parse(text) == path
+    assert str(path) == text
 
 
-@pytest.mark.parametrize("text", ["", "resource:", "event:", "#key", "@ms", "ttft@minutes"])
+NO_PATHS = ["", "resource:", "event:", "#key", "@ms", "ttft@minutes", "a#", "a##b", "name:x", "name:#k", "event:e#a#b", "a~("]
+
+
+@pytest.mark.parametrize("text", NO_PATHS)
 def test_what_is_no_path(text: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
         Path.parse(text)
 
 
 def test_every_dialect_has_its_place_in_both_orders() -> None:
-    assert {named(dialect) for dialect in DIALECTS} == {named(dialect) for dialect in KIND_ORDER}
+    assert {named(dialect) for dialect in DIALECTS} == {named(d) for d in KIND_ORDER} == {named(d) for d in NAME_ORDER}
     assert len({named(dialect) for dialect in DIALECTS}) == len(DIALECTS) == len(KIND_ORDER)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=named)
-def test_kinds_are_kinds_of_the_columns(dialect: ModuleType) -> None:
-    assert set(dialect.KINDS.values()) <= {*REQUEST_KINDS, *OTHER_KINDS}
-    assert dialect.KIND
+def test_kinds_are_kinds_of_the_columns(dialect: Dialect) -> None:
+    assert {*dialect.kinds.values(), *dialect.span_names.values()} <= {*REQUEST_KINDS, *OTHER_KINDS, SAYS_NOTHING}
+    assert all(word == word.lower() for word in (*dialect.kinds, *dialect.span_names))
+    assert bool(dialect.kinds) == bool(dialect.kind)
+    assert not dialect.span_names or dialect.scopes
+    assert set(dialect.beside) | set(dialect.beside_scopes) <= set(PARTS)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=named)
-def test_no_path_twice_in_a_table(dialect: ModuleType) -> None:
-    for field, found in dialect.FIELDS.items():
+def test_no_path_twice_in_a_table(dialect: Dialect) -> None:
+    for field, found in dialect.fields.items():
         assert len(set(found)) == len(found), field
-    kind_names = [path for path in dialect.KIND if any(path in other.KIND for other in DIALECTS if other is not dialect)]
+    kind_names = [path for path in dialect.kind if any(path in other.kind for other in DIALECTS if other is not dialect)]
     assert not kind_names
 
 
@@ -72,12 +87,12 @@ def test_no_path_twice_in_a_table(dialect: ModuleType) -> None:
 def test_every_field_is_known_and_asked_once(field: str) -> None:
     columns = {column.name: column for column in SPANS}
     column = columns[NOT_COLUMNS.get(field, field)]
-    assert (field in STRING_FIELDS) == (column.type == "string")
+    assert (field in STRING_FIELDS) == (column.type == "string") or field in RULES
     assert len(set(field_paths(field))) == len(field_paths(field)) > 0
 
 
 def test_every_column_that_spans_fill_has_a_field() -> None:
-    assert {*STRING_FIELDS, *TOKENS, "stream", "ttft_ns", "span_cost"} == set(fields())
+    assert {*STRING_FIELDS, *TOKENS, "stream", "ttft_ns", "span_cost", "total_tokens", "failed"} == set(fields())
 
 
 def test_one_attribute_fills_one_number() -> None:
@@ -87,16 +102,16 @@ def test_one_attribute_fills_one_number() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=named)
-def test_only_durations_have_units_and_events(dialect: ModuleType) -> None:
-    for field, found in dialect.FIELDS.items():
+def test_only_durations_have_units_and_times_of_events(dialect: Dialect) -> None:
+    for field, found in dialect.fields.items():
         for path in found:
-            assert field in DURATIONS or (path.unit == "" and path.where != "event"), path
-            assert path.where == "event" or field not in DURATIONS or path.unit, path
+            assert field in DURATIONS or (path.unit == "" and not path.is_time_of_event), path
+            assert path.is_time_of_event or field not in DURATIONS or path.unit, path
 
 
 def test_series_paths() -> None:
     assert set(SERIES_PATHS) == set(SERIES) - {"model"}
-    for found in (*SERIES_PATHS.values(), REQUEST_EVIDENCE):
+    for found in SERIES_PATHS.values():
         assert len(set(found)) == len(found)
         wheres = [path.where == "resource" for path in found]
         assert wheres == sorted(wheres), "what the span says comes first"

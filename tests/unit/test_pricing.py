@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.columns import TOKENS
-from pipeline.operators.decode.resolve import MAX_COUNT
+from pipeline.operators.decode.values import MAX_COUNT
 from pipeline.operators.pricing import MAX_REMEMBERED, MAX_USD_MTOK, BundledBook, OwnBook, Tier, cost, own_price
 
 BOOK = BundledBook()

@@ -12,6 +12,9 @@ from pipeline.operators.dialects.vocabulary import WEAK_TTFT, WEAK_TTFT_SCOPES
 
 Times = NDArray[np.int64]
 
+MOST_NS = 1e18
+"""Thirty years: no first token comes later, and it fits."""
+
 
 def timing(resolver: Resolver, fields: Mapping[str, Sequence[Path]], start: Times, latency: Times) -> dict[str, Column]:
     """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none."""
@@ -44,4 +47,5 @@ def _since_start(resolver: Resolver, path: Path, start: Times) -> Times:
         instants = resolver.resolve((path,), read_instant, -1).astype(np.int64)
         return np.where(instants > 0, instants - start, -1)
     number = resolver.resolve((path,), read_number, -1.0).astype(np.float64)
-    return np.where(number >= 0, np.rint(np.minimum(number * NS_PER[path.unit or "s"], 1e18)), -1).astype(np.int64)
+    per = NS_PER[path.unit or "s"]
+    return np.where(number >= 0, np.rint(np.minimum(number, MOST_NS / per) * per), -1).astype(np.int64)

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.resolve import Column, Resolver
-from pipeline.operators.decode.scan import DOUBLE, INT, KEY_AT, KEY_LEN, LEN, STRING, TYPE, VALUE, AT, key_value
+from pipeline.operators.decode.scan import AT, DOUBLE, INT, KEY_AT, KEY_LEN, LEN, STRING, TYPE, VALUE, key_value
 from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
 from pipeline.operators.siphash import siphash
 
@@ -111,7 +111,7 @@ def _tells_call(buf: Bytes, kv: NDArray[np.int64]) -> bool:
 @compiled
 def _holds(buf: Bytes, at: int, n: int, word: Bytes) -> bool:
     """Whether the name holds `word`, in any case."""
-    for i in range(n - len(word) + 1):
+    for i in range(n - len(word) + 1):  # noqa: SIM110 - compiled code knows no any
         if _same_letters(buf, at + i, word):
             return True
     return False
@@ -120,7 +120,7 @@ def _holds(buf: Bytes, at: int, n: int, word: Bytes) -> bool:
 @compiled
 def _same_letters(buf: Bytes, at: int, word: Bytes) -> bool:
     """Whether `word` stands at `at`, in any case."""
-    for i in range(len(word)):
+    for i in range(len(word)):  # noqa: SIM110
         if buf[at + i] | np.uint8(32) != word[i] | np.uint8(32):
             return False
     return True

@@ -1,9 +1,9 @@
 """What a call used: tokens by kind, and which of them lie inside others.
 
-Some count cached tokens inside the prompt's and reasoning inside the answer's, as OpenAI and the conventions do; some
-beside it, as Anthropic's raw usage does. Here the prompt's count always ends up with its cached tokens inside, and the answer's with
-its reasoning. What decides, per span: a total that fits one reading only; a part larger than its whole, which so cannot lie
-inside; else the convention of who wrote it. A total that no reading explains, or a part that fits nowhere, is said and counted.
+Some count cached tokens inside the prompt's and reasoning inside the answer's, as OpenAI and the conventions do; some beside
+it, as Anthropic's raw usage does. Here the prompt's count always ends up with its cached tokens inside, and the answer's
+with its reasoning. What decides, per span: a total that fits one reading only; a part larger than its whole, which so cannot
+lie inside; else the custom of who wrote it. A total that no reading explains, or a part that fits nowhere, is told and counted.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,8 @@ COUNT = re.compile(r"(\d{1,13})(?:\.0{1,9})?", re.ASCII)
 NO_NAME = frozenset({"none", "null", "undefined", "nan", "unknown", "n/a", "_other", "<unknown>"})
 """Words that libraries write where they have no name to tell."""
 
-NO_ERROR = NO_NAME | {"", "false", "0", "ok", "success"}
+NO_ERROR = frozenset({"none", "null", "undefined", "nan", "n/a", "false", "0", "ok", "success"})
+"""Words that libraries write where nothing failed. `_OTHER` and `unknown` are errors, of a class nobody knows."""
 
 OTHER = "other"
 
