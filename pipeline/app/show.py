@@ -109,8 +109,6 @@ def status(seen: "Status", out: Console) -> None:
         out.print(f"in the last hour: not counted: {counted}; dead letters: {dead}", highlight=False)
         if seen.contradictions:
             out.print(f"in the last hour: calls whose tokens do not add up: {seen.contradictions:,}", highlight=False)
-        for names, spans in seen.not_understood.items():
-            told = (
-                f"in the last hour: {spans:,} spans look like calls of a model in words nobody knows; their attributes: {names}"
-            )
+        for attributes, spans in seen.not_understood.items():
+            told = f"in the last hour: {spans:,} spans look like calls in words nobody knows; their attributes: {attributes}"
             out.print(told, highlight=False, markup=False)

@@ -345,6 +345,8 @@ def _ttft(said: _Said, latency_ns: int, streamed: bool | None) -> int | None:
         weak = path.name in WEAK_TTFT and streamed is not True
         if weak and ttft is not None and (ttft >= latency_ns or said.scope().startswith(WEAK_TTFT_SCOPES)):
             continue
+        if path.name in WEAK_TTFT and path.unit == "ms" and ttft is not None and ttft < 1_000_000:
+            continue
         if ttft is not None and 0 <= ttft <= latency_ns:
             return int(ttft)
     return None

@@ -1,4 +1,4 @@
-"""What a span is, whether it failed, when its first token came; and that nothing that looks like a call is passed over silently."""
+"""What a span is, whether it failed, when its first token came; and nothing that looks like a call is passed over silently."""
 
 from typing import Any
 

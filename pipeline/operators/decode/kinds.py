@@ -6,6 +6,7 @@ as their parent: then it sums them up.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,22 @@ def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Co
     embeds = (found == "llm") & np.array(["embed" in name.lower() for name in model.tolist()], bool)
     found[embeds] = "embedding"
     return found
+
+
+def have_unknown_words(resolver: Resolver, wanted: Flags) -> Flags:
+    """Which of the `wanted` rows say what they are in a word nobody knows, unless it sounds like no call."""
+
+    def unknown(dialect: Dialect, value: Value, limit: int) -> str | None:
+        word = read_word(value, limit)
+        return None if word is None or word in dialect.kinds or NOT_CALLS.search(word) else word
+
+    have = np.zeros(len(wanted), bool)
+    for dialect in KIND_ORDER:
+        for path in filter(resolver.is_seen, dialect.kind):
+            found = resolver.values(path, partial(unknown, dialect), wanted & ~have)
+            if found is not None:
+                have[found[0]] = True
+    return have
 
 
 def operation_kind(word: str) -> str:

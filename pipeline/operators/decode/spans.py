@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.model.columns import SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
-from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, said_kinds, status
+from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
 from pipeline.operators.decode.money import claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
@@ -263,7 +263,11 @@ class Decoder:
         found = evident_kinds(resolver, kind, text["operation"], text["model"], known)
         kind = np.where(kind == "", found, kind)
         dialect = np.where((dialect == "") & (kind != ""), UNNAMED, dialect)
-        return np.where(kind == "", "other", kind), dialect, unread(resolver, kind == "")
+        return (
+            np.where(kind == "", "other", kind),
+            dialect,
+            unread(resolver, kind == "", have_unknown_words(resolver, kind == "")),
+        )
 
 
 def asked(*paths: Path) -> Asked:

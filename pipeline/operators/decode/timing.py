@@ -12,6 +12,9 @@ from pipeline.operators.dialects.vocabulary import WEAK_TTFT, WEAK_TTFT_SCOPES
 
 Times = NDArray[np.int64]
 
+LEAST_MS_NS = 1_000_000
+"""No answer comes within a millisecond: less, in a name that may mean seconds or milliseconds, was seconds."""
+
 MOST_NS = 1e18
 """Thirty years: no first token comes later, and it fits."""
 
@@ -33,6 +36,7 @@ def first_token(resolver: Resolver, candidates: Sequence[Path], said: Column, st
         value = _since_start(resolver, path, start)
         use = (ttft < 0) & (value >= 0) & (value <= latency)
         if path.name in WEAK_TTFT:
+            use &= (path.unit != "ms") | (value >= LEAST_MS_NS)
             use &= (said == True) | ((value < latency) & ~resolver.within(WEAK_TTFT_SCOPES))  # noqa: E712
         ttft[use] = value[use]
     return ttft

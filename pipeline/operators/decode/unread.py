@@ -30,14 +30,14 @@ CAMEL = np.frombuffer(b"tokencount", np.uint8)
 MODEL = np.frombuffer(b"model", np.uint8)
 
 
-def unread(resolver: Resolver, wanted: NDArray[np.bool_]) -> Column:
-    """Per row the names of its attributes, if it is `wanted` and looks like a call of a model; "" otherwise."""
+def unread(resolver: Resolver, wanted: NDArray[np.bool_], sure: NDArray[np.bool_]) -> Column:
+    """Per row the names of its attributes, if it is `wanted` and looks like a call of a model, or is `sure` to; "" otherwise."""
     names = np.full(len(wanted), "", object)
     where = np.flatnonzero(wanted)
     if len(where) == 0:
         return names
     spans = resolver.scanned.spans[resolver.rows[where]]
-    shapes = looks_like_call(resolver.scanned.buffer, spans["at"], spans["len"], resolver.key[0], resolver.key[1])
+    shapes = looks_like_call(resolver.scanned.buffer, spans["at"], spans["len"], sure[where], resolver.key[0], resolver.key[1])
     known: dict[int, str] = {}
     for i, shape in zip(where[shapes != 0].tolist(), shapes[shapes != 0].tolist(), strict=True):
         if shape not in known:
@@ -66,13 +66,13 @@ def plain(key: str) -> str:
 
 @compiled
 def looks_like_call(
-    buf: Bytes, at: NDArray[np.int64], length: NDArray[np.int32], key0: np.uint64, key1: np.uint64
+    buf: Bytes, at: NDArray[np.int64], length: NDArray[np.int32], sure: NDArray[np.bool_], key0: np.uint64, key1: np.uint64
 ) -> NDArray[np.uint64]:
-    """Per serialized span 0, or a hash of the names of its attributes if one is a number of tokens or the name of a model."""
+    """Per serialized span 0, or a hash of the names of its attributes if it is sure or one is a number of tokens or a model."""
     shapes = np.zeros(len(at), np.uint64)
     kv = np.zeros(6, np.int64)
     for i in range(len(at)):
-        pos, end, found, shape = at[i], at[i] + length[i], False, np.uint64(1)
+        pos, end, found, shape = at[i], at[i] + length[i], sure[i], np.uint64(1)
         while pos < end:
             field, wire, pos = tag(buf, pos, end)
             if field != 9 or wire != LENGTH:
