@@ -263,11 +263,8 @@ class Decoder:
         found = evident_kinds(resolver, kind, text["operation"], text["model"], known)
         kind = np.where(kind == "", found, kind)
         dialect = np.where((dialect == "") & (kind != ""), UNNAMED, dialect)
-        return (
-            np.where(kind == "", "other", kind),
-            dialect,
-            unread(resolver, kind == "", have_unknown_words(resolver, kind == "")),
-        )
+        unsaid = kind == ""
+        return np.where(unsaid, "other", kind), dialect, unread(resolver, unsaid, have_unknown_words(resolver, unsaid))
 
 
 def asked(*paths: Path) -> Asked:
