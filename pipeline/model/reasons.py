@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BAD_TRACE_ID = "bad_trace_id"
     BAD_SPAN_ID = "bad_span_id"
     MISSING_TIME = "missing_time"
+    IMPLAUSIBLE_TIME = "implausible_time"
     NEGATIVE_DURATION = "negative_duration"
     TOO_LONG = "too_long"
     BEYOND_HORIZON = "beyond_horizon"

@@ -22,7 +22,7 @@ from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.money import MAX_COST_USD
-from pipeline.operators.decode.spans import MAX_TIME_NS, DecodePolicy
+from pipeline.operators.decode.spans import MAX_TIME_NS, MIN_TIME_NS, DecodePolicy
 from pipeline.operators.decode.timing import MOST_NS
 from pipeline.operators.decode.values import (
     MAX_JSON_BYTES,
@@ -152,6 +152,8 @@ def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
         return Reason.BAD_SPAN_ID
     if not 0 < start < MAX_TIME_NS or not 0 < end < MAX_TIME_NS:
         return Reason.MISSING_TIME
+    if start < MIN_TIME_NS or end < MIN_TIME_NS:
+        return Reason.IMPLAUSIBLE_TIME
     if end < start:
         return Reason.NEGATIVE_DURATION
     if end - start > policy.max_duration_ns:

@@ -24,6 +24,9 @@ from tests.otlp import DAY_NS, DECODER, RECORDED_NS, SOURCE, decoder, keeps_law_
 
 START_NS = 1_795_405_220_000_000_000
 
+FIRST_NS = 946_684_800 * 10**9
+"""The beginning of the year 2000."""
+
 LAST_NS = (1 << 62) - 1
 """The last time there is: aggregate can read it."""
 
@@ -92,6 +95,7 @@ SINGLE: dict[Reason, dict[str, Any]] = {
     Reason.BAD_TRACE_ID: {"trace_id": bytes(16)},
     Reason.BAD_SPAN_ID: {"span_id": b"short"},
     Reason.MISSING_TIME: {"end_time_unix_nano": 0},
+    Reason.IMPLAUSIBLE_TIME: {"start_time_unix_nano": START_NS // 10**6},
     Reason.NEGATIVE_DURATION: {"end_time_unix_nano": START_NS - 1},
     Reason.TOO_LONG: {"end_time_unix_nano": START_NS + 7 * DAY_NS + 1},
     Reason.BEYOND_HORIZON: {"start_time_unix_nano": RECORDED_NS + 100 * DAY_NS, "end_time_unix_nano": RECORDED_NS + 101 * DAY_NS},
@@ -111,7 +115,10 @@ MORE_SINGLE = [
     (Reason.BAD_SPAN_ID, {"parent_span_id": b"parent"}),
     (Reason.MISSING_TIME, {"start_time_unix_nano": 0}),
     (Reason.MISSING_TIME, {"end_time_unix_nano": (1 << 64) - 1}),
-    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": 1, "end_time_unix_nano": 1}),
+    (Reason.IMPLAUSIBLE_TIME, {"start_time_unix_nano": 1, "end_time_unix_nano": 1}),
+    (Reason.IMPLAUSIBLE_TIME, {"end_time_unix_nano": START_NS // 10**6}),
+    (Reason.IMPLAUSIBLE_TIME, {"start_time_unix_nano": FIRST_NS - 1, "end_time_unix_nano": FIRST_NS - 1}),
+    (Reason.BEYOND_HORIZON, {"start_time_unix_nano": FIRST_NS, "end_time_unix_nano": FIRST_NS}),
     (Reason.BEYOND_HORIZON, {"start_time_unix_nano": LAST_NS, "end_time_unix_nano": LAST_NS}),
     (Reason.MISSING_TIME, {"start_time_unix_nano": LAST_NS + 1, "end_time_unix_nano": LAST_NS + 1}),
 ]
@@ -143,14 +150,32 @@ def test_the_horizon_lies_on_both_sides_of_the_record_and_a_record_without_time_
     assert [row["span_id"] for row in rows(decoded)] == [f"{i:016x}" for i in kept]
 
 
+@pytest.mark.parametrize(
+    ("scale", "detail"),
+    [
+        (10**3, "the start is in microseconds, not nanoseconds"),
+        (10**6, "the start is in milliseconds, not nanoseconds"),
+        (10**9, "the start is in seconds, not nanoseconds"),
+        (10**12, "the start is before the year 2000"),
+    ],
+)
+def test_a_time_nobody_can_mean_says_the_unit_it_looks_like(scale: int, detail: str) -> None:
+    """In files too, which have no horizon."""
+    made = request(span(start_time_unix_nano=START_NS // scale, end_time_unix_nano=(START_NS + 10**12) // scale))
+    (dead,) = DECODER.decode([Record(SOURCE, 0, 0, made)]).dead
+    assert (dead.reason, dead.detail) == (Reason.IMPLAUSIBLE_TIME, detail)
+    (dead,) = decode(request(span(end_time_unix_nano=START_NS // scale))).dead
+    assert (dead.reason, dead.detail) == (Reason.IMPLAUSIBLE_TIME, detail.replace("start", "end"))
+
+
 def test_whatever_time_a_row_has_aggregate_reads_its_block() -> None:
     """A record without a time has no horizon, so a span of it may end at any time decode takes."""
-    times = [{"start_time_unix_nano": ns, "end_time_unix_nano": ns} for ns in (1, LAST_NS, LAST_NS + 1, (1 << 64) - 1)]
+    times = [{"start_time_unix_nano": ns, "end_time_unix_nano": ns} for ns in (FIRST_NS, LAST_NS, LAST_NS + 1, (1 << 64) - 1)]
     made = request(*(span(i + 1, **changes) for i, changes in enumerate(times)))
     stage = Decode(DECODER, Outputs("spans", "dead", "ledger", spans_partitions=1, side_partitions=1, block_rows=10))
     messages = stage.step([Record(SOURCE, 0, 0, made)], now_ns=0).messages
     (block,) = [message.value for message in messages if message.topic == "spans"]
-    assert read_span_block(block, key_of("test")).end_ns.tolist() == [1, LAST_NS]
+    assert read_span_block(block, key_of("test")).end_ns.tolist() == [FIRST_NS, LAST_NS]
 
 
 def test_every_reason_of_decode_has_a_case() -> None:

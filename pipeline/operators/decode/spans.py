@@ -36,12 +36,19 @@ OF_SPAN = (
     Reason.BAD_TRACE_ID,
     Reason.BAD_SPAN_ID,
     Reason.MISSING_TIME,
+    Reason.IMPLAUSIBLE_TIME,
     Reason.NEGATIVE_DURATION,
     Reason.TOO_LONG,
     Reason.BEYOND_HORIZON,
     Reason.MALFORMED_JSON,
 )
 """Why a span alone dies, the first that holds. Verdict 0, ALIVE: it becomes a row; verdict n: it dies of the nth of these."""
+
+MIN_TIME_NS = 946_684_800 * 10**9
+"""The year 2000: nobody traced a model call before. What lies before it is mostly another unit in the field of nanoseconds."""
+
+UNITS = {10**3: "microseconds", 10**6: "milliseconds", 10**9: "seconds"}
+"""Other units of time by how many nanoseconds they are."""
 
 MAX_TIME_NS = 1 << 62
 """The first time there is not: aggregate reads no block with one (`Nanoseconds` in `span_columns.py`)."""
@@ -147,8 +154,11 @@ class Decoder:
         rows = np.flatnonzero(verdicts == ALIVE)
         for i, count in _told(scanned.spans["record"], verdicts, self.policy.dead_letters):
             record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
+            reason = OF_SPAN[verdicts[i] - 1]
             detail = emptied.get((record, index), "")
-            dead.append(DeadSpan(records[record], index, OF_SPAN[verdicts[i] - 1], detail, count))
+            if reason is Reason.IMPLAUSIBLE_TIME:
+                detail = _implausible(int(scanned.spans["start_ns"][i]), int(scanned.spans["end_ns"][i]))
+            dead.append(DeadSpan(records[record], index, reason, detail, count))
         resolver = Resolver(scanned, self.asked, rows, self.policy.max_text_bytes, self.key)
         columns, names = self._columns(resolver, records)
         return Decoded(columns, dead, _ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
@@ -210,6 +220,7 @@ class Decoder:
             (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
             (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
             (start == 0) | (end == 0) | (start >= MAX_TIME_NS) | (end >= MAX_TIME_NS),
+            (start < MIN_TIME_NS) | (end < MIN_TIME_NS),
             end < start,
             end - start > np.uint64(self.policy.max_duration_ns),
             self._beyond_horizon(end, recorded[s["record"]]),
@@ -310,6 +321,13 @@ def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
         "head_hash": blake2b(value[:256], digest_size=8).hexdigest(),
         "raw": base64.b64encode(value).decode() if keep_raw and len(value) <= RAW_BYTES else "",
     }
+
+
+def _implausible(start: int, end: int) -> str:
+    """Which time of a span is before 2000, and the unit it would have to be in to be of our days."""
+    what, time = ("the start", start) if start < MIN_TIME_NS else ("the end", end)
+    unit = next((name for scale, name in UNITS.items() if MIN_TIME_NS <= time * scale < MAX_TIME_NS), "")
+    return f"{what} is in {unit}, not nanoseconds" if unit else f"{what} is before the year 2000"
 
 
 def _told(record: NDArray[np.int32], verdicts: NDArray[np.int8], most: int) -> Iterator[tuple[int, int]]:
