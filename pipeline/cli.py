@@ -154,6 +154,29 @@ def replay(
 
 
 @app.command(rich_help_panel="Look")
+def explain(
+    files: Annotated[list[Path] | None, typer.Argument(help="Recorded OTLP requests, as for replay.")] = None,
+    trace: Annotated[str, typer.Option(help="A trace that went through the pipeline; read again from Kafka.")] = "",
+    span: Annotated[str, typer.Option(help="Of these only the span of this id.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Spans too that are no calls and do not look like one.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a span instead of tables.")] = False,
+) -> None:
+    """Which attribute gave each field of a span, by which rule, and why others lost; why it is a call; what made its cost."""
+    from pipeline.app.explain import stories  # noqa: PLC0415 - loads compiled code
+
+    passed_over = 0
+    for story in stories(Settings.load(), files or [], trace, span):
+        if not (everything or span or story.is_call or story.dead or story.not_understood):
+            passed_over += 1
+        elif json:
+            print(orjson.dumps(asdict(story)).decode())
+        else:
+            show.story(story, out)
+    if passed_over:
+        say(f"{passed_over:,} spans that are no calls are not shown; --all shows them")
+
+
+@app.command(rich_help_panel="Look")
 def query(
     sql: Annotated[str, typer.Argument(help="One statement, read-only.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,

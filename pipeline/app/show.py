@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from pipeline.app.status import Status
+    from pipeline.operators.decode.explain import SpanStory
 
 PERFORMANCE = {
     "window_start": "window", "route": "route", "model": "model", "cohort": "cohort", "requests": "n", "errors": "err",
@@ -112,3 +113,21 @@ def status(seen: "Status", out: Console) -> None:
         for attributes, spans in seen.not_understood.items():
             told = f"in the last hour: {spans:,} spans look like calls in words nobody knows; their attributes: {attributes}"
             out.print(told, highlight=False, markup=False)
+
+
+def story(told: "SpanStory", out: Console) -> None:
+    """`tailrace explain` of one span."""
+    if told.dead:
+        out.print(f"{told.name}: a dead letter, {told.dead}\n", highlight=False, markup=False, soft_wrap=True)
+        return
+    ids = f"trace {told.trace_id} span {told.span_id}"
+    out.print(Text.assemble((told.name or "(no name)", "bold"), f"  {told.scope or 'no scope'}  {ids}"), soft_wrap=True)
+    for title, text in (("kind", told.why), ("status", told.status), ("usage", told.usage), ("cost", told.cost)):
+        out.print(f"  {title:<6} {text}", highlight=False, markup=False, soft_wrap=True)
+    rows = [
+        [field.field if i == 0 else "", source.path, source.value, source.outcome]
+        for field in told.fields
+        for i, source in enumerate(field.sources)
+    ]
+    out.print(table(["field", "path", "value", "outcome"], rows))
+    out.print()

@@ -269,7 +269,7 @@ class _Reader:
             raise translate(self._heard.hopeless, "read")
         if polled is None or error is not None:
             return False
-        record = _record(polled, self._owned)
+        record = as_record(self._owned[cast("Partition", (polled.topic(), polled.partition()))], polled)
         self._note_a_gap(record)
         self._read.append(record)
         self._position[record.source.topic, record.source.partition] = record.offset + 1
@@ -341,8 +341,8 @@ class _Reader:
             self._watch.owns(self._owned.values(), self._sizes)
 
 
-def _record(polled: Polled, owned: Mapping[Partition, Source]) -> Record:
-    source = owned[cast("Partition", (polled.topic(), polled.partition()))]
+def as_record(source: Source, polled: Polled) -> Record:
+    """What was read of `source`, as a value."""
     headers = cast("list[tuple[str, bytes | None]]", polled.headers() or [])
     return Record(
         source,

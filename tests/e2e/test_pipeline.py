@@ -17,6 +17,7 @@ from tests.conftest import own_names
 from tests.e2e import accounts
 from tests.e2e.command import finished, started
 from tests.e2e.stages import Stages
+from tests.otlp import Told, request_of
 
 DATA = Path(__file__).parents[1] / "data" / "otlp"
 RECORDED = [*sorted(DATA.glob("*.pb")), *sorted(DATA.glob("*.json"))]
@@ -106,3 +107,26 @@ def test_what_nobody_can_read_is_a_dead_letter_and_stops_nothing(pipeline: tuple
     exit_code, out, _ = finished(started("status", "--json", settings=settings))
     status = json.loads(out)
     assert (exit_code, status["dead_letters"], status["problems"]) == (0, dead, [])
+
+
+def test_a_trace_that_went_through_is_explained_from_the_log(pipeline: tuple[Settings, Stages]) -> None:
+    settings, _ = pipeline
+    trace = "SELECT trace_id, span_id FROM spans WHERE kind = 'llm' AND ttft_ns IS NOT NULL ORDER BY ALL LIMIT 1"
+    ((trace_id, span_id),) = accounts.rows(settings, trace)
+    exit_code, out, _ = finished(started("explain", "--trace", trace_id, "--span", span_id, "--json", settings=settings))
+    assert exit_code == 0
+    for story in map(json.loads, out.splitlines()):  # protobuf and JSON tell it
+        assert (story["trace_id"], story["span_id"], story["is_call"]) == (trace_id, span_id, True)
+        first_token = next(field for field in story["fields"] if field["field"] == "ttft_ns")
+        assert first_token["sources"][0]["outcome"] == "taken"
+    exit_code, _, err = finished(started("explain", "--trace", "ab" * 16, settings=settings))
+    assert (exit_code, err.splitlines()) == (2, [f"tailrace: no span of trace {'ab' * 16} is in the table spans"])
+
+
+def test_what_looks_like_a_call_in_words_nobody_knows_is_in_the_status(pipeline: tuple[Settings, Stages]) -> None:
+    settings, stages = pipeline
+    produce(settings, "otlp_spans", request_of(Told({"acme.llm.tokens": 12, "acme.user": "Ann Lee"})))
+    counted = "SELECT sum(not_understood) FROM ledger FINAL"
+    stages.until(lambda: accounts.number(settings, counted) == 1, "a span that is not understood", VISIBLE)
+    _, out, _ = finished(started("status", "--json", settings=settings))
+    assert json.loads(out)["not_understood"] == {"acme.llm.tokens, acme.user": 1}

@@ -26,6 +26,7 @@ STATUS = ("unset", "ok", "error")
 OK, ERROR = 1, 2
 
 SPAN_NAME = Path("name", "")
+EXCEPTION = Path("event", "exception")
 
 Flags = NDArray[np.bool_]
 
@@ -127,7 +128,7 @@ def _have_children(resolver: Resolver, wanted: Flags, calls: Flags) -> Flags:
 def status(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Column:
     """`ok`, `error` or `unset`: an error however the span says it. What an OK span got over is none."""
     code = resolver.scanned.spans["status"][resolver.rows]
-    raised = resolver.first_event(Path("event", "exception")) > 0
+    raised = resolver.first_event(EXCEPTION) > 0
     named = resolver.resolve([path for path in fields["error_type"] if path.where != "event"], read_error, "") != ""
     failed = resolver.resolve(fields["failed"], read_flag, False).astype(bool)
     failed |= named | (raised & (code != OK)) | (code == ERROR)

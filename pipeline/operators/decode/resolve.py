@@ -119,7 +119,7 @@ class Resolver:
             where = np.flatnonzero(wanted)
             values: Column = np.array(self._texts(path, *self._place(path, where), read), object)
         else:
-            attribute = self._attribute(path)
+            attribute = self.attribute(path)
             where = np.flatnonzero(wanted & (attribute >= 0))
             attribute = attribute[where]
             types = self.scanned.attributes["type"][attribute]
@@ -138,8 +138,8 @@ class Resolver:
         scopes = self.scanned.scopes[self._scope_rows[where]]
         return np.ascontiguousarray(scopes["at"]), np.ascontiguousarray(scopes["len"])
 
-    def _attribute(self, path: Path) -> Column:
-        """Index of the attribute per row, or -1."""
+    def attribute(self, path: Path) -> Column:
+        """Index of the attribute at `path` per row, or -1."""
         if path.where == "event":
             details: Column = self.scanned.of_event[self.rows, self.asked.details.slots[path.keys[0]]]
             return details

@@ -141,6 +141,12 @@ class Decoder:
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Decode a batch. Never raises for what a record holds."""
+        resolver, dead = self.open(records)
+        columns, names = self.columns(resolver, records)
+        return Decoded(columns, dead, _ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
+
+    def open(self, records: Sequence[Record]) -> tuple[Resolver, list[DeadSpan]]:
+        """What can be read of a batch, as a resolver over the spans that become rows, and the dead."""
         dead: list[DeadSpan] = []
         emptied: dict[tuple[int, int], str] = {}
         payloads = [self._payload(i, record, dead, emptied) for i, record in enumerate(records)]
@@ -159,9 +165,7 @@ class Decoder:
             if reason is Reason.IMPLAUSIBLE_TIME:
                 detail = _implausible(int(scanned.spans["start_ns"][i]), int(scanned.spans["end_ns"][i]))
             dead.append(DeadSpan(records[record], index, reason, detail, count))
-        resolver = Resolver(scanned, self.asked, rows, self.policy.max_text_bytes, self.key)
-        columns, names = self._columns(resolver, records)
-        return Decoded(columns, dead, _ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
+        return Resolver(scanned, self.asked, rows, self.policy.max_text_bytes, self.key), dead
 
     def parts(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         """The batch in pieces that are small enough to be decoded at once, whatever the records hold; a piece is one piece."""
@@ -235,7 +239,7 @@ class Decoder:
         away: NDArray[np.bool_] = np.abs(end.astype(np.int64) - recorded) > self.policy.horizon_ns
         return away & (recorded > 0)
 
-    def _columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
+    def columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
         """All columns of a span block, and per row the names of its attributes if it is not understood."""
         s = resolver.scanned.spans[resolver.rows]
         start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)

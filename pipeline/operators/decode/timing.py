@@ -33,7 +33,7 @@ def first_token(resolver: Resolver, candidates: Sequence[Path], said: Column, st
     for path in candidates:
         if not path.is_time_of_event and not resolver.is_seen(path):
             continue
-        value = _since_start(resolver, path, start)
+        value = since_start(resolver, path, start)
         use = (ttft < 0) & (value >= 0) & (value <= latency)
         if path.name in WEAK_TTFT:
             use &= (path.unit != "ms") | (value >= LEAST_MS_NS)
@@ -42,7 +42,7 @@ def first_token(resolver: Resolver, candidates: Sequence[Path], said: Column, st
     return ttft
 
 
-def _since_start(resolver: Resolver, path: Path, start: Times) -> Times:
+def since_start(resolver: Resolver, path: Path, start: Times) -> Times:
     """What stands at `path` in nanoseconds since the start of the span, -1 if nothing usable does."""
     if path.is_time_of_event:
         when = resolver.first_event(path)

@@ -1,0 +1,95 @@
+"""The story of a span: what gave each field, why others lost, and the same verdicts as decode's."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.operators.decode.explain import SpanStory, explain
+from tests.otlp import DECODER, RECORDED, Told, record, request_of, rows
+
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+USED = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 50}
+
+
+def story(attributes: dict[str, Any], scope: str = "", **changes: Any) -> SpanStory:
+    told = request_of(Told(attributes, **changes), scope=scope)
+    (found,) = explain(DECODER, record(told, content_type="application/x-protobuf"))
+    return found
+
+
+def outcomes(found: SpanStory, field: str) -> list[tuple[str, str, str]]:
+    return [(s.path, s.value, s.outcome) for told in found.fields if told.field == field for s in told.sources]
+
+
+def test_the_first_usable_path_is_taken_and_the_others_say_why_not() -> None:
+    found = story(CHAT | {"gen_ai.usage.input_tokens": "many", "gen_ai.usage.prompt_tokens": 57, "llm.token_count.prompt": 58})
+    assert outcomes(found, "input_tokens") == [
+        ("gen_ai.usage.input_tokens", "", "a text that is not usable here"),
+        ("gen_ai.usage.prompt_tokens", "57", "taken"),
+        ("llm.token_count.prompt", "58", "gen_ai.usage.prompt_tokens is asked first"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "scope", "outcome"),
+    [
+        ({"gen_ai.response.time_to_first_chunk": 0.15}, "", "taken"),
+        ({"gen_ai.response.time_to_first_chunk": 0.5}, "", "later than the end of the span"),
+        (
+            {"gen_ai.response.time_to_first_chunk": 0.15, "gen_ai.request.stream": False},
+            "",
+            "the span says that it was not streamed",
+        ),
+        (
+            {"gen_ai.server.time_to_first_token": 0.15},
+            "openlit.instrumentation.openai",
+            "written on answers that were not streamed too, and nothing says that this one was",
+        ),
+    ],
+)
+def test_the_first_token(attributes: dict[str, Any], scope: str, outcome: str) -> None:
+    assert outcomes(story(CHAT | attributes, scope), "ttft_ns")[0][2] == outcome
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        (CHAT, "llm: a call of a model, for gen_ai.operation.name = chat means llm (otel_genai)"),
+        (
+            CHAT | {"openinference.span.kind": "AGENT"},
+            "then openinference.span.kind = AGENT means agent (openinference)",
+        ),
+        ({"gen_ai.operation.name": "haiku"} | USED, "no vocabulary calls it anything, and it holds a model or usage"),
+        ({"gen_ai.operation.name": "execute_tool"}, "tool: no call of a model"),
+        (USED | {"gen_ai.agent.name": "a"}, "its name or its children say what it is"),
+        ({"acme.tokens": 3}, "not understood. Its attributes: acme.tokens"),
+        ({"http.route": "/"}, "nothing on it looks like one"),
+    ],
+    ids=str,
+)
+def test_why_it_is_a_call_or_not(attributes: dict[str, Any], words: str) -> None:
+    assert words in story(attributes).why
+
+
+def test_status_usage_and_cost() -> None:
+    found = story(CHAT | USED | {"gen_ai.usage.cache_read_tokens": 500}, events=[("exception", 1, {"exception.type": "E"})])
+    assert found.status == "error: the span's status is unset, an exception event is there, error E"
+    assert found.usage == "cache beside: larger"
+    assert found.cost.startswith("82,500 nano-USD (book")  # 100 at 150, 500 at 75, 50 at 600
+
+
+def test_users_are_not_shown() -> None:
+    found = story(CHAT | {"user.id": "ann@example.org"})
+    assert outcomes(found, "user_id") == [("user.id", "(not shown)", "taken")]
+    assert "ann@" not in repr(found)
+
+
+def test_the_dead_have_their_reason() -> None:
+    (found,) = explain(DECODER, record(b"\xff\xff", content_type="application/x-protobuf"))
+    assert found.dead == "malformed_protobuf: not an ExportTraceServiceRequest"
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*.pb")), ids=lambda path: path.name)
+def test_rows_are_decodes_own(path: Any) -> None:
+    read = record(path.read_bytes())
+    assert [told.row for told in explain(DECODER, read)] == rows(DECODER.decode([read]))
