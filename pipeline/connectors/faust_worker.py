@@ -26,9 +26,10 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
 import faust
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust import streams
 from faust.transport.conductor import Conductor
-from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
 from pipeline.connectors.clock import steady, wait
@@ -37,7 +38,7 @@ from pipeline.connectors.kafka import Producer, unowned
 from pipeline.connectors.log_ids import LogIds
 from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition
 from pipeline.connectors.progress_log import ProgressLog
-from pipeline.errors import EngineError, Transient
+from pipeline.errors import EngineError, Fatal, Transient
 from pipeline.model.stream import Message, Source, State, Worker
 from pipeline.settings import Settings
 
@@ -183,15 +184,23 @@ class Outbox:
 async def _own(outside: Outside[State], deliveries: "Deliveries", in_hand: "set[Deliveries]") -> None:
     """An actor's life. Faust cancels the actor of a lost partition if it is busy, and takes a raised cancellation for a
     crash of the program; so this outermost coroutine ends quietly instead.
+
+    An error while the worker stops ends the actor alone. Nothing of its step is acknowledged, so whoever is next meets it
+    again; raised, it would find Faust's supervisor gone, and an AttributeError would hide it and why the worker stops.
     """
     in_hand.add(deliveries)
     try:
-        await OwnedPartition(outside, deliveries).run()
+        try:
+            await OwnedPartition(outside, deliveries).run()
+        finally:
+            in_hand.discard(deliveries)
+            await deliveries.close()
     except asyncio.CancelledError:
         return
-    finally:
-        in_hand.discard(deliveries)
-        await deliveries.close()
+    except Exception:
+        if not deliveries.stopping():
+            raise
+        log.exception("a partition ended with an error while the worker was stopping; nothing of its step is acknowledged")
 
 
 class Deliveries:
@@ -217,6 +226,10 @@ class Deliveries:
                 return tp.partition, self._app.consumer_generation_id
         return None
 
+    def stopping(self) -> bool:
+        """The worker has been told to stop, or has crashed."""
+        return bool(self._app.should_stop)
+
     async def gather(self) -> Sequence[Delivered] | None:
         """At most a batch of what is there, in order; empty after a pulse of silence; None once the stream has ended."""
         self.turned = steady()
@@ -241,8 +254,12 @@ class Deliveries:
         return None
 
     async def commit(self, partition: int, offset: int) -> None:
-        """Commit in the consumer's own thread. Faust answers False if the group has rebalanced, and crashes on worse."""
-        await self._app.consumer._commit({TP(self._topic, partition): offset})
+        """Commit in the consumer's own thread, as long as it has the partition: it may have lost it since it was asked.
+
+        Not by Faust's own commit, which asks aiokafka to commit nothing then, and takes the refusal for a crash.
+        """
+        thread = self._app.consumer._thread
+        await thread.call_thread(_commit, thread, TopicPartition(self._topic, partition), offset)
 
     async def close(self) -> None:
         """Take the stream out of Faust's books now: one found there at the next assignment would stop the process."""
@@ -251,6 +268,19 @@ class Deliveries:
             with suppress(asyncio.CancelledError):
                 await self._coming
         await self._values.aclose()
+
+
+async def _commit(thread: Any, tp: TopicPartition, offset: int) -> None:
+    """A partition or membership that is gone is no error: its next owner commits. Raises Fatal if Kafka forbids it."""
+    consumer = thread._ensure_consumer()
+    if tp not in consumer.assignment():
+        return
+    try:
+        await consumer.commit({tp: OffsetAndMetadata(offset, "")})
+    except (CommitFailedError, IllegalStateError) as error:
+        log.info("%s was taken away before %d was committed: %s", tp, offset, type(error).__name__)
+    except KafkaError as error:
+        raise Fatal(f"cannot commit {tp.topic}-{tp.partition}: {error}") from error
 
 
 def _delivered(message: Any) -> Delivered:

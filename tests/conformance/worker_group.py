@@ -85,7 +85,7 @@ class Group:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.conformance.tally_worker", self._connector, self.directory, instance],
             cwd=ROOT,
-            env={**os.environ, **_environment(self.settings), **environment},
+            env={**environment_of(self.settings), **environment},
             stdout=log,
             stderr=log,
         )
@@ -212,9 +212,10 @@ class Group:
         return {tp.partition: answer.result(10).offset for tp, answer in self._admin.list_offsets(asked).items()}
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Ours, with the settings that a process of a test needs."""
     names = ("kafka_bootstrap", "topic_prefix", "session_timeout", "local_dir")
-    return {f"TAILRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
+    return {**os.environ, **{f"TAILRACE_{name.upper()}": str(getattr(settings, name)) for name in names}}
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""A worker of one partition in trouble, a process of its own for `test_worker_faults.py`.
+
+Usage: python -m tests.conformance.faulty_worker FAULT, settings from the environment.
+
+- `lost`: it commits a partition that it does not own, as it does when one was taken away a moment before, then stops itself.
+- `stopping`: what it waits for raises an error when the worker is stopped. Prints `ready` when it waits.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any, NoReturn, cast
+
+from mode.supervisors import CrashingSupervisor
+
+from pipeline.connectors.faust_worker import Deliveries, _app, _execute, _own
+from pipeline.connectors.owned_partition import Outside
+from pipeline.connectors.progress_log import Takeover
+from pipeline.errors import EngineError
+from pipeline.settings import Settings
+
+NOT_MINE = 99
+
+
+async def _lost(deliveries: Deliveries) -> None:
+    while deliveries.owned() is None:  # noqa: ASYNC110 - Faust tells nobody
+        await asyncio.sleep(0.05)
+    await deliveries.commit(NOT_MINE, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _waiting(_: int) -> Takeover:
+    print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise EngineError("the engine is gone") from None
+    raise AssertionError("nobody sets the event")
+
+
+def main() -> None:
+    """Run until it stops or crashes."""
+    fault, settings = sys.argv[1], Settings.load()
+    topic = settings.topic("spans")
+    app = _app(settings, settings.group("faulty"), "faulty")
+    channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)
+
+    async def own(stream: Any) -> None:
+        deliveries = Deliveries(app, topic, stream)
+        if fault == "lost":
+            await _lost(deliveries)
+        else:
+            outside: Outside[Any] = Outside(cast("Any", None), topic, _waiting, _never, _never, _never, _never, _never)
+            await _own(outside, deliveries, set())
+
+    app.agent(channel, name="faulty", isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
+    _execute(app)
+
+
+def _never(*_: Any) -> NoReturn:
+    raise AssertionError("it never comes to this")
+
+
+if __name__ == "__main__":
+    main()
