@@ -49,7 +49,9 @@ from pipeline.operators.dialects.vocabulary import (
     WEAK_TTFT,
     WEAK_TTFT_SCOPES,
     beside,
+    estimates,
     field_paths,
+    sure_paths,
 )
 from pipeline.operators.pricing import Tier
 
@@ -172,10 +174,16 @@ class _Said:
         self.kind, self.dialect = self._declared()
         self.evident = ""
         known = self.tokens["input_tokens"] is not None or self.tokens["output_tokens"] is not None
-        if not self.kind and (self.text["model"] or known):
+        if not self.kind and ((self.text["model"] and known) or ((self.text["model"] or known) and self._is_sure())):
             self.evident = _operation_kind(self.text["operation"].lower())
             agent = self.first(AGENT, read_text) is not None and self.first(ANSWER, read_text) is None
             self.evident = "agent" if agent and self.evident == "llm" else self.evident
+
+    def _is_sure(self) -> bool:
+        """Whether a model or usage is said in a name that is not bare."""
+        model = self.first(sure_paths("model"), reader_of("model"))
+        counts = [self.first(sure_paths(name), read_count) for name in ("input_tokens", "output_tokens")]
+        return model is not None or any(counts)
 
     @property
     def is_evident_call(self) -> bool:
@@ -225,6 +233,8 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         kind = "chain" if span.span_id in mothers else "embedding" if kind == "llm" and "embed" in text["model"].lower() else kind
     streamed = said.first(field_paths("stream"), read_flag)
     ttft = _ttft(said, latency, streamed)
+    happened = _status(said)
+    unanswered = happened == "error" and said.tokens["output_tokens"] is None and ttft is None
     return {
         "trace_id": span.trace_id.hex(),
         "span_id": span.span_id.hex(),
@@ -234,7 +244,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         "latency_ns": latency,
         "kind": kind or "other",
         "dialect": said.dialect or ("unnamed" if kind else ""),
-        "status": _status(said),
+        "status": happened,
         "user_hash": blake2b(user.encode(), key=policy.user_key, digest_size=8).hexdigest() if user else "",
         "scope_name": said.scope(),
         "source": str(record.source),
@@ -246,7 +256,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         "schema_valid": None,
         **text,
         **{name: said.first(paths, read_text, "") for name, paths in policy.series.items()},
-        "stream": True if streamed is None and ttft is not None else streamed,
+        "stream": None if unanswered else True if streamed is None and ttft is not None else streamed,
         "ttft_ns": None if streamed is False else ttft,
         "usage_rule": said.rule,
         **_money(policy, text, start, kind, said.tokens, said.first),
@@ -258,7 +268,11 @@ def _status(said: _Said) -> str:
     failed = said.first(field_paths("failed"), read_flag, False)
     named = said.first([path for path in field_paths("error_type") if path.where != "event"], read_error) is not None
     raised = said.context.events.get(b"exception", 0) > 0 and code != 1
-    return "error" if failed or named or raised or code == 2 else "ok" if code == 1 else "unset"
+    happened = said.context.events.get(b"exception", 0) > 0
+    copied = code == 2 and not happened and said.first(field_paths("answered"), read_flag, False)
+    if failed or named or raised or (code == 2 and not copied):
+        return "error"
+    return "ok" if code == 1 or copied else "unset"
 
 
 def _usage(said: _Said) -> tuple[dict[str, Any], str]:
@@ -266,7 +280,8 @@ def _usage(said: _Said) -> tuple[dict[str, Any], str]:
     told = {name: said.first_told(field_paths(name), read_count) for name in (*TOKENS, "total_tokens")}
     tokens = {name: value for name, (value, _) in told.items()}
     total = tokens.pop("total_tokens")
-    if not (tokens["input_tokens"] or tokens["output_tokens"]):
+    guessed = tokens["output_tokens"] == 0 and said.scope().startswith(estimates())
+    if guessed or not (tokens["input_tokens"] or tokens["output_tokens"]):
         return dict.fromkeys(tokens), ""
     prompt, answer = tokens["input_tokens"], tokens["output_tokens"]
     cached = (tokens["cache_read_tokens"] or 0) + (tokens["cache_write_tokens"] or 0)
@@ -381,9 +396,12 @@ def _read(context: Context, path: Path, read: Reader, limit: int) -> Any:
         if found is not None and path.pattern:
             found = _captured(found, path.pattern)
         return None if found is None else read(found, limit)
-    if path.keys or path.pattern or kind not in {"bool_value", "int_value", "double_value"}:
+    if path.keys or kind not in {"bool_value", "int_value", "double_value"}:
         return None
-    return read(getattr(value, kind), limit)
+    number = getattr(value, kind)
+    if path.pattern:
+        number = _captured(number, path.pattern)
+    return None if number is None else read(number, limit)
 
 
 def _string(raw: bytes, path: Path, read: Reader, limit: int) -> Any:
@@ -412,11 +430,14 @@ def _scalar(document: Any, path: Path, read: Reader, limit: int) -> Any:
     if not isinstance(document, str | bool | int | float):
         return None
     if path.pattern:
-        document = _captured(document, path.pattern) if isinstance(document, str) else None
+        document = _captured(document, path.pattern)
     return None if document is None else read(document, limit)
 
 
-def _captured(text: str, pattern: str) -> str | None:
+def _captured(value: str | bool | int | float, pattern: str) -> str | None:
+    if isinstance(value, float):
+        return None
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
     found = re.search(pattern, text)
     return None if found is None else found[1] if found.re.groups else "true"
 

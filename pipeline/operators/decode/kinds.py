@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import REQUEST_KINDS
 from pipeline.operators.decode.resolve import Column, Resolver
-from pipeline.operators.decode.values import Value, read_error, read_flag, read_text, read_word
+from pipeline.operators.decode.values import Value, read_count, read_error, read_flag, read_name, read_text, read_word
 from pipeline.operators.dialects.dialect import ANY, Dialect
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, NAME_ORDER, NOT_CALLS
+from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, NAME_ORDER, NOT_CALLS, sure_paths
 
 UNNAMED = "unnamed"
 """The dialect of a call that no vocabulary calls one."""
@@ -76,6 +76,7 @@ def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Co
     """
     found = np.full(len(kind), "", object)
     unsaid = (kind == "") & ((model != "") | used)
+    unsaid &= ((model != "") & used) | _sure(resolver)
     if not unsaid.any():
         return found
     words = {word: operation_kind(word) for word in set(operation[unsaid].tolist())}
@@ -106,6 +107,14 @@ def have_unknown_words(resolver: Resolver, wanted: Flags) -> Flags:
     return have
 
 
+def _sure(resolver: Resolver) -> Flags:
+    """Which rows say a model or usage in names that only a call has: a bare `model` or `input_tokens` alone may be anybody's."""
+    sure: Flags = resolver.resolve(sure_paths("model"), read_name, "") != ""
+    for field in ("input_tokens", "output_tokens"):
+        sure |= resolver.resolve(sure_paths(field), read_count, 0) > 0
+    return sure
+
+
 def operation_kind(word: str) -> str:
     """What a span with a model or usage is whose operation no vocabulary knows."""
     word = word.lower()
@@ -126,11 +135,15 @@ def _have_children(resolver: Resolver, wanted: Flags, calls: Flags) -> Flags:
 
 
 def status(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Column:
-    """`ok`, `error` or `unset`: an error however the span says it. What an OK span got over is none."""
+    """`ok`, `error` or `unset`: an error however the span says it. What an OK span got over is none.
+
+    An error in the code alone, of a span that says how its answer ended, is that of an attempt before.
+    """
     code = resolver.scanned.spans["status"][resolver.rows]
     raised = resolver.first_event(EXCEPTION) > 0
     named = resolver.resolve([path for path in fields["error_type"] if path.where != "event"], read_error, "") != ""
     failed = resolver.resolve(fields["failed"], read_flag, False).astype(bool)
-    failed |= named | (raised & (code != OK)) | (code == ERROR)
+    copied = (code == ERROR) & ~raised & resolver.resolve(fields["answered"], read_flag, False).astype(bool)
+    failed |= named | (raised & (code != OK)) | ((code == ERROR) & ~copied)
     words: Any = np.array([*STATUS, "unset"], object)[np.where((code >= 0) & (code < len(STATUS)), code, 3)]
-    return np.where(failed, "error", words)
+    return np.where(failed, "error", np.where(copied, "ok", words))

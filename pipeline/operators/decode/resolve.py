@@ -159,12 +159,15 @@ class Resolver:
             return self._texts(path, offsets, lengths, read, kind == KVLIST)
         if kind == ARRAY and keys in ((), ("0",)):
             return self._firsts(path, attribute, read)
-        if keys or path.pattern or kind not in (BOOL, INT, DOUBLE):
+        if keys or kind not in (BOOL, INT, DOUBLE):
             return None
         numbers = found["value"][attribute]
         converted: Sequence[Value] = (
             numbers.view(np.float64).tolist() if kind == DOUBLE else (numbers != 0).tolist() if kind == BOOL else numbers.tolist()
         )
+        if path.pattern:
+            texts = [captured(value, compiled_pattern(path.pattern)) for value in converted]
+            return [None if text is None else read(text, self.text_limit) for text in texts]
         return [read(value, self.text_limit) for value in converted]
 
     def _texts(
@@ -184,7 +187,7 @@ class Resolver:
             whole = bool(path.pattern)
             value = _text(self.scanned.buffer, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
         if path.pattern and value is not None:
-            value = captured(value, compiled_pattern(path.pattern)) if isinstance(value, str) else None
+            value = captured(value, compiled_pattern(path.pattern))
         return None if value is None else read(value, self.text_limit)
 
     def _document(self, at: int, length: int, is_map: bool) -> Any:

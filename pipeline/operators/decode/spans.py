@@ -246,6 +246,7 @@ class Decoder:
         text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         used = usage(resolver, self.fields)
+        happened = status(resolver, self.fields)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -253,7 +254,7 @@ class Decoder:
             "start_ns": start,
             "end_ns": end,
             "latency_ns": end - start,
-            "status": status(resolver, self.fields),
+            "status": happened,
             "user_hash": _hashed(text.pop("user_id"), self.policy.user_key),
             "scope_name": resolver.scopes(),
             "source": _of_record(s, [str(record.source) for record in records], object),
@@ -263,7 +264,7 @@ class Decoder:
             **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
             **series,
-            **timing(resolver, self.fields, start, end - start),
+            **timing(resolver, self.fields, start, end - start, (happened == "error") & (used.tokens["output_tokens"] < 0)),
             **{name: nullable(counts) for name, counts in used.tokens.items()},
             "usage_rule": used.rule,
         }

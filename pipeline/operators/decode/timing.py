@@ -19,11 +19,17 @@ MOST_NS = 1e18
 """Thirty years: no first token comes later, and it fits."""
 
 
-def timing(resolver: Resolver, fields: Mapping[str, Sequence[Path]], start: Times, latency: Times) -> dict[str, Column]:
-    """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none."""
+def timing(
+    resolver: Resolver, fields: Mapping[str, Sequence[Path]], start: Times, latency: Times, unanswered: Column
+) -> dict[str, Column]:
+    """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none.
+
+    unanswered: calls that failed and used nothing; without a first token there was no answer to be streamed.
+    """
     said = resolver.resolve(fields["stream"], read_flag)
     ttft = first_token(resolver, fields["ttft_ns"], said, start, latency)
     stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711 - element by element
+    stream[unanswered & (ttft < 0)] = None
     return {"stream": stream, "ttft_ns": nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
 
 

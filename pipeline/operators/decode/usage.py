@@ -16,7 +16,7 @@ from pipeline.model.columns import TOKENS
 from pipeline.operators.decode.resolve import Column, Resolver
 from pipeline.operators.decode.values import read_count
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import beside
+from pipeline.operators.dialects.vocabulary import beside, estimates
 
 CONTRADICTION = "contradiction"
 """The rule of usage whose parts fit into nothing: what it cost nobody can say."""
@@ -53,13 +53,16 @@ class Custom:
 
 
 def usage(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Usage:
-    """Usage of every row. Usage that is all zero is unknown: a stream whose usage never came."""
+    """Usage of every row. Usage that is all zero, or a mere estimate, is unknown: a stream whose usage never came."""
     counts: dict[str, Counts] = {}
     told: dict[str, NDArray[np.int16]] = {}
     for name in (*TOKENS, "total_tokens"):
         found, told[name] = resolver.resolve_told(fields[name], read_count, -1)
         counts[name] = found.astype(np.int64)
     unknown = (counts["input_tokens"] <= 0) & (counts["output_tokens"] <= 0)
+    guesses = estimates()
+    if guesses:
+        unknown |= (counts["output_tokens"] == 0) & resolver.within(guesses)
     for of_kind in counts.values():
         of_kind[unknown] = -1
     customs = {part: _custom(resolver, fields, told, part) for part in PARTS}

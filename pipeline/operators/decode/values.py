@@ -144,9 +144,14 @@ def reader_of(field: str) -> Reader:
     return read_class if field in CLASSES else read_id if field in IDS else read_text
 
 
-def captured(text: str, pattern: re.Pattern[str]) -> str | None:
-    """What `pattern` captures in `text`, `true` for one without groups; None if it does not match."""
-    found = pattern.search(text)
+def captured(value: Value, pattern: re.Pattern[str]) -> str | None:
+    """What `pattern` captures in a value as text, `true` for one without groups; None if it does not match.
+
+    Truth values are `true` and `false`, integers their digits; a float is no text.
+    """
+    if isinstance(value, float):
+        return None
+    found = pattern.search(str(value).lower() if isinstance(value, bool) else str(value))
     if found is None:
         return None
     return found[1] if pattern.groups else "true"

@@ -23,6 +23,7 @@ class Dialect:
     fields: per field the paths, most believed first.
     beside: per part (cache, reasoning) the paths of whole or part whose writers keep it out of the whole.
     beside_scopes: per part the scopes that do so whatever the path.
+    estimates: scopes where a prompt with an answer of no tokens is a guess at usage that never came.
     """
 
     name: str
@@ -33,3 +34,4 @@ class Dialect:
     fields: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     beside: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     beside_scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    estimates: tuple[str, ...] = ()

@@ -1,11 +1,16 @@
 """OpenInference (Arize Phoenix and many instrumentors). Prompt tokens include their details.
 
-A streamed call says so only in its invocation parameters; its first token is an event.
+A streamed call says so only in its invocation parameters, or by its name (Gemini); its first token is an event. Haystack's
+cached and reasoning tokens are only in the text of a Python object. LangChain's JavaScript without a tokenizer estimates what a
+stream did not tell: a prompt, and no answer.
 Source: openinference-semantic-conventions.
 """
 
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
-from pipeline.operators.dialects.paths import paths
+from pipeline.operators.dialects.paths import paths, within
+
+HAYSTACK = ("openinference.instrumentation.haystack",)
+GEMINI = ("openinference.instrumentation.google_genai",)
 
 OPENINFERENCE = Dialect(
     "openinference",
@@ -39,15 +44,23 @@ OPENINFERENCE = Dialect(
         "user_id": paths("user.id"),
         "error_type": paths("exception.type"),
         "finish_reason": paths("llm.finish_reason"),
-        "stream": paths("llm.invocation_parameters#stream"),
-        "ttft_ns": paths("event:First Token Stream Event"),
+        "stream": (*paths("llm.invocation_parameters#stream"), *within(GEMINI, "name:~Stream$")),
+        "ttft_ns": paths("event:First Token Stream Event", "llm.time_to_first_token_ms@ms"),
         "input_tokens": paths("llm.token_count.prompt"),
         "output_tokens": paths("llm.token_count.completion"),
-        "cache_read_tokens": paths("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
+        "total_tokens": paths("llm.token_count.total"),
+        "cache_read_tokens": (
+            *paths("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
+            *within(HAYSTACK, r"output.value~'cached_tokens': (\d+)"),
+        ),
         "cache_write_tokens": paths("llm.token_count.prompt_details.cache_write"),
-        "reasoning_tokens": paths("llm.token_count.completion_details.reasoning"),
+        "reasoning_tokens": (
+            *paths("llm.token_count.completion_details.reasoning"),
+            *within(HAYSTACK, r"output.value~'reasoning_tokens': (\d+)"),
+        ),
         "audio_input_tokens": paths("llm.token_count.prompt_details.audio"),
         "audio_output_tokens": paths("llm.token_count.completion_details.audio"),
         "span_cost": paths("llm.cost.total"),
     },
+    estimates=("@arizeai/openinference-instrumentation-langchain",),
 )

@@ -9,18 +9,87 @@ import re
 from typing import Any
 
 from pipeline.model.columns import SERIES
+from pipeline.operators.dialects.adk import ADK
+from pipeline.operators.dialects.claude_code import CLAUDE_CODE
 from pipeline.operators.dialects.dialect import Dialect
+from pipeline.operators.dialects.langfuse import LANGFUSE
+from pipeline.operators.dialects.langsmith import LANGSMITH
+from pipeline.operators.dialects.litellm import LITELLM
+from pipeline.operators.dialects.mastra import MASTRA
+from pipeline.operators.dialects.openai_agents import OPENAI_AGENTS
 from pipeline.operators.dialects.openinference import OPENINFERENCE
+from pipeline.operators.dialects.openlit import OPENLIT
+from pipeline.operators.dialects.openllmetry import OPENLLMETRY
 from pipeline.operators.dialects.otel_genai import OTEL_GENAI
 from pipeline.operators.dialects.paths import Path, paths
+from pipeline.operators.dialects.plain import PLAIN
+from pipeline.operators.dialects.pydantic import PYDANTIC
+from pipeline.operators.dialects.semantic_kernel import SEMANTIC_KERNEL
+from pipeline.operators.dialects.sentry import SENTRY
+from pipeline.operators.dialects.spring_ai import SPRING_AI
+from pipeline.operators.dialects.strands import STRANDS
 from pipeline.operators.dialects.traceai import TRACEAI
+from pipeline.operators.dialects.trulens import TRULENS
+from pipeline.operators.dialects.vercel import VERCEL
 
-DIALECTS: tuple[Dialect, ...] = (OTEL_GENAI, OPENINFERENCE, TRACEAI)
+DIALECTS: tuple[Dialect, ...] = (
+    LITELLM,
+    OTEL_GENAI,
+    LANGFUSE,
+    VERCEL,
+    OPENINFERENCE,
+    OPENLLMETRY,
+    PYDANTIC,
+    ADK,
+    STRANDS,
+    SENTRY,
+    LANGSMITH,
+    TRULENS,
+    SEMANTIC_KERNEL,
+    SPRING_AI,
+    MASTRA,
+    OPENAI_AGENTS,
+    TRACEAI,
+    OPENLIT,
+    CLAUDE_CODE,
+    PLAIN,
+)
+"""LiteLLM first, for its proxy writes an alias where the conventions have the model. Then the conventions, then vocabularies of
+their own, then additions to the conventions; a time to first token that may be none comes late, names without a namespace last.
+"""
 
-KIND_ORDER: tuple[Dialect, ...] = (OTEL_GENAI, OPENINFERENCE, TRACEAI)
-"""An operation's name before an instrumentor's kind: on one span of a framework the kind may be that of its caller."""
+KIND_ORDER: tuple[Dialect, ...] = (
+    VERCEL,
+    LITELLM,
+    OTEL_GENAI,
+    SEMANTIC_KERNEL,
+    OPENINFERENCE,
+    TRACEAI,
+    LANGFUSE,
+    OPENLLMETRY,
+    LANGSMITH,
+    TRULENS,
+    PYDANTIC,
+    SPRING_AI,
+    MASTRA,
+    OPENAI_AGENTS,
+    CLAUDE_CODE,
+    SENTRY,
+    ADK,
+    STRANDS,
+    OPENLIT,
+)
+"""Who tells the call from what wraps it before who does not: Vercel's operation, LiteLLM's type of call. Then an operation's name
+before an instrumentor's kind: on one span of a framework the kind may be that of its caller. Then kinds that are written of each
+span for itself; the names of spans last.
+"""
 
-NAME_ORDER: tuple[Dialect, ...] = (OPENINFERENCE, TRACEAI, OTEL_GENAI)
+NAME_ORDER: tuple[Dialect, ...] = (
+    *(dialect for dialect in KIND_ORDER if dialect not in (OPENINFERENCE, TRACEAI, OTEL_GENAI)),
+    OPENINFERENCE,
+    TRACEAI,
+    OTEL_GENAI,
+)
 """Which of the dialects that say what a span is gives the column `dialect`: the rarer one says more."""
 
 STRING_FIELDS = (
@@ -67,7 +136,7 @@ AGENT = paths("gen_ai.agent.name", "agent.name")
 ANSWER = paths("gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.finish_reasons")
 """A span nobody calls anything, with a model or usage, is a call; but one of an agent's name without an answer is the agent."""
 
-WEAK_TTFT = frozenset({"gen_ai.server.time_to_first_token", "gen_ai.server.ttft"})
+WEAK_TTFT = frozenset({"gen_ai.server.time_to_first_token", "gen_ai.server.ttft", "gen_ai.latency.time_to_first_token"})
 WEAK_TTFT_SCOPES = ("openlit", "@openlit", "strands")
 """Names under which some scopes write a time on answers that were not streamed too: there it says nothing unless a flag does;
 elsewhere it must be shorter than the call.
@@ -92,6 +161,17 @@ def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:
     """Paths and scopes whose writers keep `part` (cache, reasoning) out of its whole."""
     found = frozenset(path for dialect in DIALECTS for path in dialect.beside.get(part, ()))
     return found, tuple(scope for dialect in DIALECTS for scope in dialect.beside_scopes.get(part, ()))
+
+
+def estimates() -> tuple[str, ...]:
+    """Scopes where an answer of no tokens says that usage never came."""
+    return tuple(scope for dialect in DIALECTS for scope in dialect.estimates)
+
+
+def sure_paths(field: str) -> tuple[Path, ...]:
+    """The paths of a field in names that only a call of a model has: without the bare ones."""
+    bare = set(PLAIN.fields.get(field, ()))
+    return tuple(path for path in field_paths(field) if path not in bare)
 
 
 def read_series(raw: Any) -> dict[str, tuple[Path, ...]]:
