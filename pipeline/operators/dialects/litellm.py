@@ -48,7 +48,7 @@ LITELLM = Dialect(
     },
     scopes=SCOPE,
     fields={
-        "model": within(SCOPE, "litellm.provider.model", "gen_ai.request.model"),
+        "model": within(SCOPE, "gen_ai.request.model"),
         "session_id": paths("metadata.session_id", "metadata.litellm_session_id"),
         "user_id": paths("metadata.user_api_key_end_user_id", "metadata.user_api_key_user_id"),
         "stream": paths("litellm.request.streaming"),
