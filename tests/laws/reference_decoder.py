@@ -16,6 +16,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
@@ -122,6 +123,10 @@ def reference_decode(
             dead.append((record.offset, -1, Reason.TOO_MANY_SPANS, 1))
             ledger.append((1, 0, 1))
             continue
+        if not spans and _is_strange(request):
+            dead.append((record.offset, -1, Reason.MALFORMED_PROTOBUF, 1))
+            ledger.append((1, 0, 1))
+            continue
         reasons = [_reason(policy, context.span, record) for context in spans]
         alive = [(context, _Said(policy, context)) for context, reason in zip(spans, reasons, strict=True) if reason is None]
         mothers = {context.span.parent_span_id for context, said in alive if said.kind in REQUEST_KINDS or said.is_evident_call}
@@ -133,6 +138,12 @@ def reference_decode(
             dead += [(record.offset, others[0], reason, len(others))] if others else []
         ledger.append((len(spans), reasons.count(None), len(spans) - reasons.count(None)))
     return rows, dead, ledger
+
+
+def _is_strange(request: Any) -> bool:
+    """Something above the spans has a field that OTLP does not know."""
+    scopes = [scope for resource in request.resource_spans for scope in resource.scope_spans]
+    return any(len(UnknownFieldSet(message)) for message in (request, *request.resource_spans, *scopes))
 
 
 def _contexts(request: Any) -> Iterator[Context]:

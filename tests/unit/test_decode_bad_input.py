@@ -386,6 +386,22 @@ def test_short_names_of_attributes() -> None:
     assert only(decode(request(made), by=by))["cohort"] == "last"
 
 
+@pytest.mark.parametrize(
+    "value",
+    [b"\x12\x05hello", b"\x10\x01", b"\x0a\x03\xc2\x3e\x00", b"\x0a\x04\x12\x02\x22\x00"],
+    ids=["another message", "a number", "field 1000 of ResourceSpans", "field 4 of ScopeSpans"],
+)
+def test_a_message_without_spans_that_is_no_empty_request(value: bytes) -> None:
+    decoded = decode(value, request(span(1)))
+    assert [(d.record.offset, d.index, d.reason) for d in decoded.dead] == [(0, -1, Reason.MALFORMED_PROTOBUF)]
+    assert len(rows(decoded)) == 1
+
+
+@pytest.mark.parametrize("value", [b"\x0a\x00", b"\x0a\x02\x12\x00", b"\x0a\x04\x12\x02\x0a\x00"], ids=lambda value: value.hex())
+def test_an_empty_request_is_one(value: bytes) -> None:
+    assert decode(value).dead == []
+
+
 def test_a_million_empty_messages() -> None:
     """Resources and scopes without spans take no room."""
     assert decode(b"\x0a\x00" * 1_000_000 + request(span(1))).columns["span_id"].tolist() == [f"{1:016x}"]

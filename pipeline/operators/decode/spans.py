@@ -22,6 +22,7 @@ from pipeline.operators.decode.money import claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
+from pipeline.operators.decode.strange import is_strange
 from pipeline.operators.decode.timing import timing
 from pipeline.operators.decode.unread import unread
 from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
@@ -58,6 +59,8 @@ RAW_BYTES = 2 << 20
 
 MEDIA_CHARS = 80
 """Of what a record claims to be; a header is no more to be trusted than a span."""
+
+STRANGE = "no spans, and fields that an ExportTraceServiceRequest has not"
 
 JSON_TYPES = ("application/json",)
 PROTOBUF_TYPES = ("application/x-protobuf", "application/protobuf", "application/octet-stream")
@@ -156,6 +159,7 @@ class Decoder:
             for record, failed in zip(records, scanned.failed, strict=True)
             if failed
         ]
+        dead += [DeadSpan(records[i], -1, Reason.MALFORMED_PROTOBUF, STRANGE) for i in _strange(payloads, scanned)]
         verdicts = self._verdicts(scanned, _recorded(records), emptied)
         rows = np.flatnonzero(verdicts == ALIVE)
         for i, count in _told(scanned.spans["record"], verdicts, self.policy.dead_letters):
@@ -333,6 +337,14 @@ def _implausible(start: int, end: int) -> str:
     what, time = ("the start", start) if start < MIN_TIME_NS else ("the end", end)
     unit = next((name for scale, name in UNITS.items() if MIN_TIME_NS <= time * scale < MAX_TIME_NS), "")
     return f"{what} is in {unit}, not nanoseconds" if unit else f"{what} is before the year 2000"
+
+
+def _strange(payloads: Sequence[bytes], scanned: Scan) -> Iterator[int]:
+    """Records that are well-formed and hold no span, but something that no request has."""
+    held = np.bincount(scanned.spans["record"], minlength=len(payloads))
+    for i in np.flatnonzero((held == 0) & (scanned.failed == 0)).tolist():
+        if is_strange(payloads[i]):
+            yield i
 
 
 def _told(record: NDArray[np.int32], verdicts: NDArray[np.int8], most: int) -> Iterator[tuple[int, int]]:
