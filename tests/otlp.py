@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from pipeline.model.stream import Record, Source
 from pipeline.operators.decode.spans import Decoded, DecodePolicy, Decoder
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS
-from pipeline.operators.pricing import BundledBook
+from pipeline.operators.pricing.bundled import BundledBook
 
 RECORDED = Path(__file__).parent / "data" / "otlp"
 """Requests as real instrumentation libraries sent them."""

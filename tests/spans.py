@@ -22,7 +22,7 @@ PLAIN: dict[str, Any] = {
     "cost_source": "book",
     "latency_ns": 1_000_000,
     "source": "otlp_spans:0:test",
-    "schema_version": 2,
+    "schema_version": 3,
 }
 
 

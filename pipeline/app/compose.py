@@ -27,7 +27,9 @@ from pipeline.model.stream import Effects, Message, Source
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
-from pipeline.operators.pricing import BundledBook, OwnBook, PriceBook
+from pipeline.operators.pricing.bundled import BundledBook
+from pipeline.operators.pricing.own import OwnBook
+from pipeline.operators.pricing.price import PriceBook
 from pipeline.settings import SECOND, Settings
 from pipeline.stages.aggregate import Aggregate
 from pipeline.stages.aggregate import Outputs as AggregateOutputs

@@ -37,7 +37,8 @@ class Firing(StrEnum):
 class Column:
     """One column of a block. `doc` ends up in the JSON Schema.
 
-    absent: what it stands for in blocks that were written before there was this column; None if there always was.
+    absent: what it stands for in blocks that were written before there was this column; None if there always was, or if it is
+    null then.
     """
 
     name: str
@@ -58,7 +59,8 @@ SPANS: tuple[Column, ...] = (
     Column("start_ns", "integer", "start, nanoseconds since 1970"),
     Column("end_ns", "integer", "end, nanoseconds since 1970: the event time"),
     *_strings(*SERIES, doc="component of the series key, empty if unknown"),
-    Column("provider", "string", "who serves the model"),
+    Column("model_said", "string", "the model as the span said it, prefixes and paths included", absent=""),
+    Column("provider", "string", "who bills the call: the price book's id, or the word as said"),
     Column("operation", "string", "chat, embeddings, … as the span said"),
     Column("kind", "string", "llm, embedding, reranker (requests) or what else the span is"),
     Column("session_id", "string", "conversation or session, as the span said"),
@@ -81,10 +83,15 @@ SPANS: tuple[Column, ...] = (
         "what decided which tokens lie inside others, e.g. `cache beside: larger`; empty if nothing had to",
         absent="",
     ),
+    Column("cache_write_1h_tokens", "integer", "of the tokens written to the cache, those kept for an hour", True),
+    Column("image_input_tokens", "integer", "prompt tokens of images", True),
+    Column("image_output_tokens", "integer", "completion tokens of images", True),
+    Column("searches", "integer", "web searches, or searches of a reranker, that are billed by the piece", True),
     Column("cost_nusd", "integer", "cost in nano-USD; null if unpriced", True),
     Column("span_cost_nusd", "integer", "what the span itself claimed, nano-USD", True),
     Column("cost_source", "string", "book, span, unpriced, or empty where nothing is to be priced"),
     Column("price_version", "string", "version of the price book used"),
+    Column("price_rule", "string", "entry, tiers and rule that made the cost, or why there is none", absent=""),
     Column("refusal", "boolean", "did the model refuse; null where it does not apply", True),
     Column("citation", "boolean", "does the answer cite; null where it does not apply", True),
     Column("schema_valid", "boolean", "does the answer keep its schema; null where it does not apply", True),
@@ -113,6 +120,9 @@ TOKENS = (
     "audio_input_tokens",
     "audio_output_tokens",
 )
+
+BILLED = ("cache_write_1h_tokens", "image_input_tokens", "image_output_tokens", "searches")
+"""What is billed apart but is no column of a pane: parts of TOKENS, and pieces."""
 
 COUNTS: dict[str, str] = {
     "requests": "model calls",

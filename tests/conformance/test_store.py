@@ -187,14 +187,15 @@ def test_blocks_written_before_a_column_existed_land_with_new_ones(store: tuple[
     """They are still in the topics after an update, and decode is the last to be updated."""
     client = store[1]
     row = {column.name: 5 if column.type == "integer" else "" for column in DEAD_LETTERS}
-    for table, column, absent, new in (
-        ("spans", "recorded_ns", 0, [spans([span(n, NOON_NS, recorded_ns=5)]) for n in (1, 2)]),
-        ("dead_letters", "count", 1, [encode_rows(DEAD_LETTERS, [row | {"offset": n}]) for n in (1, 2)]),
+    for table, columns, absent, new in (
+        ("spans", {"recorded_ns": 5, "model_said": "openai/gpt", "searches": 3, "price_rule": "said"}, (0, "", None, ""), spans),
+        ("dead_letters", {"count": 5}, (1,), lambda rows: encode_rows(DEAD_LETTERS, [row | one for one in rows])),
     ):
-        old = json.loads(new[0])
-        del old[column]
-        assert insert_blocks(client, table, [json.dumps(old).encode(), new[1]]) == {}
-        assert client.query(f"SELECT `{column}` FROM {table} ORDER BY 1").result_rows == [(absent,), (5,)]
+        blocks = [new([(span(n, NOON_NS) if new is spans else {"offset": n}) | columns]) for n in (1, 2)]
+        old = {name: values for name, values in json.loads(blocks[0]).items() if name not in columns}
+        assert insert_blocks(client, table, [json.dumps(old).encode(), blocks[1]]) == {}
+        names = ", ".join(f"`{name}`" for name in columns)
+        assert client.query(f"SELECT {names} FROM {table} ORDER BY 1").result_rows == [absent, tuple(columns.values())]
 
 
 def _changed(**columns: Any) -> bytes:

@@ -19,7 +19,10 @@ from pipeline.cli import app
 from pipeline.connectors.clickhouse import apply_schema, query
 from pipeline.model.reasons import Reason
 from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
-from pipeline.operators.pricing import BundledBook, OwnBook
+from pipeline.operators.pricing.billing import who_bills
+from pipeline.operators.pricing.bundled import BundledBook
+from pipeline.operators.pricing.own import OwnBook
+from pipeline.operators.pricing.price import STANDARD, Price
 from pipeline.settings import Settings
 from pipeline.topics import topics
 
@@ -155,9 +158,10 @@ def test_series_and_price_files_are_accepted() -> None:
     prices = next(raw for raw in examples if isinstance(raw, list))
     assert read_series(series).keys() == SERIES_PATHS.keys()
     book = OwnBook.over(BundledBook(), prices)
-    tiers = book.tiers("openai", "gpt-4o-mini-2024-07-18", 1_790_000_000_000_000_000)
-    assert tiers is not None
-    assert tiers[0].input == 120_000
+    bill = who_bills("openai", ("gpt-4o-mini-2024-07-18",), "", book.knows)
+    price = book.price(bill, STANDARD, 1_790_000_000_000_000_000)
+    assert isinstance(price, Price)
+    assert price.tiers[0].input == 120_000
 
 
 def test_default_paths_in_the_readme_are_those_of_the_code() -> None:

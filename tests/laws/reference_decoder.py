@@ -19,10 +19,11 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from pipeline.model.columns import REQUEST_KINDS, TOKENS
+from pipeline.model.columns import BILLED, REQUEST_KINDS, SCHEMA_VERSION, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
-from pipeline.operators.decode.money import MAX_COST_USD
+from pipeline.operators.decode.billing import read_biller
+from pipeline.operators.decode.money import MAX_COST_USD, MINUTE_NS
 from pipeline.operators.decode.spans import MAX_TIME_NS, MIN_TIME_NS, DecodePolicy
 from pipeline.operators.decode.timing import MOST_NS
 from pipeline.operators.decode.values import (
@@ -54,7 +55,9 @@ from pipeline.operators.dialects.vocabulary import (
     field_paths,
     sure_paths,
 )
-from pipeline.operators.pricing import Tier
+from pipeline.operators.pricing.billing import who_bills
+from pipeline.operators.pricing.price import Bill, NoPrice, Price, Tier
+from pipeline.operators.pricing.services import service_of
 
 Row = dict[str, Any]
 Death = tuple[int, int, Reason, int]
@@ -242,6 +245,9 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
     kind = said.kind or said.evident
     if said.is_evident_call and not said.kind:
         kind = "chain" if span.span_id in mothers else "embedding" if kind == "llm" and "embed" in text["model"].lower() else kind
+    biller = said.first(field_paths("provider"), read_biller, text["provider"])
+    asked, server = (said.first(field_paths(name), reader_of(name), "") for name in ("model_requested", "server_address"))
+    bill = who_bills(biller, (text["model"], asked), server, policy.prices.knows)
     streamed = said.first(field_paths("stream"), read_flag)
     ttft = _ttft(said, latency, streamed)
     happened = _status(said)
@@ -261,16 +267,19 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         "source": str(record.source),
         "offset": record.offset,
         "recorded_ns": record.timestamp_ns,
-        "schema_version": 3,
+        "schema_version": SCHEMA_VERSION,
         "refusal": None,
         "citation": None,
         "schema_valid": None,
         **text,
+        "model_said": text["model"],
+        "model": bill.model,
+        "provider": bill.provider,
         **{name: said.first(paths, read_text, "") for name, paths in policy.series.items()},
         "stream": None if unanswered else True if streamed is None and ttft is not None else streamed,
         "ttft_ns": None if streamed is False else ttft,
         "usage_rule": said.rule,
-        **_money(policy, text, start, kind, said.tokens, said.first),
+        **_money(policy, bill, start, kind, said),
     }
 
 
@@ -326,36 +335,72 @@ def _usage(said: _Said) -> tuple[dict[str, Any], str]:
     return tokens, rule
 
 
-def _money(policy: DecodePolicy, text: Row, start_ns: int, kind: str, tokens: dict[str, int | None], first: Any) -> Row:
-    known = bool(tokens["input_tokens"] or tokens["output_tokens"])
-    claimed = first(field_paths("span_cost"), read_number)
+def _money(policy: DecodePolicy, bill: Bill, start_ns: int, kind: str, said: _Said) -> Row:
+    counts = said.tokens | {name: said.first(field_paths(name), read_count) for name in BILLED}
+    known = counts["input_tokens"] is not None or counts["output_tokens"] is not None or bool(counts["searches"])
+    claimed = said.first(field_paths("span_cost"), read_number)
     claimed_nusd = None if claimed is None or claimed > MAX_COST_USD else round(claimed * 1e9)
     request = kind in REQUEST_KINDS
-    tiers = policy.prices.tiers(text["provider"], text["model"], start_ns) if request and known else None
-    booked = None if tiers is None else _cost(tiers, {name: count or 0 for name, count in tokens.items()})
-    booked = None if booked is None or booked > MAX_COST_USD * 10**9 else booked
+    booked, rule = None, ""
+    if request and known:
+        price = policy.prices.price(bill, service_of(said.text["service_tier"]), start_ns // MINUTE_NS * MINUTE_NS)
+        booked, rule = None, "usage contradicts itself"
+        if said.rule != "contradiction":
+            booked, rule = _priced(price, bill.rule, {name: count or 0 for name, count in counts.items()})
     source = "book" if booked is not None else "span" if claimed_nusd is not None else "unpriced" if known else ""
     return {
-        **tokens,
+        **counts,
         "cost_nusd": booked if booked is not None else claimed_nusd if request else None,
         "span_cost_nusd": claimed_nusd,
         "cost_source": source if request else "",
         "price_version": policy.prices.version if booked is not None else "",
+        "price_rule": rule[:120],
     }
 
 
-def _cost(tiers: Sequence[Tier], tokens: Mapping[str, int]) -> int:
-    """Each part at its rate, cut to what is left of its whole; picos rounded half up."""
-    tier = [t for t in tiers if tokens["input_tokens"] > t.above][-1]
-    picos = tier.call
-    for whole, parts in (("input", ("cache_read", "cache_write", "audio_input")), ("output", ("audio_output", "reasoning"))):
-        left = tokens[f"{whole}_tokens"]
-        for part in parts:
-            count = min(tokens[f"{part}_tokens"], left)
-            picos += count * getattr(tier, part)
-            left -= count
-        picos += left * getattr(tier, whole)
-    return (picos + 500) // 1000
+def _priced(price: Price | NoPrice, decided: str, counts: Mapping[str, int]) -> tuple[int | None, str]:
+    """Cost by the book, None with the reason where there is none."""
+    if isinstance(price, NoPrice):
+        return None, price.why
+    tier = [t for t in price.tiers if counts["input_tokens"] > t.above][-1]
+    where = price.entry + (f" >{tier.above // 1000}k" if tier.above >= 0 else "")
+    found = _cost(tier, counts)
+    if isinstance(found, str):
+        return None, f"no {found} rate: {where}" if found else "usage contradicts itself"
+    return (None, "more than a call can cost") if found > MAX_COST_USD * 10**9 else (found, f"{where} ({decided})")
+
+
+def _cost(tier: Tier, counts: Mapping[str, int]) -> int | str:
+    """Each part at its rate, picos rounded half up; the first part without a rate, "" if parts exceed their whole."""
+    inside = [counts[f"{name}_tokens"] for name in ("cache_read", "cache_write", "audio_input", "image_input")]
+    shown = [counts[f"{name}_tokens"] for name in ("audio_output", "image_output")]
+    cached_audio = max(sum(inside) - counts["input_tokens"], 0)
+    hour, thought = counts["cache_write_1h_tokens"], counts["reasoning_tokens"]
+    if (
+        cached_audio > min(inside[0], inside[2])
+        or hour > inside[1]
+        or max(sum(shown), thought) > counts["output_tokens"]
+        or counts["searches"] > 100_000
+    ):
+        return ""
+    thought = min(thought, counts["output_tokens"] - sum(shown))
+    parts = {
+        "input": max(counts["input_tokens"] - sum(inside), 0),
+        "output": counts["output_tokens"] - sum(shown) - thought,
+        "cache_read": inside[0] - cached_audio,
+        "cache_write": inside[1] - hour,
+        "cache_write_1h": hour,
+        "audio_cache_read": cached_audio,
+        "audio_input": inside[2] - cached_audio,
+        "audio_output": shown[0],
+        "image_input": inside[3],
+        "image_output": shown[1],
+        "reasoning": thought,
+        "call": 1,
+        "search": counts["searches"],
+    }
+    lacking = [name for name, count in parts.items() if count and getattr(tier, name) < 0]
+    return lacking[0] if lacking else (sum(count * getattr(tier, name) for name, count in parts.items() if count) + 500) // 1000
 
 
 def _ttft(said: _Said, latency_ns: int, streamed: bool | None) -> int | None:
@@ -454,9 +499,9 @@ def _captured(value: str | bool | int | float, pattern: str) -> str | None:
 
 
 def _mapped(value: Any) -> Any:
-    """A map as JSON would have said it; an empty one if any text in it is not UTF-8."""
+    """A map as JSON would have said it; an empty one if any text in it is not UTF-8, or if it is too long."""
     try:
-        return _plain(value)
+        return _plain(value) if value.ByteSize() <= MAX_JSON_BYTES else {}
     except UnicodeDecodeError:
         return {}
 

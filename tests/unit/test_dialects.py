@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.columns import OTHER_KINDS, REQUEST_KINDS, SERIES, SPANS, TOKENS
+from pipeline.model.columns import BILLED, OTHER_KINDS, REQUEST_KINDS, SERIES, SPANS, TOKENS
 from pipeline.operators.decode.usage import PARTS
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import Path, paths
 from pipeline.operators.dialects.vocabulary import (
+    BILLING_FIELDS,
     DIALECTS,
     KIND_ORDER,
     NAME_ORDER,
@@ -27,6 +28,8 @@ NOT_COLUMNS = {
     "total_tokens": "usage_rule",
     "failed": "status",
     "answered": "status",
+    "model_requested": "model_said",
+    "server_address": "provider",
 }
 """Fields that become another column than their name says, or help to decide one."""
 
@@ -95,17 +98,19 @@ def test_no_path_twice_in_a_table(dialect: Dialect) -> None:
 def test_every_field_is_known_and_asked_once(field: str) -> None:
     columns = {column.name: column for column in SPANS}
     column = columns[NOT_COLUMNS.get(field, field)]
-    assert (field in STRING_FIELDS) == (column.type == "string") or field in RULES
-    assert len(set(field_paths(field))) == len(field_paths(field)) > 0
+    assert (field in {*STRING_FIELDS, *BILLING_FIELDS}) == (column.type == "string") or field in RULES
+    assert len(set(field_paths(field))) == len(field_paths(field))
+    assert field_paths(field) or field in BILLED
 
 
 def test_every_column_that_spans_fill_has_a_field() -> None:
-    assert {*STRING_FIELDS, *TOKENS, "stream", "ttft_ns", "span_cost", *RULES} == set(fields())
+    others = {*TOKENS, *BILLED, *RULES, "stream", "ttft_ns", "span_cost"}
+    assert {*STRING_FIELDS, *BILLING_FIELDS, *others} == set(fields())
 
 
 def test_one_attribute_fills_one_number() -> None:
     """An attribute that counted for two kinds of tokens would be paid twice."""
-    names = [path for field in TOKENS for path in field_paths(field)]
+    names = [path for field in (*TOKENS, *BILLED) for path in field_paths(field)]
     assert len(set(names)) == len(names)
 
 

@@ -6,14 +6,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import REQUEST_KINDS
+from pipeline.model.columns import BILLED, REQUEST_KINDS
+from pipeline.operators.decode.billing import Bills
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
-from pipeline.operators.decode.values import read_number
+from pipeline.operators.decode.usage import CONTRADICTION as CONTRADICTORY
+from pipeline.operators.decode.values import read_count, read_number
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.pricing import PriceBook, cost
+from pipeline.operators.pricing.cost import CONTRADICTION, PARTS, PRICED, Costs, cost
+from pipeline.operators.pricing.price import NoPrice, Price, PriceBook
+from pipeline.operators.pricing.services import service_of
 
 MAX_COST_USD = 10_000
 """More for one call is not believed. A span's claim is dropped; a price by the book, for tokens nobody means, is none."""
+
+MINUTE_NS = 60_000_000_000
+"""Prices are asked for once a minute of the spans' time, at its beginning."""
+
+MAX_RULE_CHARS = 120
 
 Counts = NDArray[np.int64]
 
@@ -25,11 +34,20 @@ def claimed_nusd(resolver: Resolver, paths: Sequence[Path]) -> Counts:
     return np.where(claimed >= 0, np.rint(claimed * 1e9), -1).astype(np.int64)
 
 
-def money(prices: PriceBook, columns: Mapping[str, Any], tokens: Mapping[str, Counts], claimed: Counts) -> dict[str, Column]:
-    """The columns of cost. tokens: per name of TOKENS, -1 if unknown; claimed: nano-USD, -1 for none."""
+def billed_parts(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> dict[str, Counts]:
+    """Per name of BILLED and row what the span says beside its tokens, -1 if unknown."""
+    return {name: resolver.resolve(fields[name], read_count, -1).astype(np.int64) for name in BILLED}
+
+
+def money(
+    prices: PriceBook, bills: Bills, columns: Mapping[str, Any], counts: Mapping[str, Counts], claimed: Counts
+) -> dict[str, Column]:
+    """The columns of cost. counts: per name of TOKENS and BILLED, -1 if unknown; claimed: nano-USD, -1 for none."""
     request = np.isin(columns["kind"], REQUEST_KINDS)
-    known = (tokens["input_tokens"] >= 0) | (tokens["output_tokens"] >= 0)
-    priced = _booked(prices, columns, tokens, request & known)
+    known = (counts["input_tokens"] >= 0) | (counts["output_tokens"] >= 0) | (counts["searches"] > 0)
+    contradictory = request & known & (columns["usage_rule"] == CONTRADICTORY)
+    priced, rule = _booked(prices, bills, columns, counts, request & known & ~contradictory)
+    rule[contradictory] = rule_text(None, "", 0, CONTRADICTION)
     costs = np.where(priced >= 0, priced, np.where(request, claimed, -1))
     source = np.select([priced >= 0, request & (claimed >= 0), request & known], ["book", "span", "unpriced"], default="")
     return {
@@ -37,17 +55,64 @@ def money(prices: PriceBook, columns: Mapping[str, Any], tokens: Mapping[str, Co
         "span_cost_nusd": nullable(claimed),
         "cost_source": source.astype(object),
         "price_version": np.where(priced >= 0, prices.version, "").astype(object),
+        "price_rule": rule,
     }
 
 
-def _booked(prices: PriceBook, columns: Mapping[str, Any], tokens: Mapping[str, Counts], wanted: NDArray[np.bool_]) -> Counts:
-    """Cost by the price book in nano-USD, -1 where it has none to be believed."""
-    priced = np.full(len(wanted), -1, np.int64)
-    same_price: dict[Any, list[int]] = {}
-    for i in np.flatnonzero(wanted).tolist():
-        tiers = prices.tiers(columns["provider"][i], columns["model"][i], int(columns["start_ns"][i]))
-        if tiers is not None:
-            same_price.setdefault(tiers, []).append(i)
-    for tiers, where in same_price.items():
-        priced[where] = cost(tiers, {name: np.maximum(counts[where], 0) for name, counts in tokens.items()})
-    return np.where(priced > MAX_COST_USD * 10**9, -1, priced)
+def _booked(
+    prices: PriceBook, bills: Bills, columns: Mapping[str, Any], counts: Mapping[str, Counts], wanted: NDArray[np.bool_]
+) -> tuple[Counts, Column]:
+    """Cost by the price book in nano-USD, -1 where it has none to be believed, and the rule that made it or why there is none."""
+    priced, rule = np.full(len(wanted), -1, np.int64), np.full(len(wanted), "", object)
+    for (price, decided), rows in _same_price(prices, bills, columns, np.flatnonzero(wanted)).items():
+        if isinstance(price, NoPrice):
+            rule[rows] = price.why[:MAX_RULE_CHARS]
+            continue
+        costs = cost(price.tiers, {name: np.maximum(found[rows], 0) for name, found in counts.items()})
+        beyond = costs.nusd > MAX_COST_USD * 10**9
+        priced[rows] = np.where(beyond, -1, costs.nusd)
+        rule[rows] = _rules(price, decided, costs)
+        rule[rows[beyond]] = "more than a call can cost"
+    return priced, rule
+
+
+def _same_price(
+    prices: PriceBook, bills: Bills, columns: Mapping[str, Any], rows: NDArray[np.intp]
+) -> dict[tuple[Price | NoPrice, str], NDArray[np.intp]]:
+    """The rows of each (price, rule that decided who bills). One look-up for each bill, service tier and minute."""
+    services: dict[str, int] = {}
+    service = np.fromiter(
+        (services.setdefault(word, len(services)) for word in columns["service_tier"][rows].tolist()), np.int64, len(rows)
+    )
+    names, kinds = [service_of(word) for word in services], len(bills.distinct) * len(services)
+    minute = columns["start_ns"][rows] // MINUTE_NS
+    least = int(minute.min(initial=0)) if len(rows) else 0
+    keys, code = np.unique(
+        (minute - least) * max(kinds, 1) + bills.code[rows] * max(len(names), 1) + service, return_inverse=True
+    )
+    groups: dict[tuple[Price | NoPrice, str], int] = {}
+    group = np.empty(len(keys), np.int64)
+    for i, key in enumerate(keys.tolist()):
+        after, kind = divmod(key, kinds)
+        bill = bills.distinct[kind // len(names)]
+        price = prices.price(bill, names[kind % len(names)], (least + after) * MINUTE_NS)
+        group[i] = groups.setdefault((price, bill.rule), len(groups))
+    order = np.argsort(group[code], kind="stable")
+    ends = np.cumsum(np.bincount(group[code], minlength=len(groups)))[:-1]
+    return dict(zip(groups, np.split(rows[order], ends), strict=True)) if groups else {}
+
+
+def _rules(price: Price, decided: str, costs: Costs) -> Column:
+    """Text per call: entry, service tier, context tier, and the rule that decided who bills; or what is missing."""
+    codes, code = np.unique(costs.tier * (CONTRADICTION + 1) + costs.why, return_inverse=True)
+    texts = [rule_text(price, decided, *divmod(found, CONTRADICTION + 1)) for found in codes.tolist()]
+    return np.array(texts, object)[code]
+
+
+def rule_text(price: Price | None, decided: str, tier: int, why: int) -> str:
+    """What made a cost. price: None if it was not asked for; tier: index into the price's; why: as Costs says."""
+    if price is None or why == CONTRADICTION:
+        return "usage contradicts itself"
+    above = price.tiers[tier].above
+    where = price.entry + (f" >{above // 1000}k" if above >= 0 else "")
+    return (f"{where} ({decided})" if why == PRICED else f"no {PARTS[why - 1]} rate: {where}")[:MAX_RULE_CHARS]

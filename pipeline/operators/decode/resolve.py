@@ -18,6 +18,7 @@ from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, Asked, Scan, any_value
 from pipeline.operators.decode.values import (
     MAX_JSON_BYTES,
+    MAX_MAP_BYTES,
     Reader,
     Value,
     captured,
@@ -182,7 +183,9 @@ class Resolver:
         keys = path.keys if path.where != "event" else ()
         value: Value | None
         if keys:
-            value = under(self._document(at, length, maps), keys) if length <= MAX_JSON_BYTES else None
+            value = (
+                under(self._document(at, length, maps), keys) if length <= (MAX_MAP_BYTES if maps else MAX_JSON_BYTES) else None
+            )
         else:
             whole = bool(path.pattern)
             value = _text(self.scanned.buffer, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)

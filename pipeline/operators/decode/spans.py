@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pipeline.model.columns import SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
+from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
-from pipeline.operators.decode.money import claimed_nusd, money
+from pipeline.operators.decode.money import billed_parts, claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
@@ -29,7 +30,7 @@ from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
 from pipeline.operators.decode.values import OTHER, read_class, read_text, reader_of
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, STRING_FIELDS, field_paths, fields
-from pipeline.operators.pricing import PriceBook
+from pipeline.operators.pricing.price import PriceBook
 from pipeline.operators.siphash import key_from
 
 ALIVE = 0
@@ -134,6 +135,7 @@ class Decoder:
     def __init__(self, policy: DecodePolicy, secret: bytes) -> None:
         self.key = key_from(secret)
         self.policy = policy
+        self.biller = Biller(policy.prices)
         self.fields = {name: field_paths(name) for name in fields()}
         self.asked = asked(
             *(path for found in self.fields.values() for path in found),
@@ -251,6 +253,8 @@ class Decoder:
         series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         used = usage(resolver, self.fields)
         happened = status(resolver, self.fields)
+        bills = self.biller.bills(resolver, self.fields, text)
+        counts = used.tokens | billed_parts(resolver, self.fields)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -269,11 +273,14 @@ class Decoder:
             **text,
             **series,
             **timing(resolver, self.fields, start, end - start, (happened == "error") & (used.tokens["output_tokens"] < 0)),
-            **{name: nullable(counts) for name, counts in used.tokens.items()},
+            "provider": bills.column("provider"),
+            "model": bills.column("model"),
+            "model_said": text["model"],
+            **{name: nullable(found) for name, found in counts.items()},
             "usage_rule": used.rule,
         }
         columns["kind"], columns["dialect"], names = self._kinds(resolver, text, used)
-        columns |= money(self.policy.prices, columns, used.tokens, claimed_nusd(resolver, self.fields["span_cost"]))
+        columns |= money(self.policy.prices, bills, columns, counts, claimed_nusd(resolver, self.fields["span_cost"]))
         return columns, names
 
     def _kinds(self, resolver: Resolver, text: Mapping[str, Column], used: Usage) -> tuple[Column, Column, Column]:

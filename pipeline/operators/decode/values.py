@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from google.protobuf.message_factory import GetMessageClass
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from pipeline.operators.dialects.vocabulary import CLASSES, IDS
 
@@ -22,6 +25,9 @@ MAX_COUNT = 1_000_000_000
 
 MAX_JSON_BYTES = 1 << 16
 """A longer text or map is not searched for keys and patterns."""
+
+MAX_MAP_BYTES = 1 << 20
+"""A map that takes more, with what is written over in it, is not looked at."""
 
 CLASS = re.compile(r"\*?[A-Za-z_]\w*(?:(?:::|[.:/$+-])\w+)*|-?\d{1,5}", re.ASCII)
 MAX_CLASS_CHARS = 80
@@ -168,22 +174,44 @@ def document(text: str) -> Any:
     return found if isinstance(found, dict | list) else {}
 
 
+def _lenient() -> Any:
+    """The class KeyValue with bytes in place of texts: one that is written over later may be no UTF-8 and does not matter."""
+    copied = FileDescriptorProto()
+    KeyValue.DESCRIPTOR.file.CopyToProto(copied)
+    for message in copied.message_type:
+        for of_message in message.field:
+            if of_message.type == FieldDescriptorProto.TYPE_STRING:
+                of_message.type = FieldDescriptorProto.TYPE_BYTES
+    pool = DescriptorPool()
+    pool.Add(copied)
+    return GetMessageClass(pool.FindMessageTypeByName(KeyValue.DESCRIPTOR.full_name))
+
+
+_LenientKeyValue = _lenient()
+
+
 def map_document(raw: bytes) -> Any:
-    """The value of a serialized KeyValue that holds a map, as `document` would give it; {} if a text in it is not UTF-8."""
+    """The value of a serialized KeyValue that holds a map, as `document` would give it.
+
+    {} if a text in it is not UTF-8, or if what counts of it (the last of what is written over) is too long.
+    """
     try:
-        return _plain(KeyValue.FromString(raw).value)
-    except DecodeError:
+        value = _LenientKeyValue.FromString(raw).value
+        return _plain(value) if value.ByteSize() <= MAX_JSON_BYTES else {}
+    except (DecodeError, UnicodeDecodeError):
         return {}
 
 
-def _plain(value: AnyValue) -> Any:
+def _plain(value: Any) -> Any:
     """What JSON would have said. Bytes and references into tables say nothing."""
     match value.WhichOneof("value"):
         case "kvlist_value":
-            return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
+            return {pair.key.decode(): _plain(pair.value) for pair in value.kvlist_value.values}
         case "array_value":
             return [_plain(element) for element in value.array_value.values]
-        case "string_value" | "bool_value" | "int_value" | "double_value" as kind:
+        case "string_value":
+            return value.string_value.decode()
+        case "bool_value" | "int_value" | "double_value" as kind:
             return getattr(value, kind)
         case _:
             return None

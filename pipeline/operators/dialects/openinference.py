@@ -40,6 +40,7 @@ OPENINFERENCE = Dialect(
             "llm.invocation_parameters#model",
             "embedding.invocation_parameters#model",
         ),
+        "model_requested": paths("llm.request.model_name"),
         "session_id": paths("session.id"),
         "user_id": paths("user.id"),
         "error_type": paths("exception.type"),

@@ -52,6 +52,8 @@ OTEL_GENAI = Dialect(
         ),
         "operation": paths("gen_ai.operation.name"),
         "model": paths("gen_ai.response.model", "gen_ai.request.model"),
+        "model_requested": paths("gen_ai.request.model"),
+        "server_address": paths("server.address"),
         "session_id": paths("gen_ai.conversation.id", "session.id"),
         "user_id": paths("user.id", "enduser.id"),
         "error_type": paths(r"error.type~^<class '([\w.]+)'>$", "error.type", "event:exception#exception.type"),

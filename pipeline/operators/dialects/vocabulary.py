@@ -8,7 +8,7 @@ the order of `DIALECTS` and, inside a dialect, of its table. What a span is, is 
 import re
 from typing import Any
 
-from pipeline.model.columns import SERIES
+from pipeline.model.columns import BILLED, SERIES
 from pipeline.operators.dialects.adk import ADK
 from pipeline.operators.dialects.claude_code import CLAUDE_CODE
 from pipeline.operators.dialects.dialect import Dialect
@@ -104,6 +104,9 @@ STRING_FIELDS = (
     "service_tier",
 )
 
+BILLING_FIELDS = ("model_requested", "server_address")
+"""What says who bills, and is no column."""
+
 CLASSES = frozenset({"operation", "error_type", "finish_reason", "service_tier"})
 IDS = frozenset({"session_id", "response_id"})
 """Which of them hold words for classes, and which ids. There instrumentors put text of users when a call goes wrong; the others
@@ -153,8 +156,9 @@ def field_paths(field: str) -> tuple[Path, ...]:
 
 
 def fields() -> tuple[str, ...]:
-    """Every field some dialect names."""
-    return tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields))
+    """Every field some dialect names, and those of a bill, whether one does or not."""
+    named = dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields)
+    return tuple(named | dict.fromkeys((*BILLING_FIELDS, *BILLED)))
 
 
 def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:
