@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from pipeline.model.stream import Record, Source
 from pipeline.operators.decode.spans import Decoded, DecodePolicy, Decoder
-from pipeline.operators.dialects.vocabulary import SERIES_PATHS
+from pipeline.operators.dialects.series import SERIES_COLUMNS
 from pipeline.operators.pricing.bundled import BundledBook
 
 RECORDED = Path(__file__).parent / "data" / "otlp"
@@ -24,7 +24,7 @@ RECORDED_NS = 1_800_000_000_000_000_000
 """When every OTLP record was appended: 53 days after the spans of `RECORDED`."""
 
 POLICY = DecodePolicy(
-    series=SERIES_PATHS,
+    series=SERIES_COLUMNS,
     prices=BundledBook(),
     encoding="auto",
     max_record_bytes=16 << 20,

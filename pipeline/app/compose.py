@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -25,8 +25,9 @@ from pipeline.model.columns import STATUS
 from pipeline.model.log_time import MOST_SOURCES, WindowPolicy
 from pipeline.model.stream import Effects, Message, Source
 from pipeline.operators.blocks import encode_rows
+from pipeline.operators.decode.language import Detect, shared_detector
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
-from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
+from pipeline.operators.dialects.series import SERIES_COLUMNS, SeriesColumn, read_series
 from pipeline.operators.pricing.bundled import BundledBook
 from pipeline.operators.pricing.own import OwnBook
 from pipeline.operators.pricing.price import PriceBook
@@ -49,8 +50,10 @@ log = logging.getLogger("tailrace.stages")
 def decode_stage(settings: Settings) -> Decode:
     """decode under `settings`. Raises SettingsError for a series or price file that cannot be used."""
     book: PriceBook = BundledBook()
+    series = _read(settings.series_file, "TAILRACE_SERIES_FILE", read_series, SERIES_COLUMNS)
     policy = DecodePolicy(
-        series=_read(settings.series_file, "TAILRACE_SERIES_FILE", read_series, SERIES_PATHS),
+        series=series,
+        detect=_detector(series),
         prices=_read(settings.price_file, "TAILRACE_PRICE_FILE", lambda raw: OwnBook.over(book, raw), book),
         encoding=settings.otlp_encoding,
         max_record_bytes=settings.max_record_bytes,
@@ -72,6 +75,18 @@ def decode_stage(settings: Settings) -> Decode:
         settings.block_rows,
     )
     return Decode(Decoder(policy, os.urandom(16)), outputs)
+
+
+def _detector(series: Mapping[str, SeriesColumn]) -> Detect | None:
+    """What guesses languages, if the series ask for it. Raises SettingsError if it is not installed."""
+    if not series["language"].detect:
+        return None
+    try:
+        return shared_detector()
+    except ImportError:
+        raise SettingsError(
+            "TAILRACE_SERIES_FILE asks for `detect` of languages: install py3langid (pip install 'tailrace[language]')"
+        ) from None
 
 
 def aggregate_stage(settings: Settings) -> Aggregate:

@@ -108,6 +108,11 @@ def status(seen: "Status", out: Console) -> None:
         dead = ", ".join(f"{reason} {n:,}" for reason, n in seen.dead_letters.items()) or "none"
         out.print(f"\nrows of spans {seen.span_rows:,}; {newest}", highlight=False)
         out.print(f"in the last hour: not counted: {counted}; dead letters: {dead}", highlight=False)
+        values = ", ".join(f"{row['column']} {row['values']:,}" for row in seen.series_values)
+        out.print(f"in the last hour: values of the series: {values}", highlight=False)
+        for row in filter(lambda row: row["like_ids"], seen.series_values):
+            told = f"{row['column']} looks like ids: {row['values']:,} values of the shapes {', '.join(row['examples'])}"
+            out.print(f"in the last hour: {told}; each is a series of its own", highlight=False, markup=False)
         if seen.contradictions:
             out.print(f"in the last hour: calls whose tokens do not add up: {seen.contradictions:,}", highlight=False)
         for attributes, spans in seen.not_understood.items():

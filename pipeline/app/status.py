@@ -13,7 +13,7 @@ from pipeline.connectors.clock import now_ns, steady, wait
 from pipeline.connectors.kafka import Lag, lag, membership
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.errors import TailraceError, Transient
-from pipeline.model.columns import STATUS
+from pipeline.model.columns import SERIES, STATUS
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
@@ -81,6 +81,27 @@ GROUP BY names ORDER BY spans DESC LIMIT 10
 """
 """Spans that look like calls in words nobody knows, by the names of their attributes (of each record the most frequent kind)."""
 
+MANY_VALUES = 100
+"""A column of the series with more values in an hour is worth a look."""
+
+FEW_SHAPES = 10
+"""... and if its values have only so many shapes, they look like ids."""
+
+UUID = "[0-9a-fA-F]{{8}}(-?[0-9a-fA-F]{{4}}){{3}}-?[0-9a-fA-F]{{12}}"
+
+
+def _shape(column: str) -> str:
+    """What a value looks like without what it says: # a UUID, N digits, a anything else but a few signs."""
+    return f"replaceRegexpAll(replaceRegexpAll(replaceRegexpAll({column}, '{UUID}', '#'), '[0-9]+', 'N'), '[^N#.:@/_-]+', 'a')"
+
+
+VALUES = " UNION ALL ".join(
+    f"SELECT '{column}' AS column, uniq({column}) AS values, uniq({_shape(column)}) AS shapes, topK(3)({_shape(column)}) AS examples"
+    " FROM panes WHERE window_start > now() - INTERVAL 1 HOUR AND startsWith(source, '{spans}:')"
+    for column in SERIES
+)
+"""How many values each column of the series had, and what they look like."""
+
 
 @dataclass(slots=True)
 class Status:
@@ -89,6 +110,7 @@ class Status:
     span_rows: rows of the table spans; one that came again counts until it is merged.
     freshness_ns, dead_letters, not_counted, not_understood, contradictions: of the last hour. not_understood: spans that look
         like calls of a model, by the names of their attributes. contradictions: calls whose tokens do not add up by any rule.
+    series_values: per column of the series in the last hour how many values, their shapes, and whether they look like ids.
     problems: an engine that does not answer, a stage that no process runs.
     """
 
@@ -100,6 +122,7 @@ class Status:
     dead_letters: dict[str, int] = field(default_factory=dict)
     not_counted: dict[str, int] = field(default_factory=dict)
     not_understood: dict[str, int] = field(default_factory=dict)
+    series_values: list[dict[str, Any]] = field(default_factory=list)
     contradictions: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -168,7 +191,12 @@ def _look_at_meaning(settings: Settings, status: Status) -> None:
     status.not_understood = {row["names"]: int(row["spans"]) for row in _rows(settings, NOT_UNDERSTOOD)}
 
 
-STORE = (_look_at_partitions, _look_at_spans, _look_at_verdicts, _look_at_meaning)
+def _look_at_series(settings: Settings, status: Status) -> None:
+    rows = sorted(_rows(settings, VALUES), key=lambda row: SERIES.index(row["column"]))
+    status.series_values = [row | {"like_ids": row["values"] > MANY_VALUES and row["shapes"] <= FEW_SHAPES} for row in rows]
+
+
+STORE = (_look_at_partitions, _look_at_spans, _look_at_verdicts, _look_at_meaning, _look_at_series)
 """The questions to ClickHouse, asked at once."""
 
 

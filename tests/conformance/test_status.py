@@ -16,6 +16,7 @@ from pipeline.operators.blocks import empty_block, encode_rows
 from pipeline.settings import SECOND, Settings
 from pipeline.topics import STAGES
 from tests.e2e.stages import Stages
+from tests.panes import pane, panes
 from tests.spans import span
 
 DAY = 86_400 * SECOND
@@ -128,3 +129,19 @@ def test_a_stage_that_does_not_run_is_a_problem(fresh_prefix: Settings, stage: s
         stages.kill(stage)
         stages.until(lambda: look(settings).problems, "its absence is told", 30)
         assert [problem.split()[3] for problem in look(settings).problems] == [f"{stage}:"]
+
+
+def test_ids_of_users_in_a_series_are_told_by_their_shape_alone(fresh_prefix: Settings) -> None:
+    apply_topics(fresh_prefix)
+    apply_schema(fresh_prefix)
+    minute = now_ns() // 60_000_000_000 * 60_000_000_000
+    log = f"{fresh_prefix.topic('spans')}:0:e"
+    users = [f"ann.{n}@example.org" for n in range(200)] + [str(uuid.UUID(int=n)) for n in range(100)]
+    window = {"source": log, "window_start_ns": minute, "window_end_ns": minute + 1}
+    rows = [pane(cohort=user, route=f"/r{n % 3}", **window) for n, user in enumerate(users)]
+    with connect(fresh_prefix) as client:
+        assert insert_blocks(client, "panes", [panes(*rows)]) == {}
+    told = {row["column"]: row for row in look(fresh_prefix).series_values}
+    assert (told["cohort"]["values"], told["cohort"]["like_ids"]) == (300, True)
+    assert set(told["cohort"]["examples"]) == {"a.N@a.a", "#"}
+    assert (told["route"]["values"], told["route"]["like_ids"]) == (3, False)

@@ -18,7 +18,7 @@ import yaml
 from pipeline.cli import app
 from pipeline.connectors.clickhouse import apply_schema, query
 from pipeline.model.reasons import Reason
-from pipeline.operators.dialects.vocabulary import SERIES_PATHS, read_series
+from pipeline.operators.dialects.series import SERIES_COLUMNS, read_series
 from pipeline.operators.pricing.billing import who_bills
 from pipeline.operators.pricing.bundled import BundledBook
 from pipeline.operators.pricing.own import OwnBook
@@ -156,7 +156,7 @@ def test_series_and_price_files_are_accepted() -> None:
     examples = list(map(yaml.safe_load, fenced(README, "yaml")))
     series = next(raw for raw in examples if "route" in raw)
     prices = next(raw for raw in examples if isinstance(raw, list))
-    assert read_series(series).keys() == SERIES_PATHS.keys()
+    assert read_series(series).keys() == SERIES_COLUMNS.keys()
     book = OwnBook.over(BundledBook(), prices)
     bill = who_bills("openai", ("gpt-4o-mini-2024-07-18",), "", book.knows)
     price = book.price(bill, STANDARD, 1_790_000_000_000_000_000)
@@ -166,7 +166,7 @@ def test_series_and_price_files_are_accepted() -> None:
 
 def test_default_paths_in_the_readme_are_those_of_the_code() -> None:
     said = {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in re.findall(r"^\| (\w+) \| (`.+`) \|$", README, re.MULTILINE)}
-    assert read_series({column: said[column] for column in SERIES_PATHS}) == SERIES_PATHS
+    assert read_series({column: said[column] for column in SERIES_COLUMNS}) == SERIES_COLUMNS
 
 
 def test_every_library_has_its_reason_and_licence() -> None:

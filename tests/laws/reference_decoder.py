@@ -8,6 +8,7 @@ record. Only protobuf records are read; OTLP/JSON is compared with protobuf's ow
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import read_biller
 from pipeline.operators.decode.money import MAX_COST_USD, MINUTE_NS
+from pipeline.operators.decode.series import read_label
 from pipeline.operators.decode.spans import MAX_TIME_NS, MIN_TIME_NS, DecodePolicy
 from pipeline.operators.decode.timing import MOST_NS
 from pipeline.operators.decode.values import (
@@ -275,7 +277,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         "model_said": text["model"],
         "model": bill.model,
         "provider": bill.provider,
-        **{name: said.first(paths, read_text, "") for name, paths in policy.series.items()},
+        **{name: said.first(column.paths, partial(read_label, column), "") for name, column in policy.series.items()},
         "stream": None if unanswered else True if streamed is None and ttft is not None else streamed,
         "ttft_ns": None if streamed is False else ttft,
         "usage_rule": said.rule,

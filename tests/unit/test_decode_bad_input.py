@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
-from pipeline.operators.dialects.vocabulary import read_series
+from pipeline.operators.dialects.series import read_series
 from pipeline.operators.siphash import key_of
 from pipeline.operators.span_columns import read_span_block
 from pipeline.stages.decode import Decode, Outputs

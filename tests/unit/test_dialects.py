@@ -1,23 +1,19 @@
 """Tables of names: the notation reads, no path is asked twice, and every table speaks only of what the columns know."""
 
-from typing import Any
-
 import pytest
 
-from pipeline.model.columns import BILLED, OTHER_KINDS, REQUEST_KINDS, SERIES, SPANS, TOKENS
+from pipeline.model.columns import BILLED, OTHER_KINDS, REQUEST_KINDS, SPANS, TOKENS
 from pipeline.operators.decode.usage import PARTS
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
-from pipeline.operators.dialects.paths import Path, paths
+from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import (
     BILLING_FIELDS,
     DIALECTS,
     KIND_ORDER,
     NAME_ORDER,
-    SERIES_PATHS,
     STRING_FIELDS,
     field_paths,
     fields,
-    read_series,
 )
 
 DURATIONS = {"ttft_ns"}
@@ -120,26 +116,3 @@ def test_only_durations_have_units_and_times_of_events(dialect: Dialect) -> None
         for path in found:
             assert field in DURATIONS or (path.unit == "" and not path.is_time_of_event), path
             assert path.is_time_of_event or field not in DURATIONS or path.unit, path
-
-
-def test_series_paths() -> None:
-    assert set(SERIES_PATHS) == set(SERIES) - {"model"}
-    for found in SERIES_PATHS.values():
-        assert len(set(found)) == len(found)
-        wheres = [path.where == "resource" for path in found]
-        assert wheres == sorted(wheres), "what the span says comes first"
-
-
-def test_own_series_paths_replace_the_column_only() -> None:
-    own = read_series({"cohort": ["resource:tenant", "metadata#plan"]})
-    assert own["cohort"] == paths("resource:tenant", "metadata#plan")
-    assert {name: own[name] for name in own if name != "cohort"} == {n: p for n, p in SERIES_PATHS.items() if n != "cohort"}
-
-
-WRONG = [{"model": ["m"]}, {"cohorts": ["c"]}, {"cohort": [""]}, {"cohort": ["a@fortnight"]}, {"cohort": "plan"}, ["plan"], None]
-
-
-@pytest.mark.parametrize("raw", WRONG, ids=str)
-def test_own_series_paths_that_are_wrong(raw: Any) -> None:
-    with pytest.raises(ValueError, match=r"unknown series column|not a path|a series file is"):
-        read_series(raw)

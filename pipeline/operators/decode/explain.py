@@ -104,7 +104,7 @@ def replace_rows(resolver: Resolver, i: int) -> Resolver:
 def _story(decoder: Decoder, resolver: Resolver, row: dict[str, Any], names: str) -> SpanStory:
     fields = [
         FieldStory(field, row.get(COLUMN_OF.get(field, field)), list(_sources(resolver, field, paths, row)))
-        for field, paths in (decoder.fields | dict(decoder.policy.series)).items()
+        for field, paths in (decoder.fields | {name: column.paths for name, column in decoder.policy.series.items()}).items()
     ]
     return SpanStory(
         trace_id=row["trace_id"],

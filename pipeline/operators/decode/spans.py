@@ -14,21 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import SCHEMA_VERSION
+from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
+from pipeline.operators.decode.language import TEXTS, Detect
 from pipeline.operators.decode.money import billed_parts, claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
+from pipeline.operators.decode.series import series
 from pipeline.operators.decode.strange import is_strange
 from pipeline.operators.decode.timing import timing
 from pipeline.operators.decode.unread import unread
 from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
-from pipeline.operators.decode.values import OTHER, read_class, read_text, reader_of
+from pipeline.operators.decode.values import OTHER, read_class, reader_of
 from pipeline.operators.dialects.paths import Path
+from pipeline.operators.dialects.series import SeriesColumn
 from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, STRING_FIELDS, field_paths, fields
 from pipeline.operators.pricing.price import PriceBook
 from pipeline.operators.siphash import key_from
@@ -74,10 +77,11 @@ class DecodePolicy:
     max_spans: of a record that is decoded at all. batch_spans: decoded at once, passed by at most one record.
     dead_letters: of one record and reason; one more stands for all the others.
     user_key: of the users' hashes, at most 64 bytes, secret; without one users leave no trace.
+    detect: reads a text as its language, for calls that tell none; None: they have none.
     horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
     """
 
-    series: Mapping[str, tuple[Path, ...]]
+    series: Mapping[str, SeriesColumn]
     prices: PriceBook
     encoding: str
     max_record_bytes: int
@@ -89,6 +93,7 @@ class DecodePolicy:
     horizon_ns: int
     keep_raw: bool
     user_key: bytes = field(repr=False)
+    detect: Detect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,8 @@ class Decoder:
         self.fields = {name: field_paths(name) for name in fields()}
         self.asked = asked(
             *(path for found in self.fields.values() for path in found),
-            *(path for found in policy.series.values() for path in found),
+            *(path for column in policy.series.values() for path in column.paths),
+            *(TEXTS if policy.detect else ()),
             *(path for dialect in KIND_ORDER for path in dialect.kind),
             *(*AGENT, *ANSWER),
         )
@@ -250,7 +256,6 @@ class Decoder:
         s = resolver.scanned.spans[resolver.rows]
         start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
         text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
-        series = {name: resolver.resolve(found, read_text, "") for name, found in self.policy.series.items()}
         used = usage(resolver, self.fields)
         happened = status(resolver, self.fields)
         bills = self.biller.bills(resolver, self.fields, text)
@@ -271,7 +276,6 @@ class Decoder:
             "schema_version": np.full(len(s), SCHEMA_VERSION),
             **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
-            **series,
             **timing(resolver, self.fields, start, end - start, (happened == "error") & (used.tokens["output_tokens"] < 0)),
             "provider": bills.column("provider"),
             "model": bills.column("model"),
@@ -280,6 +284,7 @@ class Decoder:
             "usage_rule": used.rule,
         }
         columns["kind"], columns["dialect"], names = self._kinds(resolver, text, used)
+        columns |= series(resolver, self.policy.series, self.policy.detect, np.isin(columns["kind"], REQUEST_KINDS))
         columns |= money(self.policy.prices, bills, columns, counts, claimed_nusd(resolver, self.fields["span_cost"]))
         return columns, names
 

@@ -6,9 +6,8 @@ the order of `DIALECTS` and, inside a dialect, of its table. What a span is, is 
 """
 
 import re
-from typing import Any
 
-from pipeline.model.columns import BILLED, SERIES
+from pipeline.model.columns import BILLED
 from pipeline.operators.dialects.adk import ADK
 from pipeline.operators.dialects.claude_code import CLAUDE_CODE
 from pipeline.operators.dialects.dialect import Dialect
@@ -113,28 +112,6 @@ IDS = frozenset({"session_id", "response_id"})
 are names that developers give.
 """
 
-SERIES_PATHS: dict[str, tuple[Path, ...]] = {
-    "environment": paths(
-        "tailrace.environment",
-        "resource:tailrace.environment",
-        "resource:deployment.environment.name",
-        "resource:deployment.environment",
-    ),
-    "route": paths(
-        "tailrace.route",
-        "metadata#route",
-        "route",
-        "gen_ai.agent.name",
-        "traceloop.workflow.name",
-        "resource:tailrace.route",
-        "resource:service.name",
-    ),
-    "release": paths("tailrace.release", "metadata#release", "resource:tailrace.release", "resource:service.version"),
-    "cohort": paths("tailrace.cohort", "metadata#cohort", "cohort", "user.tier", "resource:tailrace.cohort"),
-    "language": paths("tailrace.language", "metadata#language", "language", "resource:tailrace.language"),
-}
-"""Defaults that work on spans nobody prepared; `TAILRACE_SERIES_FILE` replaces any of them. `model` is a field."""
-
 AGENT = paths("gen_ai.agent.name", "agent.name")
 ANSWER = paths("gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.finish_reasons")
 """A span nobody calls anything, with a model or usage, is a call; but one of an agent's name without an answer is the agent."""
@@ -176,13 +153,3 @@ def sure_paths(field: str) -> tuple[Path, ...]:
     """The paths of a field in names that only a call of a model has: without the bare ones."""
     bare = set(PLAIN.fields.get(field, ()))
     return tuple(path for path in field_paths(field) if path not in bare)
-
-
-def read_series(raw: Any) -> dict[str, tuple[Path, ...]]:
-    """The series paths with the user's own over the defaults. Raises ValueError for an unknown column or a bad path."""
-    if not isinstance(raw, dict) or not all(isinstance(texts, list) for texts in raw.values()):
-        raise ValueError("a series file is a list of paths for each column")
-    unknown = set(raw) - (set(SERIES) - {"model"})
-    if unknown:
-        raise ValueError(f"unknown series column {', '.join(sorted(unknown))}; known: {', '.join(SERIES_PATHS)}")
-    return SERIES_PATHS | {column: paths(*map(str, texts)) for column, texts in raw.items()}
