@@ -1,0 +1,92 @@
+"""What people who trace calls of models reported in public: each case stands for its kind of fault, its answer worked out by hand.
+
+Read as `tailrace replay` reads a file, through decode and aggregate; `tests/data/field/README.md` says what `expected.json` holds.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline.app.replay import run
+from pipeline.connectors.files import read_requests
+from pipeline.model.columns import REQUEST_KINDS
+from pipeline.settings import Settings
+
+FIELD = Path(__file__).parents[1] / "data" / "field"
+
+EXPECTED: dict[str, dict[str, Any]] = orjson.loads((FIELD / "expected.json").read_bytes())
+
+PENDING: dict[str, str] = {
+    "06-nested-langchain-anthropic": "one call told by two spans, one under the other: wants whole traces",
+    "08-twice-under-two-span-ids": "one call told by two spans without a bond: wants whole traces",
+    "19-tier-flex": "prices: service tiers",
+    "21-model-with-provider-prefix": "prices: prefixes of a model's name",
+    "23-framework-as-provider-strands": "prices: a framework as the provider",
+    "38-audio-priced-as-text": "prices: audio",
+    "52-embedding-openinference": "prices: the provider of a model that names none",
+    "59-gateway-as-provider": "prices: a gateway as the provider",
+    "62-self-hosted-priced-as-cloud": "prices: who bills for nothing",
+}
+"""Cases whose answer is not right yet, and what it waits for. One that is right must leave."""
+
+READ_TOO = {"44-old-instrumentation-library-spans": {"requests": 1, "dead": 0}}
+"""Where `why` allows another answer than `expect`: the older shape is read."""
+
+
+def rows_of(block: bytes) -> list[dict[str, Any]]:
+    columns = orjson.loads(block)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+@cache
+def answer(file: str) -> dict[str, Any]:
+    """The sums that `expected.json` speaks of."""
+    settings = Settings()
+    told: dict[str, list[dict[str, Any]]] = {key: [] for key in ("spans", "panes", "dead-letters")}
+    topics = {settings.topic(key): key for key in told}
+    for message in run(settings, read_requests([FIELD / file])):
+        if message.topic in topics and message.value:
+            told[topics[message.topic]] += rows_of(message.value)
+    panes = told["panes"]
+    calls = [row for row in told["spans"] if row["kind"] in REQUEST_KINDS]
+    sums = {name: sum(int(row[name] or 0) for row in panes) for name in panes[0] if name.endswith("_tokens")} if panes else {}
+    counts = ("requests", "errors", "streamed", "unknown_usage", "unpriced", "cost_nusd")
+    return {
+        **dict.fromkeys(("input_tokens", "output_tokens"), 0),
+        **sums,
+        **{name: sum(int(row[name]) for row in panes) for name in counts},
+        "dead": sum(row["count"] for row in told["dead-letters"]),
+        "routes": sorted({row["route"] for row in calls}),
+        "cohorts": sorted({row["cohort"] for row in calls}),
+        "ttft_p50_ns": calls[0]["ttft_ns"] if len(calls) == 1 else None,
+    }
+
+
+def right_answers(case: str) -> list[dict[str, Any]]:
+    found = EXPECTED[case]
+    return [wanted for wanted in (found["expect"], found.get("or"), READ_TOO.get(case)) if wanted]
+
+
+def given_of(case: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    given = answer(EXPECTED[case]["file"])
+    return {name: given[name] for name in wanted}
+
+
+@pytest.mark.parametrize("case", sorted(set(EXPECTED) - set(PENDING)))
+def test_case(case: str) -> None:
+    right = right_answers(case)
+    assert given_of(case, right[0]) in right or any(given_of(case, wanted) == wanted for wanted in right)
+
+
+@pytest.mark.parametrize("case", PENDING)
+def test_what_is_pending_is_not_right_yet(case: str) -> None:
+    right = [wanted for wanted in right_answers(case) if given_of(case, wanted) == wanted]
+    assert not right, "right now: it must leave PENDING"
+
+
+def test_every_case_is_there() -> None:
+    assert {found["file"] for found in EXPECTED.values()} == {path.name for path in FIELD.glob("[0-9]*.json")}
+    assert set(PENDING) < set(EXPECTED)
