@@ -55,6 +55,7 @@ from pipeline.operators.dialects.vocabulary import (
     beside,
     estimates,
     field_paths,
+    own_sums,
     sure_paths,
 )
 from pipeline.operators.pricing.billing import who_bills
@@ -318,7 +319,7 @@ def _usage(said: _Said) -> tuple[dict[str, Any], str]:
         if not own or tokens[whole] is None:
             continue
         paths, scopes = beside(part)
-        sure = said.scope().startswith(scopes) if scopes else False
+        sure = (bool(scopes) and said.scope().startswith(scopes)) or any(told[name][1] in own_sums() for name in names)
         inside, outside = total in (plain, plain + other), total in (plain + own, plain + own + other)
         if asked and inside != outside and not (inside and (own > tokens[whole] or sure)):
             why, is_beside = "total", outside

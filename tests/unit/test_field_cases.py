@@ -1,6 +1,7 @@
-"""What people who trace calls of models reported in public: each case stands for its kind of fault, its answer worked out by hand.
+"""What people who trace calls of models reported in public: each case stands for its kind of fault, its answer worked out by
+hand. Read as `tailrace replay` reads a file, through decode and aggregate.
 
-Read as `tailrace replay` reads a file, through decode and aggregate; `tests/data/field/README.md` says what `expected.json` holds.
+`tests/data/field/README.md` says what `expected.json` holds.
 """
 
 from functools import cache

@@ -16,7 +16,7 @@ from pipeline.model.columns import TOKENS
 from pipeline.operators.decode.resolve import Column, Resolver
 from pipeline.operators.decode.values import read_count
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import beside, estimates
+from pipeline.operators.dialects.vocabulary import beside, estimates, own_sums
 
 CONTRADICTION = "contradiction"
 """The rule of usage whose parts fit into nothing: what it cost nobody can say."""
@@ -75,9 +75,14 @@ def _custom(resolver: Resolver, fields: Mapping[str, Sequence[Path]], told: Mapp
     sure = resolver.within(scopes) if scopes else np.zeros(len(resolver.rows), bool)
     custom = sure.copy()
     for name in PARTS[part]:
-        is_beside = np.array([*(path in beside_paths for path in fields[name]), False], bool)
-        custom |= is_beside[told[name]]
+        custom |= _told_in(fields[name], told[name], beside_paths)
+        sure |= _told_in(fields[name], told[name], own_sums())
     return Custom(custom, sure)
+
+
+def _told_in(candidates: Sequence[Path], told: NDArray[np.int16], paths: frozenset[Path]) -> Flags:
+    """Rows whose value stood at one of `paths`."""
+    return np.array([*(path in paths for path in candidates), False], bool)[told]
 
 
 def reconciled(counts: Mapping[str, Counts], customs: Mapping[str, Custom]) -> Usage:

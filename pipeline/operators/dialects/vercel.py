@@ -77,4 +77,5 @@ VERCEL = Dialect(
         ),
     },
     beside={"cache": ANTHROPIC_READ + ANTHROPIC_WRITE, "reasoning": GOOGLE_THOUGHTS},
+    own_sums=frozenset(ANTHROPIC_READ + ANTHROPIC_WRITE),
 )

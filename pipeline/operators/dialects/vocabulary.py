@@ -144,6 +144,11 @@ def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:
     return found, tuple(scope for dialect in DIALECTS for scope in dialect.beside_scopes.get(part, ()))
 
 
+def own_sums() -> frozenset[Path]:
+    """Paths whose writers' total is their own sum of the wholes."""
+    return frozenset().union(*(dialect.own_sums for dialect in DIALECTS))
+
+
 def estimates() -> tuple[str, ...]:
     """Scopes where an answer of no tokens says that usage never came."""
     return tuple(scope for dialect in DIALECTS for scope in dialect.estimates)
