@@ -23,13 +23,6 @@ EXPECTED: dict[str, dict[str, Any]] = orjson.loads((FIELD / "expected.json").rea
 PENDING: dict[str, str] = {
     "06-nested-langchain-anthropic": "one call told by two spans, one under the other: wants whole traces",
     "08-twice-under-two-span-ids": "one call told by two spans without a bond: wants whole traces",
-    "19-tier-flex": "prices: service tiers",
-    "21-model-with-provider-prefix": "prices: prefixes of a model's name",
-    "23-framework-as-provider-strands": "prices: a framework as the provider",
-    "38-audio-priced-as-text": "prices: audio",
-    "52-embedding-openinference": "prices: the provider of a model that names none",
-    "59-gateway-as-provider": "prices: a gateway as the provider",
-    "62-self-hosted-priced-as-cloud": "prices: who bills for nothing",
 }
 """Cases whose answer is not right yet, and what it waits for. One that is right must leave."""
 

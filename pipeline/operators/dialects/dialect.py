@@ -23,7 +23,7 @@ class Dialect:
     fields: per field the paths, most believed first.
     beside: per part (cache, reasoning) the paths of whole or part whose writers keep it out of the whole.
     beside_scopes: per part the scopes that do so whatever the path.
-    own_sums: of the paths of `beside` those whose writers' total is their own sum of the wholes, which tells nothing of the parts.
+    own_sums: of the paths of `beside` those whose writers' total is their own sum of the wholes and tells nothing of the parts.
         So it is in `beside_scopes`.
     estimates: scopes where a prompt with an answer of no tokens is a guess at usage that never came.
     """

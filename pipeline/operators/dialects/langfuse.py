@@ -7,11 +7,11 @@ instant, quoted twice. Source: langfuse's server, src/server/otel/attributes.ts,
 
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import paths
-from pipeline.operators.dialects.raw import BESIDE, INSIDE, under
+from pipeline.operators.dialects.raw import BESIDE, BILLED, INSIDE, under
 
 USAGE = "langfuse.observation.usage_details"
 
-RAW = under(USAGE, INSIDE, {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")})
+RAW = under(USAGE, INSIDE, {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")}, BILLED)
 
 FLAT = under(
     USAGE,
@@ -22,6 +22,8 @@ FLAT = under(
         "cache_read_tokens": ("input_cached_tokens", "input_cache_read", "input_cached"),
         "cache_write_tokens": ("input_cache_creation", "input_cache_write"),
         "reasoning_tokens": ("output_reasoning_tokens", "output_reasoning"),
+        "cache_write_1h_tokens": ("input_cache_creation_1h", "input_cache_write_1h"),
+        "searches": ("web_search_requests", "search_units"),
         "audio_input_tokens": ("input_audio_tokens", "input_audio"),
         "audio_output_tokens": ("output_audio_tokens", "output_audio"),
     },

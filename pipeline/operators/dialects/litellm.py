@@ -1,7 +1,7 @@
 """LiteLLM, version 1 of its tracing (`litellm_request`) and version 2 (the OpenTelemetry conventions).
 
 Only the request is a call: the proxy's own spans around it and the copy of the raw exchange under it are none. Behind a proxy the
-model of the response is the alias it is sold under; the provider's is beside. A reply from its own cache has a cache key.
+model of the response is the alias it is sold under, so the requested one, which is the deployment's, comes first.
 Source: litellm/integrations/opentelemetry.py.
 """
 
@@ -49,6 +49,8 @@ LITELLM = Dialect(
     scopes=SCOPE,
     fields={
         "model": within(SCOPE, "gen_ai.request.model"),
+        "model_requested": within(SCOPE, "gen_ai.response.model"),
+        "server_address": paths("hidden_params#api_base"),
         "session_id": paths("metadata.session_id", "metadata.litellm_session_id"),
         "user_id": paths("metadata.user_api_key_end_user_id", "metadata.user_api_key_user_id"),
         "stream": paths("litellm.request.streaming"),

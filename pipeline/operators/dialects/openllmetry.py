@@ -27,6 +27,7 @@ OPENLLMETRY = Dialect(
         "provider": paths("llm.vendor"),
         "operation": paths("llm.request.type"),
         "model": paths("llm.response.model", "llm.request.model"),
+        "server_address": paths("gen_ai.openai.api_base", "llm.openai.api_base"),
         "session_id": paths("traceloop.association.properties.session_id", "traceloop.association.properties.sessionId"),
         "user_id": paths("traceloop.association.properties.user_id", "traceloop.association.properties.userId", "llm.user"),
         "finish_reason": paths("llm.response.finish_reason", "llm.response.stop_reason", "gen_ai.completion.0.finish_reason"),

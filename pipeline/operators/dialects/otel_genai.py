@@ -111,6 +111,20 @@ OTEL_GENAI = Dialect(
         ),
         "audio_input_tokens": paths("gen_ai.usage.audio.input_tokens", "gen_ai.usage.input_audio_tokens"),
         "audio_output_tokens": paths("gen_ai.usage.audio.output_tokens", "gen_ai.usage.output_audio_tokens"),
+        "cache_write_1h_tokens": paths(
+            "gen_ai.usage.cache_write.1h.input_tokens",
+            "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens",
+            "gen_ai.usage.cache_creation_1h_input_tokens",
+            "gen_ai.usage.cache_write_1h_tokens",
+        ),
+        "image_input_tokens": paths("gen_ai.usage.image.input_tokens", "gen_ai.usage.input_image_tokens"),
+        "image_output_tokens": paths("gen_ai.usage.image.output_tokens", "gen_ai.usage.output_image_tokens"),
+        "searches": paths(
+            "gen_ai.usage.server_tool_use.web_search_requests",
+            "gen_ai.usage.web_search_requests",
+            "gen_ai.usage.search_units",
+            "gen_ai.usage.num_search_queries",
+        ),
         "span_cost": paths(
             "gen_ai.usage.cost",
             "gen_ai.usage.total_cost",

@@ -35,6 +35,8 @@ PLAIN = Dialect(
             *paths("cached_input_tokens", "cached_content_token_count", "cached_tokens", *USAGE["cache_read_tokens"]),
         ),
         "cache_write_tokens": WRITTEN,
+        "cache_write_1h_tokens": paths("cache_creation_1h_tokens", "usage#cache_creation#ephemeral_1h_input_tokens"),
+        "searches": paths("web_search_requests", "usage#server_tool_use#web_search_requests"),
         "reasoning_tokens": (*THOUGHTS, *paths("reasoning_tokens", "reasoning_token_count", *USAGE["reasoning_tokens"])),
         "span_cost": paths("cost_usd", "total_cost_usd"),
     },

@@ -7,11 +7,11 @@ Source: pydantic_ai/models/instrumented.py, logfire/_internal/integrations/llm_p
 
 from pipeline.operators.dialects.dialect import Dialect
 from pipeline.operators.dialects.paths import paths, within
-from pipeline.operators.dialects.raw import INSIDE, under
+from pipeline.operators.dialects.raw import BILLED, INSIDE, under
 
 SCOPES = ("pydantic-ai", "logfire")
 
-RAW = under("gen_ai.usage.raw", INSIDE)
+RAW = under("gen_ai.usage.raw", INSIDE, BILLED)
 DETAILS = "gen_ai.usage.details"
 
 PYDANTIC = Dialect(
@@ -34,6 +34,8 @@ PYDANTIC = Dialect(
         "reasoning_tokens": paths(f"{DETAILS}.reasoning_tokens", f"{DETAILS}.thoughts_tokens", *RAW["reasoning_tokens"]),
         "audio_input_tokens": paths(f"{DETAILS}.input_audio_tokens", f"{DETAILS}.audio_prompt_tokens"),
         "audio_output_tokens": paths(f"{DETAILS}.output_audio_tokens", f"{DETAILS}.audio_candidates_tokens"),
+        "cache_write_1h_tokens": paths(*RAW["cache_write_1h_tokens"]),
+        "searches": paths(f"{DETAILS}.web_search_requests", *RAW["searches"]),
         "ttft_ns": paths("pydantic_ai.time_to_first_token_ms@ms"),
         "span_cost": paths("operation.cost"),
     },

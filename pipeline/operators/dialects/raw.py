@@ -44,7 +44,13 @@ BESIDE: Mapping[str, tuple[str, ...]] = {
     "cache_read_tokens": ("cache_read_input_tokens", "cacheReadInputTokens"),
     "cache_write_tokens": ("cache_creation_input_tokens", "cacheCreationInputTokens", "cacheWriteInputTokens"),
 }
-"""Anthropic's and Bedrock's names: what was cached is no part of `input_tokens`. The hour's share is inside what was written."""
+"""Anthropic's and Bedrock's names: what was cached is no part of `input_tokens`."""
+
+BILLED: Mapping[str, tuple[str, ...]] = {
+    "cache_write_1h_tokens": ("cache_creation#ephemeral_1h_input_tokens",),
+    "searches": ("server_tool_use#web_search_requests", "num_search_queries"),
+}
+"""What is billed apart: of what was written to the cache the hour's share, and searches by the piece."""
 
 GEMINI: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("prompt_token_count", "promptTokenCount"),

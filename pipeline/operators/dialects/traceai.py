@@ -8,11 +8,11 @@ Source: fi_instrumentation/fi_types.py.
 
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import paths, within
-from pipeline.operators.dialects.raw import BESIDE, INSIDE, under
+from pipeline.operators.dialects.raw import BESIDE, BILLED, INSIDE, under
 
 SCOPES = ("traceai", "traceAI", "@traceai", "fi_instrumentation", "traceloop.fi")
 
-ANSWER = under("output.value#usage", {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")})
+ANSWER = under("output.value#usage", {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")}, BILLED)
 
 LANGCHAIN = under("output.value#generations#0#0#message#kwargs#usage_metadata", INSIDE)
 
@@ -69,6 +69,8 @@ TRACEAI = Dialect(
             ),
             *within(SCOPES, *ANSWER["cache_write_tokens"], *LANGCHAIN["cache_write_tokens"]),
         ),
+        "cache_write_1h_tokens": within(SCOPES, *ANSWER["cache_write_1h_tokens"]),
+        "searches": within(SCOPES, *ANSWER["searches"]),
         "reasoning_tokens": (
             *paths("gen_ai.usage.output_tokens.reasoning"),
             *within(SCOPES, *LANGCHAIN["reasoning_tokens"]),

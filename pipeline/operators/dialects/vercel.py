@@ -70,6 +70,10 @@ VERCEL = Dialect(
             *paths("ai.usage.cachedInputTokens", f"{META}#openai#cachedPromptTokens"),
         ),
         "cache_write_tokens": (*paths("ai.usage.inputTokenDetails.cacheWriteTokens"), *ANTHROPIC_WRITE),
+        "cache_write_1h_tokens": paths(f"{META}#anthropic#usage#cache_creation#ephemeral_1h_input_tokens"),
+        "searches": paths(
+            f"{META}#anthropic#usage#server_tool_use#web_search_requests", f"{META}#perplexity#usage#numSearchQueries"
+        ),
         "reasoning_tokens": (
             *paths("ai.usage.outputTokenDetails.reasoningTokens"),
             *GOOGLE_THOUGHTS,
