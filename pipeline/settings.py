@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
     series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
+    cost_source: str = Field(
+        "ours",
+        pattern="^(ours|span)$",
+        description="What a call cost: ours is the price book, else what its span claims; span is the claim, else the book.",
+    )
 
     # Aggregate.
     window: Seconds = Field(60, ge=1, multiple_of=1, description="Length of a window: seconds of event time that divide an hour.")

@@ -26,6 +26,7 @@ RECORDED_NS = 1_800_000_000_000_000_000
 POLICY = DecodePolicy(
     series=SERIES_COLUMNS,
     prices=BundledBook(),
+    claims_first=False,
     encoding="auto",
     max_record_bytes=16 << 20,
     max_spans=100_000,

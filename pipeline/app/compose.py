@@ -49,12 +49,12 @@ log = logging.getLogger("tailrace.stages")
 
 def decode_stage(settings: Settings) -> Decode:
     """decode under `settings`. Raises SettingsError for a series or price file that cannot be used."""
-    book: PriceBook = BundledBook()
     series = _read(settings.series_file, "TAILRACE_SERIES_FILE", read_series, SERIES_COLUMNS)
     policy = DecodePolicy(
         series=series,
         detect=_detector(series),
-        prices=_read(settings.price_file, "TAILRACE_PRICE_FILE", lambda raw: OwnBook.over(book, raw), book),
+        prices=price_book(settings),
+        claims_first=settings.cost_source == "span",
         encoding=settings.otlp_encoding,
         max_record_bytes=settings.max_record_bytes,
         max_spans=settings.max_spans_per_record,
@@ -87,6 +87,12 @@ def _detector(series: Mapping[str, SeriesColumn]) -> Detect | None:
         raise SettingsError(
             "TAILRACE_SERIES_FILE asks for `detect` of languages: install py3langid (pip install 'tailrace[language]')"
         ) from None
+
+
+def price_book(settings: Settings) -> PriceBook:
+    """The bundled prices, under the user's own if there are any. Raises SettingsError for a file that cannot be used."""
+    book: PriceBook = BundledBook()
+    return _read(settings.price_file, "TAILRACE_PRICE_FILE", lambda raw: OwnBook.over(book, raw), book)
 
 
 def aggregate_stage(settings: Settings) -> Aggregate:

@@ -60,6 +60,11 @@ SPANS: tuple[Column, ...] = (
     Column("end_ns", "integer", "end, nanoseconds since 1970: the event time"),
     *_strings(*SERIES, doc="component of the series key, empty if unknown"),
     Column("model_said", "string", "the model as the span said it, prefixes and paths included", absent=""),
+    Column("model_requested", "string", "the model that was asked for, as the span said it", absent=""),
+    Column(
+        "provider_said", "string", "the provider as the span said it: another word of it where the first bills nobody", absent=""
+    ),
+    Column("server_host", "string", "host of the server that was asked, as the span said it", absent=""),
     Column("provider", "string", "who bills the call: the price book's id, or the word as said"),
     Column("operation", "string", "chat, embeddings, … as the span said"),
     Column("kind", "string", "llm, embedding, reranker (requests) or what else the span is"),
@@ -89,7 +94,7 @@ SPANS: tuple[Column, ...] = (
     Column("searches", "integer", "web searches, or searches of a reranker, that are billed by the piece", True),
     Column("cost_nusd", "integer", "cost in nano-USD; null if unpriced", True),
     Column("span_cost_nusd", "integer", "what the span itself claimed, nano-USD", True),
-    Column("cost_source", "string", "book, span, unpriced, or empty where nothing is to be priced"),
+    Column("cost_source", "string", "book, span, cached, unpriced, or empty where nothing is to be priced"),
     Column("price_version", "string", "version of the price book used"),
     Column("price_rule", "string", "entry, tiers and rule that made the cost, or why there is none", absent=""),
     Column("refusal", "boolean", "did the model refuse; null where it does not apply", True),

@@ -58,8 +58,8 @@ from pipeline.operators.dialects.vocabulary import (
     own_sums,
     sure_paths,
 )
-from pipeline.operators.pricing.billing import who_bills
-from pipeline.operators.pricing.price import Bill, NoPrice, Price, Tier
+from pipeline.operators.pricing.billing import host_of, who_bills
+from pipeline.operators.pricing.price import RATES, Bill, NoPrice, Price, Tier
 from pipeline.operators.pricing.services import service_of
 
 Row = dict[str, Any]
@@ -276,13 +276,16 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mo
         "schema_valid": None,
         **text,
         "model_said": text["model"],
+        "model_requested": asked,
+        "provider_said": biller,
+        "server_host": host_of(server),
         "model": bill.model,
         "provider": bill.provider,
         **{name: said.first(column.paths, partial(read_label, column), "") for name, column in policy.series.items()},
         "stream": None if unanswered else True if streamed is None and ttft is not None else streamed,
         "ttft_ns": None if streamed is False else ttft,
         "usage_rule": said.rule,
-        **_money(policy, bill, start, kind, said),
+        **_money(policy, bill, start, kind, said, happened == "error"),
     }
 
 
@@ -338,27 +341,42 @@ def _usage(said: _Said) -> tuple[dict[str, Any], str]:
     return tokens, rule
 
 
-def _money(policy: DecodePolicy, bill: Bill, start_ns: int, kind: str, said: _Said) -> Row:
+def _money(policy: DecodePolicy, bill: Bill, start_ns: int, kind: str, said: _Said, failed: bool) -> Row:
     counts = said.tokens | {name: said.first(field_paths(name), read_count) for name in BILLED}
     known = counts["input_tokens"] is not None or counts["output_tokens"] is not None or bool(counts["searches"])
     claimed = said.first(field_paths("span_cost"), read_number)
     claimed_nusd = None if claimed is None or claimed > MAX_COST_USD else round(claimed * 1e9)
     request = kind in REQUEST_KINDS
     booked, rule = None, ""
-    if request and known:
+    if request and (known or not failed):
         price = policy.prices.price(bill, service_of(said.text["service_tier"]), start_ns // MINUTE_NS * MINUTE_NS)
-        booked, rule = None, "usage contradicts itself"
-        if said.rule != "contradiction":
+        by_call = isinstance(price, Price) and all(t.call > 0 and all(getattr(t, n) <= 0 for n in RATES) for t in price.tiers)
+        if known and said.rule == "contradiction":
+            rule = "usage contradicts itself"
+        elif known or by_call:
             booked, rule = _priced(price, bill.rule, {name: count or 0 for name, count in counts.items()})
-    source = "book" if booked is not None else "span" if claimed_nusd is not None else "unpriced" if known else ""
+    cost, source = None, ""
+    if request and _is_cached(said):
+        cost, source, rule = 0, "cached", "a reply from the gateway's own cache"
+    elif request and claimed_nusd is not None and (policy.claims_first or booked is None):
+        cost, source, rule = claimed_nusd, "span", rule if booked is None else "as the span claims"
+    elif request:
+        cost, source = booked, "book" if booked is not None else "unpriced" if known else ""
     return {
         **counts,
-        "cost_nusd": booked if booked is not None else claimed_nusd if request else None,
+        "cost_nusd": cost,
         "span_cost_nusd": claimed_nusd,
-        "cost_source": source if request else "",
-        "price_version": policy.prices.version if booked is not None else "",
+        "cost_source": source,
+        "price_version": policy.prices.version if source == "book" else "",
         "price_rule": rule[:120],
     }
+
+
+def _is_cached(said: _Said) -> bool:
+    """The gateway's own cache answered."""
+    sure, bare = (said.first(field_paths(name), read_flag) for name in ("reply_cached", "cache_hit"))
+    of_prompt = any(said.tokens[name] for name in ("cache_read_tokens", "cache_write_tokens"))
+    return bool(sure) or (sure is None and bool(bare) and not of_prompt)
 
 
 def _priced(price: Price | NoPrice, decided: str, counts: Mapping[str, int]) -> tuple[int | None, str]:

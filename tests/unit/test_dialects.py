@@ -8,6 +8,7 @@ from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import (
     BILLING_FIELDS,
+    CACHED_REPLY,
     DIALECTS,
     KIND_ORDER,
     NAME_ORDER,
@@ -17,15 +18,15 @@ from pipeline.operators.dialects.vocabulary import (
 )
 
 DURATIONS = {"ttft_ns"}
-RULES = {"total_tokens", "failed", "answered"}
+RULES = {"total_tokens", "failed", "answered", *CACHED_REPLY}
 NOT_COLUMNS = {
     "user_id": "user_hash",
     "span_cost": "span_cost_nusd",
     "total_tokens": "usage_rule",
     "failed": "status",
     "answered": "status",
-    "model_requested": "model_said",
-    "server_address": "provider",
+    **dict.fromkeys(CACHED_REPLY, "cost_source"),
+    "server_address": "server_host",
 }
 """Fields that become another column than their name says, or help to decide one."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.columns import REQUEST_KINDS
+from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.pricing.own import OwnBook
 from tests.otlp import decoder, record, rows
 from tests.prices import BOOK
@@ -50,13 +51,16 @@ def test_own_prices_for_what_nobody_bills() -> None:
     assert row["price_rule"] == "own ollama/deepseek-r1* (self-hosted)"
 
 
+USUAL = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1000}
+
+
 def attributes(**said: Any) -> list[dict[str, Any]]:
-    kinds = {str: "stringValue", int: "intValue"}
+    kinds = {str: "stringValue", int: "intValue", bool: "boolValue", float: "doubleValue"}
     return [{"key": key.replace("__", "."), "value": {kinds[type(value)]: value}} for key, value in said.items()]
 
 
-def priced(minute: int = 0, **said: Any) -> dict[str, Any]:
-    """The row of one call that says this."""
+def priced(minute: int = 0, by: Decoder = DECODER, **said: Any) -> dict[str, Any]:
+    """The row of one call that says this, None for what it does not say."""
     start = 1_795_000_000_000_000_000 + minute * 60_000_000_000
     span = {
         "traceId": "1" * 32,
@@ -64,10 +68,10 @@ def priced(minute: int = 0, **said: Any) -> dict[str, Any]:
         "name": "chat",
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(start + 10**9),
-        "attributes": attributes(**{"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1000} | said),
+        "attributes": attributes(**{name: value for name, value in (USUAL | said).items() if value is not None}),
     }
     request = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
-    (row,) = rows(DECODER.decode([record(json.dumps(request).encode())]))
+    (row,) = rows(by.decode([record(json.dumps(request).encode())]))
     return row
 
 
@@ -91,3 +95,95 @@ def test_a_rule_is_short() -> None:
     row = priced(gen_ai__system="openai", gen_ai__request__model="gpt-4o", openai__response__service_tier="x" * 79)
     assert row["cost_nusd"] is None
     assert len(row["price_rule"]) <= 120
+
+
+MINI = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
+
+
+@pytest.mark.parametrize(
+    ("claims_first", "said", "expected"),
+    [
+        (False, {"gen_ai.usage.cost": 0.5}, (150_000, "book", "openai/gpt-4o-mini (said)")),
+        (True, {"gen_ai.usage.cost": 0.5}, (500_000_000, "span", "as the span claims")),
+        (True, {}, (150_000, "book", "openai/gpt-4o-mini (said)")),
+        (False, {"gen_ai.usage.cost": 0.5, "gen_ai.request.model": "nobody-knows"},
+            (500_000_000, "span", "no price for this model")),
+        (True, {"gen_ai.usage.cost": 20_000.0}, (150_000, "book", "openai/gpt-4o-mini (said)")),
+    ],
+)  # fmt: skip
+def test_whose_word_counts(claims_first: bool, said: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    row = priced(by=decoder(horizon_ns=10**18, claims_first=claims_first), **MINI | said)
+    assert (row["cost_nusd"], row["cost_source"], row["price_rule"]) == expected
+    assert bool(row["price_version"]) == (expected[1] == "book")
+    assert row["span_cost_nusd"] == ({0.5: 500_000_000}.get(said.get("gen_ai.usage.cost", 0)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"hidden_params": '{"cache_key": "4e8c46b7"}'},
+        {"hidden_params": '{"cache_hit": true}'},
+        {"gen_ai.response.cached": True},
+        {"gen_ai.response.cache_hit": "true"},
+        {"gen_ai.cache.hit": True},
+        {"cache_hit": True},
+        {"gen_ai.response.cached": True, "gen_ai.usage.cache_read.input_tokens": 500},
+        {"gen_ai.response.cached": True, "gen_ai.usage.input_tokens": None},
+    ],
+)
+@pytest.mark.parametrize("claims_first", [False, True])
+def test_a_reply_from_a_gateways_own_cache_costs_nothing(said: dict[str, Any], claims_first: bool) -> None:
+    row = priced(by=decoder(horizon_ns=10**18, claims_first=claims_first), **MINI | {"gen_ai.usage.cost": 0.5} | said)
+    assert (row["cost_nusd"], row["cost_source"], row["price_version"]) == (0, "cached", "")
+    assert (row["price_rule"], row["span_cost_nusd"]) == ("a reply from the gateway's own cache", 500_000_000)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"hidden_params": '{"cache_key": null}'},
+        {"hidden_params": '{"cache_key": "None"}'},
+        {"hidden_params": '{"cache_key": "4e8c46b7", "cache_hit": false}'},
+        {"gen_ai.response.cached": False, "cache_hit": True},
+        {"cache_hit": True, "gen_ai.usage.cache_read.input_tokens": 1},
+        {"gen_ai.cache.hit": True, "gen_ai.usage.cache_write.input_tokens": 1},
+    ],
+)
+def test_the_providers_cache_is_not_the_gateways(said: dict[str, Any]) -> None:
+    row = priced(**MINI | said)
+    assert row["cost_source"] == "book"
+    assert row["cost_nusd"] > 0
+
+
+PIECES = [
+    {"model": "house-painter", "call": 0.04},
+    {"model": "house-mixed", "call": 0.04, "input": 1},
+    {"model": "house-free-tokens", "call": 0.01, "input": 0, "output": 0},
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "expected"),
+    [
+        ("house-painter", {}, (40_000_000, "book")),
+        ("house-free-tokens", {}, (10_000_000, "book")),
+        ("house-mixed", {}, (None, "")),  # what its tokens cost nobody said
+        ("house-mixed", {"gen_ai.usage.input_tokens": 1000}, (41_000_000, "book")),
+        ("house-painter", {"gen_ai.usage.input_tokens": 1000}, (None, "unpriced")),  # tokens without a rate
+        ("house-painter", {"error.type": "timeout"}, (None, "")),  # nobody bills a call that failed without usage
+        ("nobody-knows", {}, (None, "")),
+    ],
+)
+def test_a_price_by_the_call_needs_no_tokens(model: str, said: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    book = OwnBook.over(BOOK, PIECES)
+    unsaid = {"gen_ai.usage.input_tokens": None, "gen_ai.request.model": model}
+    row = priced(by=decoder(horizon_ns=10**18, prices=book), **unsaid | said)
+    assert (row["cost_nusd"], row["cost_source"]) == expected
+    assert bool(row["price_rule"]) == bool(expected[1])
+
+
+def test_what_decides_who_bills_is_kept() -> None:
+    said = {"gen_ai.request.model": "azure/gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06", "gen_ai.system": "litellm"}
+    row = priced(**said | {"server.address": "https://key@house.openai.azure.com:443/v1"})
+    assert (row["provider_said"], row["model_said"], row["model_requested"]) == ("litellm", "gpt-4o-2024-08-06", "azure/gpt-4o")
+    assert row["server_host"] == "house.openai.azure.com"

@@ -32,7 +32,7 @@ TYPES = {
 
 TAKEN = "taken"
 
-FLAGS = ("stream", "failed")
+FLAGS = ("stream", "failed", "reply_cached", "cache_hit")
 NUMBERS = ("span_cost",)
 SECRET = ("user_id",)
 """Fields whose value is not shown: their column holds a hash."""

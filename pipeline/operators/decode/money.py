@@ -1,6 +1,11 @@
-"""What a call cost: by the price book, else as the span claims."""
+"""What a call cost: by the price book or as the span claims, in the order that the operator wants.
+
+A reply from a gateway's own cache costs nothing, whatever it claims. A call that said no tokens has a cost where its price is
+by the call alone.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +15,11 @@ from pipeline.model.columns import BILLED, REQUEST_KINDS
 from pipeline.operators.decode.billing import Bills
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.usage import CONTRADICTION as CONTRADICTORY
-from pipeline.operators.decode.values import read_count, read_number
+from pipeline.operators.decode.values import read_count, read_flag, read_number
 from pipeline.operators.dialects.paths import Path
+from pipeline.operators.dialects.vocabulary import CACHED_REPLY
 from pipeline.operators.pricing.cost import CONTRADICTION, PARTS, PRICED, Costs, cost
-from pipeline.operators.pricing.price import NoPrice, Price, PriceBook
+from pipeline.operators.pricing.price import NoPrice, Price, PriceBook, is_by_call
 from pipeline.operators.pricing.services import service_of
 
 MAX_COST_USD = 10_000
@@ -24,7 +30,23 @@ MINUTE_NS = 60_000_000_000
 
 MAX_RULE_CHARS = 120
 
+CACHED = "cached"
+CACHED_RULE = "a reply from the gateway's own cache"
+CLAIMED_RULE = "as the span claims"
+
 Counts = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What n spans say that money depends on. counts: per name of TOKENS and BILLED (n,), -1 if unknown; claimed: (n,) nano-USD,
+    -1 for none; cached: (n,) is it a reply from a gateway's own cache.
+    """
+
+    counts: Mapping[str, Counts]
+    claimed: Counts
+    cached: Flags
 
 
 def claimed_nusd(resolver: Resolver, paths: Sequence[Path]) -> Counts:
@@ -39,22 +61,40 @@ def billed_parts(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> di
     return {name: resolver.resolve(fields[name], read_count, -1).astype(np.int64) for name in BILLED}
 
 
-def money(
-    prices: PriceBook, bills: Bills, columns: Mapping[str, Any], counts: Mapping[str, Counts], claimed: Counts
-) -> dict[str, Column]:
-    """The columns of cost. counts: per name of TOKENS and BILLED, -1 if unknown; claimed: nano-USD, -1 for none."""
+def cached_replies(resolver: Resolver, fields: Mapping[str, Sequence[Path]], tokens: Mapping[str, Counts]) -> Flags:
+    """Per row whether a gateway answered from its own cache.
+
+    Some call a hit of the provider's cache of prompts by the same bare names: they say nothing where a span tells its tokens.
+    """
+    sure, bare = (resolver.resolve(fields[name], read_flag, -1).astype(np.int8) for name in CACHED_REPLY)
+    of_prompt = (tokens["cache_read_tokens"] > 0) | (tokens["cache_write_tokens"] > 0)
+    hit: Flags = (sure == 1) | ((sure < 0) & (bare == 1) & ~of_prompt)
+    return hit
+
+
+def money(prices: PriceBook, bills: Bills, columns: Mapping[str, Any], said: Said, claims_first: bool) -> dict[str, Column]:
+    """The columns of cost.
+
+    columns: kind, status, usage_rule, service_tier and start_ns per row. claims_first: the span's claim before the book's price.
+    """
+    counts, claimed = said.counts, said.claimed
     request = np.isin(columns["kind"], REQUEST_KINDS)
-    known = (counts["input_tokens"] >= 0) | (counts["output_tokens"] >= 0) | (counts["searches"] > 0)
-    contradictory = request & known & (columns["usage_rule"] == CONTRADICTORY)
-    priced, rule = _booked(prices, bills, columns, counts, request & known & ~contradictory)
+    cached = request & said.cached
+    known = ~_without_usage(counts, np.arange(len(request)))
+    contradictory = request & known & (columns["usage_rule"] == CONTRADICTORY) & ~cached
+    by_call = ~known & (columns["status"] != "error")
+    priced, rule = _booked(prices, bills, columns, counts, request & (known | by_call) & ~contradictory & ~cached)
     rule[contradictory] = rule_text(None, "", 0, CONTRADICTION)
-    costs = np.where(priced >= 0, priced, np.where(request, claimed, -1))
-    source = np.select([priced >= 0, request & (claimed >= 0), request & known], ["book", "span", "unpriced"], default="")
+    claims = request & (claimed >= 0) & ~cached & (claims_first | (priced < 0))
+    rule[claims & (priced >= 0)] = CLAIMED_RULE
+    rule[cached] = CACHED_RULE
+    book = (priced >= 0) & ~claims
+    sources = [cached, claims, book, request & known]
     return {
-        "cost_nusd": nullable(costs),
+        "cost_nusd": nullable(np.select(sources[:3], [0, claimed, priced], -1)),
         "span_cost_nusd": nullable(claimed),
-        "cost_source": source.astype(object),
-        "price_version": np.where(priced >= 0, prices.version, "").astype(object),
+        "cost_source": np.select(sources, [CACHED, "span", "book", "unpriced"], "").astype(object),
+        "price_version": np.where(book, prices.version, "").astype(object),
         "price_rule": rule,
     }
 
@@ -62,18 +102,28 @@ def money(
 def _booked(
     prices: PriceBook, bills: Bills, columns: Mapping[str, Any], counts: Mapping[str, Counts], wanted: NDArray[np.bool_]
 ) -> tuple[Counts, Column]:
-    """Cost by the price book in nano-USD, -1 where it has none to be believed, and the rule that made it or why there is none."""
+    """Cost by the price book in nano-USD, -1 where it has none to be believed, and the rule that made it or why there is none.
+
+    Of the calls that said no usage only those whose price is by the call alone have either.
+    """
     priced, rule = np.full(len(wanted), -1, np.int64), np.full(len(wanted), "", object)
-    for (price, decided), rows in _same_price(prices, bills, columns, np.flatnonzero(wanted)).items():
+    for (price, decided), of_price in _same_price(prices, bills, columns, np.flatnonzero(wanted)).items():
+        said = of_price[~_without_usage(counts, of_price)]
         if isinstance(price, NoPrice):
-            rule[rows] = price.why[:MAX_RULE_CHARS]
+            rule[said] = price.why[:MAX_RULE_CHARS]
             continue
+        rows = of_price if is_by_call(price) else said
         costs = cost(price.tiers, {name: np.maximum(found[rows], 0) for name, found in counts.items()})
         beyond = costs.nusd > MAX_COST_USD * 10**9
         priced[rows] = np.where(beyond, -1, costs.nusd)
         rule[rows] = _rules(price, decided, costs)
         rule[rows[beyond]] = "more than a call can cost"
     return priced, rule
+
+
+def _without_usage(counts: Mapping[str, Counts], rows: NDArray[np.intp]) -> Flags:
+    """Which of `rows` said nothing that has a price per token or search."""
+    return (counts["input_tokens"][rows] < 0) & (counts["output_tokens"][rows] < 0) & (counts["searches"][rows] <= 0)
 
 
 def _same_price(

@@ -20,7 +20,7 @@ from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
 from pipeline.operators.decode.language import TEXTS, Detect
-from pipeline.operators.decode.money import billed_parts, claimed_nusd, money
+from pipeline.operators.decode.money import Said, billed_parts, cached_replies, claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
@@ -76,6 +76,7 @@ class DecodePolicy:
 
     max_spans: of a record that is decoded at all. batch_spans: decoded at once, passed by at most one record.
     dead_letters: of one record and reason; one more stands for all the others.
+    claims_first: what a span says that it cost counts before the price book.
     user_key: of the users' hashes, at most 64 bytes, secret; without one users leave no trace.
     detect: reads a text as its language, for calls that tell none; None: they have none.
     horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
@@ -83,6 +84,7 @@ class DecodePolicy:
 
     series: Mapping[str, SeriesColumn]
     prices: PriceBook
+    claims_first: bool
     encoding: str
     max_record_bytes: int
     max_spans: int
@@ -277,15 +279,14 @@ class Decoder:
             **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
             **timing(resolver, self.fields, start, end - start, (happened == "error") & (used.tokens["output_tokens"] < 0)),
-            "provider": bills.column("provider"),
-            "model": bills.column("model"),
-            "model_said": text["model"],
+            **bills.columns(),
             **{name: nullable(found) for name, found in counts.items()},
             "usage_rule": used.rule,
         }
         columns["kind"], columns["dialect"], names = self._kinds(resolver, text, used)
         columns |= series(resolver, self.policy.series, self.policy.detect, np.isin(columns["kind"], REQUEST_KINDS))
-        columns |= money(self.policy.prices, bills, columns, counts, claimed_nusd(resolver, self.fields["span_cost"]))
+        said = Said(counts, claimed_nusd(resolver, self.fields["span_cost"]), cached_replies(resolver, self.fields, used.tokens))
+        columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)
         return columns, names
 
     def _kinds(self, resolver: Resolver, text: Mapping[str, Column], used: Usage) -> tuple[Column, Column, Column]:

@@ -57,6 +57,7 @@ LITELLM = Dialect(
         "ttft_ns": within(SCOPE, "gen_ai.client.response.time_to_first_token@s", "gen_ai.client.response.time_to_first_token@ms"),
         "cache_read_tokens": paths("gen_ai.usage.prompt_tokens_details.cached_tokens"),
         "reasoning_tokens": paths("gen_ai.usage.completion_tokens_details.reasoning_tokens"),
+        "reply_cached": paths("hidden_params#cache_hit", r"hidden_params#cache_key~^(?!(?i:none|null)$)\S", "litellm.cache_hit"),
         "span_cost": paths("litellm.cost.total", "gen_ai.cost.total_cost", "hidden_params#response_cost"),
     },
 )

@@ -125,6 +125,8 @@ OTEL_GENAI = Dialect(
             "gen_ai.usage.search_units",
             "gen_ai.usage.num_search_queries",
         ),
+        "reply_cached": paths("gen_ai.response.cached", "gen_ai.response.cache_hit"),
+        "cache_hit": paths("gen_ai.cache.hit"),
         "span_cost": paths(
             "gen_ai.usage.cost",
             "gen_ai.usage.total_cost",

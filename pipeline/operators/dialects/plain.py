@@ -38,6 +38,7 @@ PLAIN = Dialect(
         "cache_write_1h_tokens": paths("cache_creation_1h_tokens", "usage#cache_creation#ephemeral_1h_input_tokens"),
         "searches": paths("web_search_requests", "usage#server_tool_use#web_search_requests"),
         "reasoning_tokens": (*THOUGHTS, *paths("reasoning_tokens", "reasoning_token_count", *USAGE["reasoning_tokens"])),
+        "cache_hit": paths("llm.cache_hit", "llm.cache.hit", "cache_hit"),
         "span_cost": paths("cost_usd", "total_cost_usd"),
     },
     beside={"cache": READ + WRITTEN, "reasoning": THOUGHTS},

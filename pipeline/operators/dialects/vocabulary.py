@@ -104,7 +104,10 @@ STRING_FIELDS = (
 )
 
 BILLING_FIELDS = ("model_requested", "server_address")
-"""What says who bills, and is no column."""
+"""What says who bills beside them."""
+
+CACHED_REPLY = ("reply_cached", "cache_hit")
+"""Did a gateway answer from its own cache; the second in names that some use of the provider's cache of prompts."""
 
 CLASSES = frozenset({"operation", "error_type", "finish_reason", "service_tier"})
 IDS = frozenset({"session_id", "response_id"})
@@ -135,7 +138,7 @@ def field_paths(field: str) -> tuple[Path, ...]:
 def fields() -> tuple[str, ...]:
     """Every field some dialect names, and those of a bill, whether one does or not."""
     named = dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields)
-    return tuple(named | dict.fromkeys((*BILLING_FIELDS, *BILLED)))
+    return tuple(named | dict.fromkeys((*BILLING_FIELDS, *CACHED_REPLY, *BILLED)))
 
 
 def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:

@@ -59,6 +59,11 @@ class Price:
     tiers: tuple[Tier, ...]
 
 
+def is_by_call(price: Price) -> bool:
+    """Does a call cost something, and are its tokens free: then its cost is known without them."""
+    return all(tier.call > 0 and not any(getattr(tier, name) > 0 for name in RATES) for tier in price.tiers)
+
+
 @dataclass(frozen=True, slots=True)
 class NoPrice:
     """Why there is none."""
