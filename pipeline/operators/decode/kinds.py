@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import REQUEST_KINDS
 from pipeline.operators.decode.resolve import Column, Resolver
-from pipeline.operators.decode.values import Value, read_count, read_error, read_flag, read_name, read_text, read_word
+from pipeline.operators.decode.values import Value, read_error, read_flag, read_name, read_text, read_word
 from pipeline.operators.dialects.dialect import ANY, Dialect
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, NAME_ORDER, NOT_CALLS, sure_paths
@@ -76,7 +76,8 @@ def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Co
     """
     found = np.full(len(kind), "", object)
     unsaid = (kind == "") & ((model != "") | used)
-    unsaid &= ((model != "") & used) | _sure(resolver)
+    if unsaid.any():
+        unsaid &= ((model != "") & used) | _sure(resolver)
     if not unsaid.any():
         return found
     words = {word: operation_kind(word) for word in set(operation[unsaid].tolist())}
@@ -111,7 +112,7 @@ def _sure(resolver: Resolver) -> Flags:
     """Which rows say a model or usage in names that only a call has: a bare `model` or `input_tokens` alone may be anybody's."""
     sure: Flags = resolver.resolve(sure_paths("model"), read_name, "") != ""
     for field in ("input_tokens", "output_tokens"):
-        sure |= resolver.resolve(sure_paths(field), read_count, 0) > 0
+        sure |= resolver.counts(sure_paths(field))[0] > 0
     return sure
 
 

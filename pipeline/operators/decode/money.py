@@ -15,7 +15,7 @@ from pipeline.model.columns import BILLED, REQUEST_KINDS
 from pipeline.operators.decode.billing import Bills
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.usage import CONTRADICTION as CONTRADICTORY
-from pipeline.operators.decode.values import read_count, read_flag, read_number
+from pipeline.operators.decode.values import read_flag, read_number
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import CACHED_REPLY
 from pipeline.operators.pricing.cost import CONTRADICTION, PARTS, PRICED, Costs, cost
@@ -58,7 +58,7 @@ def claimed_nusd(resolver: Resolver, paths: Sequence[Path]) -> Counts:
 
 def billed_parts(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> dict[str, Counts]:
     """Per name of BILLED and row what the span says beside its tokens, -1 if unknown."""
-    return {name: resolver.resolve(fields[name], read_count, -1).astype(np.int64) for name in BILLED}
+    return {name: resolver.counts(fields[name])[0] for name in BILLED}
 
 
 def cached_replies(resolver: Resolver, fields: Mapping[str, Sequence[Path]], tokens: Mapping[str, Counts]) -> Flags:

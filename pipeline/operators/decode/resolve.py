@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, Asked, Scan, any_value
 from pipeline.operators.decode.values import (
+    MAX_COUNT,
     MAX_JSON_BYTES,
     MAX_MAP_BYTES,
     Reader,
@@ -24,6 +25,7 @@ from pipeline.operators.decode.values import (
     captured,
     document,
     map_document,
+    read_count,
     read_text,
     read_utf8,
     under,
@@ -34,6 +36,8 @@ from pipeline.operators.siphash import Key, siphash
 
 Column = NDArray[Any]
 Rows = NDArray[np.intp]
+Found = tuple[Column, NDArray[np.bool_]]
+"""Values, and which of them are usable. (n,) each."""
 
 compiled_pattern = cache(re.compile)
 """Patterns come from our tables and the operator's file, so there are few."""
@@ -54,12 +58,15 @@ class Resolver:
     key: Key
     _resource_rows: NDArray[np.int32] = field(init=False)
     _scope_rows: NDArray[np.int32] = field(init=False)
+    _view: memoryview = field(init=False)
     _scope_names: list[str] | None = None
     _documents: dict[bytes, Any] = field(default_factory=dict)
+    _within: dict[tuple[str, ...], NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._resource_rows = self.scanned.spans["resource"][self.rows]
         self._scope_rows = self.scanned.spans["scope"][self.rows]
+        self._view = memoryview(self.scanned.buffer)  # type: ignore[arg-type]
 
     def resolve(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> Column:
         """An object column: the first usable value of each row, `missing` where there is none."""
@@ -76,9 +83,37 @@ class Resolver:
                 continue
             where, values = found
             column[where], told[where] = values, i
-            if not (told < 0).any():
+            if told.min() >= 0:
                 break
         return column, told
+
+    def counts(self, candidates: Iterable[Path]) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+        """As `resolve_told` with `read_count`, -1 where there is none; integers are looked at all at once."""
+        column, told = np.full(len(self.rows), -1, np.int64), np.full(len(self.rows), -1, np.int16)
+        for i, path in enumerate(candidates):
+            if not self.is_seen(path):
+                continue
+            wanted = told < 0
+            if path.where in ("span", "resource") and not (path.keys or path.pattern or path.scopes):
+                where, others = self._integers(path, wanted)
+                column[where[0]], told[where[0]] = where[1], i
+                if not others.any():
+                    continue
+                wanted = others
+            found = self.values(path, read_count, wanted)
+            if found is not None:
+                column[found[0]], told[found[0]] = found[1].astype(np.int64), i
+        return column, told
+
+    def _integers(self, path: Path, wanted: NDArray[np.bool_]) -> tuple[tuple[Rows, NDArray[np.int64]], NDArray[np.bool_]]:
+        """Rows among `wanted` with an integer at `path` that is a usable count, with these; and rows with something else."""
+        attribute = self.attribute(path)
+        where = np.flatnonzero(wanted & (attribute >= 0))
+        types, values = (self.scanned.attributes[name][attribute[where]] for name in ("type", "value"))
+        usable = (types == INT) & (values >= 0) & (values <= MAX_COUNT)
+        others = np.zeros(len(wanted), bool)
+        others[where[types != INT]] = True
+        return (where[usable], values[usable]), others
 
     def is_seen(self, path: Path) -> bool:
         """Whether any span of the scan may hold something at `path`."""
@@ -90,16 +125,17 @@ class Resolver:
 
     def within(self, scopes: Sequence[str]) -> NDArray[np.bool_]:
         """Per row whether the name of its instrumentation scope begins with one of `scopes`."""
-        fits = np.array([name.startswith(tuple(scopes)) for name in self.scope_names()], bool)
-        return fits[self._scope_rows] if len(self.rows) else np.empty(0, bool)
+        key = tuple(scopes)
+        if key not in self._within:
+            fits = np.array([name.startswith(key) for name in self.scope_names()], bool)
+            self._within[key] = fits[self._scope_rows] if len(self.rows) else np.empty(0, bool)
+        return self._within[key]
 
     def scope_names(self) -> list[str]:
         """Names of all scopes of the scan, "" for none."""
         if self._scope_names is None:
             s = self.scanned.scopes
-            texts = [
-                _text(self.scanned.buffer, at, n, 4 * self.text_limit, False) for at, n in zip(s["at"], s["len"], strict=True)
-            ]
+            texts = [_text(self._view, at, n, 4 * self.text_limit, False) for at, n in zip(s["at"], s["len"], strict=True)]
             self._scope_names = [(text and read_text(text, self.text_limit)) or "" for text in texts]
         return self._scope_names
 
@@ -118,18 +154,25 @@ class Resolver:
             wanted = wanted & self.within(path.scopes)
         if path.where in ("name", "scope"):
             where = np.flatnonzero(wanted)
-            values: Column = np.array(self._texts(path, *self._place(path, where), read), object)
+            values, usable = self._texts(path, *self._place(path, where), read)
         else:
             attribute = self.attribute(path)
             where = np.flatnonzero(wanted & (attribute >= 0))
-            attribute = attribute[where]
-            types = self.scanned.attributes["type"][attribute]
-            values = np.full(len(where), None, object)
-            for kind in np.unique(types):
-                of_kind = types == kind
-                values[of_kind] = self._read(path, int(kind), attribute[of_kind], read)
-        usable = np.array([v is not None for v in values.tolist()], bool)
+            if len(where) == 0:
+                return None
+            values, usable = self._of_kinds(path, attribute[where], read)
         return (where[usable], values[usable]) if usable.any() else None
+
+    def _of_kinds(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
+        """What is read of attributes of any kinds; mostly they are all of one."""
+        types = self.scanned.attributes["type"][attribute]
+        if (types == types[0]).all():
+            return self._read(path, int(types[0]), attribute, read)
+        values, usable = np.full(len(attribute), None, object), np.zeros(len(attribute), bool)
+        for kind in np.unique(types):
+            of_kind = types == kind
+            values[of_kind], usable[of_kind] = self._read(path, int(kind), attribute[of_kind], read)
+        return values, usable
 
     def _place(self, path: Path, where: Rows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Where the names of the spans, or of their scopes, stand."""
@@ -151,8 +194,8 @@ class Resolver:
         indices: Column = table[rows, slot]
         return indices
 
-    def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Sequence[Any] | None:
-        """Usable values of attributes that are all of one kind; None for a kind that is never usable."""
+    def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Found:
+        """What is read of attributes that are all of one kind, each distinct value once."""
         found = self.scanned.attributes
         keys = path.keys if path.where != "event" else ()
         if kind == STRING or (kind == KVLIST and keys):
@@ -161,23 +204,21 @@ class Resolver:
         if kind == ARRAY and keys in ((), ("0",)):
             return self._firsts(path, attribute, read)
         if keys or kind not in (BOOL, INT, DOUBLE):
-            return None
-        numbers = found["value"][attribute]
-        converted: Sequence[Value] = (
-            numbers.view(np.float64).tolist() if kind == DOUBLE else (numbers != 0).tolist() if kind == BOOL else numbers.tolist()
-        )
+            return np.full(len(attribute), None, object), np.zeros(len(attribute), bool)
+        distinct, codes = np.unique(found["value"][attribute], return_inverse=True)
+        typed = distinct.view(np.float64) if kind == DOUBLE else distinct != 0 if kind == BOOL else distinct
+        values: list[Value | None] = typed.tolist()
         if path.pattern:
-            texts = [captured(value, compiled_pattern(path.pattern)) for value in converted]
-            return [None if text is None else read(text, self.text_limit) for text in texts]
-        return [read(value, self.text_limit) for value in converted]
+            values = [captured(value, compiled_pattern(path.pattern)) for value in typed.tolist()]
+        return _spread([None if value is None else read(value, self.text_limit) for value in values], codes)
 
     def _texts(
         self, path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.int32], read: Reader, maps: bool = False
-    ) -> list[Any]:
-        """Usable values of the texts (or maps) at these places, each distinct one read once."""
+    ) -> Found:
+        """What is read of the texts (or maps) at these places, each distinct one once."""
         codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
-        read_once = [self._text_value(path, int(offsets[i]), int(lengths[i]), read, maps) for i in firsts]
-        return [read_once[code] for code in codes.tolist()]
+        places = zip(offsets[firsts].tolist(), lengths[firsts].tolist(), strict=True)
+        return _spread([self._text_value(path, at, length, read, maps) for at, length in places], codes)
 
     def _text_value(self, path: Path, at: int, length: int, read: Reader, maps: bool) -> Any:
         keys = path.keys if path.where != "event" else ()
@@ -188,42 +229,48 @@ class Resolver:
             )
         else:
             whole = bool(path.pattern)
-            value = _text(self.scanned.buffer, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
+            value = _text(self._view, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
         if path.pattern and value is not None:
             value = captured(value, compiled_pattern(path.pattern))
         return None if value is None else read(value, self.text_limit)
 
     def _document(self, at: int, length: int, is_map: bool) -> Any:
         """The JSON value or the map that stands there, {} if it is none; parsed once per scan."""
-        raw = bytes(self.scanned.buffer[at : at + length])
+        raw = bytes(self._view[at : at + length])
         if raw not in self._documents:
             self._documents[raw] = map_document(raw) if is_map else document(read_utf8(raw) or "")
         return self._documents[raw]
 
-    def _firsts(self, path: Path, attribute: NDArray[Any], read: Reader) -> list[Any]:
+    def _firsts(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
         """The first element of each array, where it is text; equal arrays are read once."""
         found = self.scanned.attributes
         offsets, lengths = np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
         codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
-        read_once = [self._first(path, int(offsets[i]), int(lengths[i]), read) for i in firsts]
-        return [read_once[code] for code in codes.tolist()]
+        return _spread([self._first(path, int(offsets[i]), int(lengths[i]), read) for i in firsts], codes)
 
     def _first(self, path: Path, at: int, length: int, read: Reader) -> Any:
         """The first element of an array, if it is text."""
         element = np.zeros(6, np.int64)
         if at < 0 or not any_value(self.scanned.buffer, at, at + length, element) or element[TYPE] != STRING:
             return None
-        text = _text(self.scanned.buffer, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
+        text = _text(self._view, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
         if text is not None and path.pattern:
             text = captured(text, compiled_pattern(path.pattern))
         return None if text is None else read(text, self.text_limit)
 
 
-def _text(buffer: Bytes, at: int, length: int, limit: int, whole: bool) -> str | None:
+def _spread(once: list[Any], codes: NDArray[Any]) -> Found:
+    """Per code its value, and whether that is one. once: the values by code, None where there is none."""
+    values = np.empty(len(once), object)
+    values[:] = once
+    return values[codes], np.array([value is not None for value in once], bool)[codes]
+
+
+def _text(view: memoryview, at: int, length: int, limit: int, whole: bool) -> str | None:
     """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, None if it must be `whole`."""
     if whole and length > limit:
         return None
-    return read_utf8(bytes(buffer[at : at + min(length, limit)]), bool(length <= limit))
+    return read_utf8(view[at : at + min(length, limit)], bool(length <= limit))
 
 
 @compiled

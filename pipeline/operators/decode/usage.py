@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import TOKENS
 from pipeline.operators.decode.resolve import Column, Resolver
-from pipeline.operators.decode.values import read_count
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import beside, estimates, own_sums
 
@@ -57,8 +56,7 @@ def usage(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Usage:
     counts: dict[str, Counts] = {}
     told: dict[str, NDArray[np.int16]] = {}
     for name in (*TOKENS, "total_tokens"):
-        found, told[name] = resolver.resolve_told(fields[name], read_count, -1)
-        counts[name] = found.astype(np.int64)
+        counts[name], told[name] = resolver.counts(fields[name])
     unknown = (counts["input_tokens"] <= 0) & (counts["output_tokens"] <= 0)
     guesses = estimates()
     if guesses:

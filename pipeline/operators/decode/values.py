@@ -47,7 +47,7 @@ Value = str | bool | int | float
 Reader = Callable[[Value, int], Any]
 
 
-def read_utf8(raw: bytes, final: bool = True) -> str | None:
+def read_utf8(raw: bytes | memoryview, final: bool = True) -> str | None:
     """Text, None if it is not UTF-8. If not `final`, `raw` is a head whose last character may be cut."""
     try:
         return codecs.utf_8_decode(raw, "strict", final)[0]

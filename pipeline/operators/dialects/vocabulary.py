@@ -6,6 +6,7 @@ the order of `DIALECTS` and, inside a dialect, of its table. What a span is, is 
 """
 
 import re
+from functools import cache
 
 from pipeline.model.columns import BILLED
 from pipeline.operators.dialects.adk import ADK
@@ -141,22 +142,26 @@ def fields() -> tuple[str, ...]:
     return tuple(named | dict.fromkeys((*BILLING_FIELDS, *CACHED_REPLY, *BILLED)))
 
 
+@cache
 def beside(part: str) -> tuple[frozenset[Path], tuple[str, ...]]:
     """Paths and scopes whose writers keep `part` (cache, reasoning) out of its whole."""
     found = frozenset(path for dialect in DIALECTS for path in dialect.beside.get(part, ()))
     return found, tuple(scope for dialect in DIALECTS for scope in dialect.beside_scopes.get(part, ()))
 
 
+@cache
 def own_sums() -> frozenset[Path]:
     """Paths whose writers' total is their own sum of the wholes."""
     return frozenset().union(*(dialect.own_sums for dialect in DIALECTS))
 
 
+@cache
 def estimates() -> tuple[str, ...]:
     """Scopes where an answer of no tokens says that usage never came."""
     return tuple(scope for dialect in DIALECTS for scope in dialect.estimates)
 
 
+@cache
 def sure_paths(field: str) -> tuple[Path, ...]:
     """The paths of a field in names that only a call of a model has: without the bare ones."""
     bare = set(PLAIN.fields.get(field, ()))
