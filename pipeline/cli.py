@@ -37,7 +37,9 @@ topics_app = typer.Typer(help="The topics of the pipeline.", no_args_is_help=Tru
 schema_app = typer.Typer(help="The tables and views in ClickHouse.", no_args_is_help=True)
 app.add_typer(local, name="local", rich_help_panel="Set up")
 app.add_typer(topics_app, name="topics", rich_help_panel="Set up")
+prices_app = typer.Typer(help="What models cost, and which calls have no price.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
+app.add_typer(prices_app, name="prices", rich_help_panel="Look")
 
 out = Console(width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True)
@@ -311,6 +313,45 @@ def schema_apply() -> None:
         say(name)
     if not applied:
         say("the schema is up to date")
+
+
+@prices_app.command("show")
+def prices_show(
+    model: Annotated[str, typer.Argument(help="As spans say it, with prefixes or without.")],
+    provider: Annotated[str, typer.Option(help="As spans say it; none: whoever the model's name says.")] = "",
+    at: Annotated[str, typer.Option(help="A day or time of ISO 8601, UTC; none: now.")] = "",
+    json: Json = False,
+) -> None:
+    """What a model costs: USD per million tokens, call and search USD a piece. Exits with 3 if it has no price."""
+    from pipeline.app import prices  # noqa: PLC0415 - loads the price book
+
+    told = prices.shown(Settings.load(), model, provider, at)
+    if json:
+        print(orjson.dumps(asdict(told)).decode())
+    else:
+        out.print(
+            f"{told.model} of {told.provider or 'nobody known'} ({told.rule}) at {told.at}, {told.price_version}", highlight=False
+        )
+        out.print(show.table(*prices.table(told)))
+    if told.why:
+        sold = f"; with a price: {', '.join(told.sold_by)} (name one with --provider)" if told.sold_by else ""
+        complain(f"{told.why}{sold}")
+        raise typer.Exit(3)
+
+
+@prices_app.command("missing")
+def prices_missing(
+    hours: Annotated[int, typer.Option(min=0, help="Of event time, until now; 0: all that is stored.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
+) -> None:
+    """Calls that have tokens and no price, by provider, model and what is missing."""
+    from pipeline.app.prices import missing  # noqa: PLC0415 - loads the price book
+
+    names, rows = missing(Settings.load(), hours)
+    if json:
+        print_json_lines(names, rows)
+    else:
+        show.answer(names, rows, out)
 
 
 def print_json_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -127,6 +127,11 @@ def _in_tier(seller: Provider, model: ModelInfo, service: str, moment: datetime,
     return Price(f"{entry} {service}", tuple(completed(tier, ("reasoning",)) for tier in tiers_of(line, standard)))
 
 
+def sellers() -> tuple[str, ...]:
+    """The providers that the book knows."""
+    return tuple(provider.id for provider in get_snapshot().providers)
+
+
 @cache
 def supplement() -> tuple[Line, ...]:
     """What the book lacks."""
