@@ -16,7 +16,7 @@ from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators import eras
 from pipeline.operators.blocks import blank, by_column, encode_bounded, encode_rows
-from pipeline.operators.decode.spans import DeadSpan, dead_letter
+from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
 from pipeline.operators.siphash import Key, key_of

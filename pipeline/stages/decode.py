@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS
 from pipeline.model.stream import Effects, Message, Record
 from pipeline.operators.blocks import blank, by_column, encode_bounded
-from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
+from pipeline.operators.decode.accounts import dead_letter
+from pipeline.operators.decode.spans import Decoded, Decoder
 from pipeline.topics import partition_of
 
 

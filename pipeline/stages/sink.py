@@ -13,7 +13,7 @@ from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Insert, Message, Record
 from pipeline.operators.blocks import encode_rows
-from pipeline.operators.decode.spans import DeadSpan, dead_letter
+from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.topics import partition_of
 
 DETAIL_CHARS = 256

@@ -26,7 +26,7 @@ from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import read_biller
 from pipeline.operators.decode.money import MAX_COST_USD, MINUTE_NS
 from pipeline.operators.decode.series import read_label
-from pipeline.operators.decode.spans import MAX_TIME_NS, MIN_TIME_NS, DecodePolicy
+from pipeline.operators.decode.spans import DecodePolicy
 from pipeline.operators.decode.timing import MOST_NS
 from pipeline.operators.decode.values import (
     MAX_JSON_BYTES,
@@ -41,6 +41,7 @@ from pipeline.operators.decode.values import (
     read_word,
     reader_of,
 )
+from pipeline.operators.decode.verdicts import MAX_TIME_NS, MIN_TIME_NS
 from pipeline.operators.dialects.dialect import ANY
 from pipeline.operators.dialects.paths import INSTANT, NS_PER, Path
 from pipeline.operators.dialects.vocabulary import (

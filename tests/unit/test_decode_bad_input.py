@@ -15,7 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
-from pipeline.operators.decode.spans import Decoded, Decoder, dead_letter
+from pipeline.operators.decode.accounts import dead_letter
+from pipeline.operators.decode.spans import Decoded, Decoder
 from pipeline.operators.dialects.series import read_series
 from pipeline.operators.siphash import key_of
 from pipeline.operators.span_columns import read_span_block

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.operators.decode.spans import dead_letter
+from pipeline.operators.decode.accounts import dead_letter
 from pipeline.operators.dialects.vocabulary import CLASSES, IDS, field_paths
 from pipeline.operators.log_marks import read_settings, read_ticks
 from pipeline.operators.siphash import key_of

@@ -11,10 +11,11 @@ import numpy as np
 
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.stream import Record
+from pipeline.operators.decode.accounts import DeadSpan
+from pipeline.operators.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING
 from pipeline.operators.decode.kinds import EXCEPTION, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind
 from pipeline.operators.decode.resolve import Resolver
-from pipeline.operators.decode.scan import ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING
-from pipeline.operators.decode.spans import DeadSpan, Decoder
+from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.decode.timing import since_start
 from pipeline.operators.decode.values import Reader, read_count, read_flag, read_number, read_text, reader_of
 from pipeline.operators.dialects.paths import Path

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
-from pipeline.operators.decode.scan import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, Asked, Scan, any_value
+from pipeline.operators.decode.key_values import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, any_value
+from pipeline.operators.decode.scan import Asked, Scan
 from pipeline.operators.decode.values import (
     MAX_COUNT,
     MAX_JSON_BYTES,

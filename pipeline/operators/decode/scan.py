@@ -15,33 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
-from pipeline.operators.decode.names import Names, slot_of
-from pipeline.operators.decode.wire import (
-    ARRAY_VALUE,
-    ENTITY_REF,
-    FIXED64,
-    KEY_VALUE,
-    KEY_VALUE_LIST,
-    LENGTH,
-    LINK,
-    VARINT,
-    Bytes,
-    fixed64,
-    is_valid,
-    size,
-    skip,
-    tag,
-    varint,
-)
-
-NONE, STRING, BOOL, INT, DOUBLE, ARRAY, KVLIST, BYTES, INDEX = range(9)
-"""Types of an attribute's value: AnyValue's field numbers."""
+from pipeline.operators.decode.messages import read_resource, read_scope, read_span
+from pipeline.operators.decode.names import Names
+from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
 
 MALFORMED, TOO_MANY = 1, 2
 """Values of `Scan.failed` besides 0."""
-
-KEY_AT, KEY_LEN, TYPE, AT, LEN, VALUE = range(6)
-"""What is known of the attribute being read. AT is -1 for an array without elements."""
 
 KEY_VALUE_BYTES = 4
 """An attribute takes at least this many bytes besides its name: two tags, two lengths."""
@@ -116,6 +95,13 @@ class Asked:
         assert len(owner) == len({*details}), "an attribute's name is asked of one event only"
         return cls(Names.of(attributes), known, Names.of(list(owner)), np.array([*owner.values()], np.int32))
 
+    def tables(self) -> tuple[Any, ...]:
+        """What compiled code looks into: of attributes, events, details, and the event of each detail."""
+        known, events, details = (
+            (names.hashes, names.table, names.text, names.offsets) for names in (self.attributes, self.events, self.details)
+        )
+        return known, events, details, self.detail_of
+
 
 def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
     """Scan many serialized ExportTraceServiceRequests at once."""
@@ -134,10 +120,7 @@ def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
         np.empty((spans, len(asked.details.slots)), np.int32),
         np.zeros(len(records), np.int8),
     )
-    known, happenings, details = (
-        (names.hashes, names.table, names.text, names.offsets) for names in (asked.attributes, asked.events, asked.details)
-    )
-    n, s, r, a = _fill(buffer, bounds, max_spans, known, happenings, details, asked.detail_of, *found)
+    n, s, r, a = _fill(buffer, bounds, max_spans, asked.tables(), *found)
     all_spans, all_scopes, attributes, of_span, of_resource, seen, events, of_event, failed = found
     return Scan(
         buffer,
@@ -208,305 +191,8 @@ def _count_record(buf: Bytes, pos: int, end: int) -> tuple[int, int, int]:
 
 
 @compiled
-def _first_element(buf: Bytes, pos: int, end: int) -> tuple[int, int]:
-    """Where the first element of a well-formed ArrayValue lies and its length; (-1, 0) if it has none."""
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if field == 1 and wire == LENGTH:
-            length, pos = size(buf, pos, end)
-            return pos, length
-        pos = skip(buf, pos, end, field, wire)
-    return -1, 0
-
-
-@compiled
-def any_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
-    """Read an AnyValue into `kv`; a later member of the oneof replaces an earlier one, but arrays are joined."""
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return False
-        if wire == LENGTH:
-            length, pos = size(buf, pos, end)
-            if pos < 0:
-                return False
-            if field in (ARRAY, KVLIST):
-                message = ARRAY_VALUE if field == ARRAY else KEY_VALUE_LIST
-                if not is_valid(buf, pos, pos + length, message):
-                    return False
-            if field in (STRING, BYTES, KVLIST):
-                kv[TYPE], kv[AT], kv[LEN] = field, pos, length
-            elif field == ARRAY and (kv[TYPE] != ARRAY or kv[AT] < 0):
-                kv[TYPE] = ARRAY
-                kv[AT], kv[LEN] = _first_element(buf, pos, pos + length)
-            pos += length
-        elif wire == VARINT:
-            value, pos = varint(buf, pos, end)
-            if pos < 0:
-                return False
-            if field == BOOL:
-                kv[TYPE], kv[VALUE] = BOOL, value != np.uint64(0)
-            elif field in (INT, INDEX):
-                kv[TYPE], kv[VALUE] = field, np.int64(value)
-        elif wire == FIXED64 and field == DOUBLE:
-            if pos + 8 > end:
-                return False
-            kv[TYPE], kv[VALUE] = DOUBLE, np.int64(fixed64(buf, pos))
-            pos += 8
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return False
-    return True
-
-
-@compiled
-def key_value(buf: Bytes, pos: int, end: int, kv: NDArray[np.int64]) -> bool:
-    """Read a KeyValue into `kv`."""
-    kv[:] = 0
-    kv[KEY_AT] = begin = pos
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return False
-        if wire == LENGTH and field in (1, 2):
-            length, pos = size(buf, pos, end)
-            if pos < 0:
-                return False
-            if field == 1:
-                kv[KEY_AT], kv[KEY_LEN] = pos, length
-            elif not any_value(buf, pos, pos + length, kv):
-                return False
-            pos += length
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return False
-    if kv[TYPE] == KVLIST:
-        kv[AT], kv[LEN] = begin, end - begin
-    return True
-
-
-@compiled
-def _keep(buf, kv, known, attributes, count, row, seen):  # type: ignore[no-untyped-def]
-    """Store the attribute just read if somebody asked for its name. Returns how many are stored."""
-    slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], known[0], known[1], known[2], known[3])
-    if slot < 0:
-        return count
-    row[slot] = count
-    seen[slot] = True
-    return _store(kv, attributes, count)
-
-
-@compiled
-def _store(kv, attributes, count):  # type: ignore[no-untyped-def]
-    """Store the attribute just read. Returns how many are stored."""
-    attributes[count].type = kv[TYPE]
-    attributes[count].at = kv[AT]
-    attributes[count].len = kv[LEN]
-    attributes[count].value = kv[VALUE]
-    return count + 1
-
-
-@compiled
-def _identifier(buf, pos, length, target):  # type: ignore[no-untyped-def]
-    """Copy an id as far as it fits; its length tells whether it is one."""
-    target[:] = 0
-    for i in range(min(length, len(target))):
-        target[i] = buf[pos + i]
-    return length
-
-
-@compiled
-def _event(buf, pos, end, kv, happenings, times, details, detail_of, attributes, count, row):  # type: ignore[no-untyped-def]
-    """Read an Event; keep its time if it is the first of a name somebody asked for, and what is asked of its attributes.
-
-    Returns how many attributes are stored, or -1.
-    """
-    begin, when, name_at, name_len, holds = pos, np.uint64(0), pos, 0, False
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return -1
-        if field == 1 and wire == FIXED64:
-            if pos + 8 > end:
-                return -1
-            when = fixed64(buf, pos)
-            pos += 8
-        elif wire == LENGTH:
-            length, pos = size(buf, pos, end)
-            if pos < 0:
-                return -1
-            if field == 2:
-                name_at, name_len = pos, length
-            elif field == 3:
-                holds = True
-                if not key_value(buf, pos, pos + length, kv):
-                    return -1
-            pos += length
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return -1
-    slot = slot_of(buf, name_at, name_len, happenings[0], happenings[1], happenings[2], happenings[3])
-    if slot < 0:
-        return count
-    if times[slot] == 0:
-        times[slot] = when
-    if holds:
-        count = _details(buf, begin, end, kv, slot, details, detail_of, attributes, count, row)
-    return count
-
-
-@compiled
-def _details(buf, pos, end, kv, event, details, detail_of, attributes, count, row):  # type: ignore[no-untyped-def]
-    """Store what is asked of the attributes of a well-formed Event, unless an earlier one of its name had it."""
-    before = count
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if field != 3 or wire != LENGTH:
-            pos = skip(buf, pos, end, field, wire)
-            continue
-        length, pos = size(buf, pos, end)
-        key_value(buf, pos, pos + length, kv)
-        pos += length
-        slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], details[0], details[1], details[2], details[3])
-        if slot >= 0 and detail_of[slot] == event and (row[slot] < 0 or row[slot] >= before):
-            row[slot] = count
-            count = _store(kv, attributes, count)
-    return count
-
-
-@compiled
-def _status(buf, pos, end, span):  # type: ignore[no-untyped-def]
-    """Read a Status; its message may be user text and is not kept."""
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return False
-        if field == 3 and wire == VARINT:
-            value, pos = varint(buf, pos, end)
-            if pos < 0:
-                return False
-            span.status = np.int32(np.int64(value))
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return False
-    return True
-
-
-@compiled
-def _span(buf, pos, end, kv, known, happenings, details, detail_of, attributes, count, span, row, seen, times, told):  # type: ignore[no-untyped-def]
-    """Read a Span. Returns how many attributes are stored, or -1."""
-    span.at, span.len = pos, end - pos
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return -1
-        if wire == FIXED64 and field in (7, 8):
-            if pos + 8 > end:
-                return -1
-            if field == 7:
-                span.start_ns = fixed64(buf, pos)
-            else:
-                span.end_ns = fixed64(buf, pos)
-            pos += 8
-            continue
-        if wire != LENGTH:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return -1
-            continue
-        length, pos = size(buf, pos, end)
-        if pos < 0:
-            return -1
-        if field == 9:
-            if not key_value(buf, pos, pos + length, kv):
-                return -1
-            count = _keep(buf, kv, known, attributes, count, row, seen)
-        elif field == 1:
-            span.trace_id_len = _identifier(buf, pos, length, span.trace_id)
-        elif field == 2:
-            span.span_id_len = _identifier(buf, pos, length, span.span_id)
-        elif field == 4:
-            span.parent_span_id_len = _identifier(buf, pos, length, span.parent_span_id)
-        elif field == 5:
-            span.name_at, span.name_len = pos, length
-        elif field == 11:
-            count = _event(buf, pos, pos + length, kv, happenings, times, details, detail_of, attributes, count, told)
-            if count < 0:
-                return -1
-        elif (field == 13 and not is_valid(buf, pos, pos + length, LINK)) or (
-            field == 15 and not _status(buf, pos, pos + length, span)
-        ):
-            return -1
-        pos += length
-    return count
-
-
-@compiled
-def _scope(buf, pos, end, scope):  # type: ignore[no-untyped-def]
-    """Read an InstrumentationScope's name."""
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return False
-        if wire == LENGTH:
-            length, pos = size(buf, pos, end)
-            if pos < 0 or (field == 3 and not is_valid(buf, pos, pos + length, KEY_VALUE)):
-                return False
-            if field == 1:
-                scope.at, scope.len = pos, length
-            pos += length
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return False
-    return True
-
-
-@compiled
-def _resource(buf, pos, end, kv, known, attributes, count, row, seen):  # type: ignore[no-untyped-def]
-    """Read a Resource's attributes. Returns how many attributes are stored, or -1."""
-    while pos < end:
-        field, wire, pos = tag(buf, pos, end)
-        if pos < 0:
-            return -1
-        if wire == LENGTH:
-            length, pos = size(buf, pos, end)
-            if pos < 0 or (field == 3 and not is_valid(buf, pos, pos + length, ENTITY_REF)):
-                return -1
-            if field == 1:
-                if not key_value(buf, pos, pos + length, kv):
-                    return -1
-                count = _keep(buf, kv, known, attributes, count, row, seen)
-            pos += length
-        else:
-            pos = skip(buf, pos, end, field, wire)
-            if pos < 0:
-                return -1
-    return count
-
-
-@compiled
 def _fill(  # type: ignore[no-untyped-def]
-    buf,
-    bounds,
-    max_spans,
-    known,
-    happenings,
-    details,
-    detail_of,
-    spans,
-    scopes,
-    attributes,
-    of_span,
-    of_resource,
-    seen,
-    events,
-    of_event,
-    failed,
+    buf, bounds, max_spans, tables, spans, scopes, attributes, of_span, of_resource, seen, events, of_event, failed
 ):
     """Fill the arrays, record by record; a failed record takes back all it wrote."""
     kv = np.zeros(6, np.int64)
@@ -543,7 +229,7 @@ def _fill(  # type: ignore[no-untyped-def]
                 if not ok:
                     break
                 if field == 1:
-                    stored = _resource(buf, pos, pos + length, kv, known, attributes, a, of_resource[r], seen)
+                    stored = read_resource(buf, pos, pos + length, kv, tables, attributes, a, of_resource[r], seen)
                     ok = stored >= 0
                     a = max(stored, a)
                 if field != 2:
@@ -565,7 +251,7 @@ def _fill(  # type: ignore[no-untyped-def]
                     if not ok:
                         break
                     if field == 1:
-                        ok = _scope(buf, pos, pos + length, scopes[s])
+                        ok = read_scope(buf, pos, pos + length, scopes[s])
                     elif field == 2:
                         if n - n0 == max_spans:
                             failed[record] = TOO_MANY
@@ -579,22 +265,8 @@ def _fill(  # type: ignore[no-untyped-def]
                         of_span[n, :] = -1
                         events[n, :] = 0
                         of_event[n, :] = -1
-                        stored = _span(
-                            buf,
-                            pos,
-                            pos + length,
-                            kv,
-                            known,
-                            happenings,
-                            details,
-                            detail_of,
-                            attributes,
-                            a,
-                            spans[n],
-                            of_span[n],
-                            seen,
-                            events[n],
-                            of_event[n],
+                        stored = read_span(
+                            buf, pos, pos + length, kv, tables, attributes, a, spans[n], of_span[n], seen, events[n], of_event[n]
                         )
                         ok = stored >= 0
                         a = max(stored, a)

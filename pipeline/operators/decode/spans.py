@@ -4,9 +4,7 @@ Law (a): per record, spans in = rows out + dead. A record or span that cannot be
 letters with its reason; the others of its record go on.
 """
 
-import base64
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
+from pipeline.operators.decode.accounts import Account, DeadSpan, ledger
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
 from pipeline.operators.decode.language import TEXTS, Detect
@@ -30,36 +29,12 @@ from pipeline.operators.decode.timing import timing
 from pipeline.operators.decode.unread import unread
 from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
 from pipeline.operators.decode.values import OTHER, read_class, reader_of
+from pipeline.operators.decode.verdicts import ALIVE, OF_SPAN, implausible, told, verdicts
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.series import SeriesColumn
 from pipeline.operators.dialects.vocabulary import AGENT, ANSWER, KIND_ORDER, STRING_FIELDS, field_paths, fields
 from pipeline.operators.pricing.price import PriceBook
 from pipeline.operators.siphash import key_from
-
-ALIVE = 0
-OF_SPAN = (
-    Reason.BAD_TRACE_ID,
-    Reason.BAD_SPAN_ID,
-    Reason.MISSING_TIME,
-    Reason.IMPLAUSIBLE_TIME,
-    Reason.NEGATIVE_DURATION,
-    Reason.TOO_LONG,
-    Reason.BEYOND_HORIZON,
-    Reason.MALFORMED_JSON,
-)
-"""Why a span alone dies, the first that holds. Verdict 0, ALIVE: it becomes a row; verdict n: it dies of the nth of these."""
-
-MIN_TIME_NS = 946_684_800 * 10**9
-"""The year 2000: nobody traced a model call before. What lies before it is mostly another unit in the field of nanoseconds."""
-
-UNITS = {10**3: "microseconds", 10**6: "milliseconds", 10**9: "seconds"}
-"""Other units of time by how many nanoseconds they are."""
-
-MAX_TIME_NS = 1 << 62
-"""The first time there is not: aggregate reads no block with one (`Nanoseconds` in `span_columns.py`)."""
-
-RAW_BYTES = 2 << 20
-"""A larger record is not kept in its dead letter: it must fit into a message; it is still in its topic."""
 
 MEDIA_CHARS = 80
 """Of what a record claims to be; a header is no more to be trusted than a span."""
@@ -99,32 +74,6 @@ class DecodePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadSpan:
-    """One span, or with index -1 one record, that ends here; or `count` spans of one record and reason, the first at `index`."""
-
-    record: Record
-    index: int
-    reason: Reason
-    detail: str
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What became of a record's spans. spans = rows + dead; of the rows some look like calls in words nobody knows
-    (`not_understood`, with the `names` of the attributes of the most frequent kind of them), some say usage that does not add up.
-    """
-
-    record: Record
-    spans: int
-    rows: int
-    dead: int
-    not_understood: int = 0
-    names: str = ""
-    contradictions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Decoded:
     """The outcome of a batch: columns of all rows, the dead, and an account of every record."""
 
@@ -156,7 +105,7 @@ class Decoder:
         """Decode a batch. Never raises for what a record holds."""
         resolver, dead = self.open(records)
         columns, names = self.columns(resolver, records)
-        return Decoded(columns, dead, _ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
+        return Decoded(columns, dead, ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
 
     def open(self, records: Sequence[Record]) -> tuple[Resolver, list[DeadSpan]]:
         """What can be read of a batch, as a resolver over the spans that become rows, and the dead."""
@@ -170,14 +119,14 @@ class Decoder:
             if failed
         ]
         dead += [DeadSpan(records[i], -1, Reason.MALFORMED_PROTOBUF, STRANGE) for i in _strange(payloads, scanned)]
-        verdicts = self._verdicts(scanned, _recorded(records), emptied)
-        rows = np.flatnonzero(verdicts == ALIVE)
-        for i, count in _told(scanned.spans["record"], verdicts, self.policy.dead_letters):
+        fates = verdicts(scanned, _recorded(records), emptied, self.policy.max_duration_ns, self.policy.horizon_ns)
+        rows = np.flatnonzero(fates == ALIVE)
+        for i, count in told(scanned.spans["record"], fates, self.policy.dead_letters):
             record, index = int(scanned.spans["record"][i]), int(scanned.spans["index"][i])
-            reason = OF_SPAN[verdicts[i] - 1]
+            reason = OF_SPAN[fates[i] - 1]
             detail = emptied.get((record, index), "")
             if reason is Reason.IMPLAUSIBLE_TIME:
-                detail = _implausible(int(scanned.spans["start_ns"][i]), int(scanned.spans["end_ns"][i]))
+                detail = implausible(int(scanned.spans["start_ns"][i]), int(scanned.spans["end_ns"][i]))
             dead.append(DeadSpan(records[record], index, reason, detail, count))
         return Resolver(scanned, self.asked, rows, self.policy.max_text_bytes, self.key), dead
 
@@ -228,30 +177,6 @@ class Decoder:
         if failed == MALFORMED:
             return Reason.MALFORMED_PROTOBUF, "not an ExportTraceServiceRequest"
         return Reason.TOO_MANY_SPANS, f"more than {self.policy.max_spans} spans"
-
-    def _verdicts(self, scanned: Scan, recorded: NDArray[np.int64], emptied: Iterable[tuple[int, int]]) -> NDArray[np.int8]:
-        """A verdict per span, as OF_SPAN says. `emptied`: the (record, index) that were written as empty spans."""
-        s = scanned.spans
-        start, end = s["start_ns"], s["end_ns"]
-        parent_fits = np.isin(s["parent_span_id_len"], (0, 8))
-        conditions = [
-            (s["trace_id_len"] != 16) | ~s["trace_id"].any(axis=1),
-            (s["span_id_len"] != 8) | ~s["span_id"].any(axis=1) | ~parent_fits,
-            (start == 0) | (end == 0) | (start >= MAX_TIME_NS) | (end >= MAX_TIME_NS),
-            (start < MIN_TIME_NS) | (end < MIN_TIME_NS),
-            end < start,
-            end - start > np.uint64(self.policy.max_duration_ns),
-            self._beyond_horizon(end, recorded[s["record"]]),
-        ]
-        verdicts = np.select(conditions, range(1, len(conditions) + 1), ALIVE).astype(np.int8)
-        for record, index in emptied:
-            verdicts[np.searchsorted(s["record"], record) + index] = 1 + OF_SPAN.index(Reason.MALFORMED_JSON)
-        return verdicts
-
-    def _beyond_horizon(self, end: NDArray[np.uint64], recorded: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Ends too far from when their record was appended: days nobody lives in. Means nothing from MAX_TIME_NS on."""
-        away: NDArray[np.bool_] = np.abs(end.astype(np.int64) - recorded) > self.policy.horizon_ns
-        return away & (recorded > 0)
 
     def columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
         """All columns of a span block, and per row the names of its attributes if it is not understood."""
@@ -328,73 +253,12 @@ def encoding_of(record: Record, configured: str) -> str:
     return "gzip" if (record.value or b"").startswith(b"\x1f\x8b") else "protobuf"
 
 
-def dead_letter(dead: DeadSpan, keep_raw: bool) -> dict[str, Any]:
-    """The dead letter's row. User text stays out unless the operator asked for the raw record."""
-    value = dead.record.value or b""
-    return {
-        "source": str(dead.record.source),
-        "offset": dead.record.offset,
-        "index": dead.index,
-        "count": dead.count,
-        "reason": dead.reason.value,
-        "detail": dead.detail,
-        "time_ns": dead.record.timestamp_ns,
-        "size_bytes": len(value),
-        "head_hash": blake2b(value[:256], digest_size=8).hexdigest(),
-        "raw": base64.b64encode(value).decode() if keep_raw and len(value) <= RAW_BYTES else "",
-    }
-
-
-def _implausible(start: int, end: int) -> str:
-    """Which time of a span is before 2000, and the unit it would have to be in to be of our days."""
-    what, time = ("the start", start) if start < MIN_TIME_NS else ("the end", end)
-    unit = next((name for scale, name in UNITS.items() if MIN_TIME_NS <= time * scale < MAX_TIME_NS), "")
-    return f"{what} is in {unit}, not nanoseconds" if unit else f"{what} is before the year 2000"
-
-
 def _strange(payloads: Sequence[bytes], scanned: Scan) -> Iterator[int]:
     """Records that are well-formed and hold no span, but something that no request has."""
     held = np.bincount(scanned.spans["record"], minlength=len(payloads))
     for i in np.flatnonzero((held == 0) & (scanned.failed == 0)).tolist():
         if is_strange(payloads[i]):
             yield i
-
-
-def _told(record: NDArray[np.int32], verdicts: NDArray[np.int8], most: int) -> Iterator[tuple[int, int]]:
-    """Which dead spans get a letter and how many spans it stands for, in log order.
-
-    Of each record and reason the first `most` stand for themselves, the next for itself and all behind it.
-    """
-    dead = np.flatnonzero(verdicts != ALIVE)
-    group = record[dead].astype(np.int64) * (len(OF_SPAN) + 1) + verdicts[dead]
-    order = np.argsort(group, kind="stable")
-    _, first, size = np.unique(group[order], return_index=True, return_counts=True)
-    rank, sizes = np.empty(len(dead), np.int64), np.empty(len(dead), np.int64)
-    rank[order] = np.arange(len(dead)) - np.repeat(first, size)
-    sizes[order] = np.repeat(size, size)
-    told = rank <= most
-    counts = np.where(rank == most, sizes - most, 1)
-    yield from zip(dead[told].tolist(), counts[told].tolist(), strict=True)
-
-
-def _ledger(
-    records: Sequence[Record], resolver: Resolver, dead: Sequence[DeadSpan], names: Column, contradicts: NDArray[np.bool_]
-) -> list[Account]:
-    """An account per record. A record that could not be read is one in, one dead. names, contradicts: per row."""
-    of_span = resolver.scanned.spans["record"]
-    of_row, n = of_span[resolver.rows], len(records)
-    spans = np.bincount(of_span, minlength=n)
-    out = np.bincount(of_row, minlength=n)
-    unread_rows = np.bincount(of_row[names != ""], minlength=n)
-    doubtful = np.bincount(of_row[contradicts], minlength=n)
-    unread_records = {id(letter.record) for letter in dead if letter.index < 0}
-    spans[np.array([id(record) in unread_records for record in records], bool)] = 1
-    commonest = {
-        i: Counter(names[(of_row == i) & (names != "")].tolist()).most_common(1)[0][0]
-        for i in np.flatnonzero(unread_rows).tolist()
-    }
-    counts = zip(records, spans.tolist(), out.tolist(), unread_rows.tolist(), doubtful.tolist(), strict=True)
-    return [Account(r, n, kept, n - kept, u, commonest.get(i, ""), d) for i, (r, n, kept, u, d) in enumerate(counts)]
 
 
 def _of_record(spans: NDArray[Any], values: Sequence[Any] | NDArray[Any], dtype: Any) -> Column:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.operators.compiled import compiled
+from pipeline.operators.decode.key_values import AT, DOUBLE, INT, KEY_AT, KEY_LEN, LEN, STRING, TYPE, VALUE, key_value
 from pipeline.operators.decode.resolve import Column, Resolver
-from pipeline.operators.decode.scan import AT, DOUBLE, INT, KEY_AT, KEY_LEN, LEN, STRING, TYPE, VALUE, key_value
 from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
 from pipeline.operators.siphash import siphash
 
