@@ -315,6 +315,31 @@ def schema_apply() -> None:
         say("the schema is up to date")
 
 
+@app.command(rich_help_panel="Run")
+def reprice(
+    since: Annotated[str, typer.Option("--from", help="A day or time of ISO 8601, UTC. Whole hours are done.")],
+    until: Annotated[str, typer.Option("--to", help="The same; not done any more.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change and write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Price stored calls again under today's prices, with their windows. Exits with 3 if some cannot be done exactly."""
+    from pipeline.app import prices  # noqa: PLC0415 - loads the price book
+    from pipeline.app import reprice as repricing  # noqa: PLC0415 - loads compiled code
+
+    done = repricing.reprice(Settings.load(), prices.time_ns(since), prices.time_ns(until), dry_run, say)
+    told = done.told()
+    if json:
+        print(stdlib_json.dumps(told))
+    else:
+        show.repriced(told, out)
+    if done.left_alone_count:
+        complain(f"{done.left_alone_count:,} series in an hour were left as they are: their cost cannot be told exactly")
+    if done.calls_without_spans:
+        complain(f"{done.calls_without_spans:,} calls of hours of which no span is stored any more keep their cost")
+    if done.left_alone_count or done.calls_without_spans:
+        raise typer.Exit(3)
+
+
 @prices_app.command("show")
 def prices_show(
     model: Annotated[str, typer.Argument(help="As spans say it, with prefixes or without.")],

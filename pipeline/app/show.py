@@ -1,7 +1,7 @@
 """What people see: tables in the units people read. Light: every command loads it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -118,6 +118,25 @@ def status(seen: "Status", out: Console) -> None:
         for attributes, spans in seen.not_understood.items():
             told = f"in the last hour: {spans:,} spans look like calls in words nobody knows; their attributes: {attributes}"
             out.print(told, highlight=False, markup=False)
+
+
+REPRICED = {
+    "provider": "provider", "model": "model", "calls": "calls", "changed": "changed", "before_nusd": "cost before",
+    "after_nusd": "cost after", "unpriced_before": "unpriced before", "unpriced_after": "unpriced after",
+}  # fmt: skip
+MOST_LEFT_ALONE = 20
+
+
+def repriced(told: Mapping[str, Any], out: Console) -> None:
+    """`tailrace reprice`, as its JSON says it, as tables."""
+    rows = [[f"${row[k] / 1e9:,.6f}" if k.endswith("_nusd") else row[k] for k in REPRICED] for row in told["changes"]]
+    out.print(table(list(REPRICED.values()), rows))
+    would = "would be written" if told["dry_run"] else "written"
+    out.print(f"{told['spans']:,} spans and {told['panes']:,} panes {would}, {told['price_version']}", highlight=False)
+    if told["left_alone"]:
+        shown = told["left_alone"][:MOST_LEFT_ALONE]
+        cells = [[row["hour"], *row["series"].values(), row["requests"], row["spans"], row["why"]] for row in shown]
+        out.print(table(["left alone", *shown[0]["series"], "counted", "stored", "because"], cells))
 
 
 def story(told: "SpanStory", out: Console) -> None:

@@ -254,7 +254,7 @@ def _insert(client: Client, table: str, body: bytes) -> str | None:
     except Error as error:
         if error.code in BAD_DATA:
             return engine_words(error)
-        raise _ours(error, f"insert into {table}") from error
+        raise ours(error, f"insert into {table}") from error
     return None
 
 
@@ -274,10 +274,10 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        raise _ours(error, doing) from error
+        raise ours(error, doing) from error
 
 
-def _ours(error: Error, doing: str) -> Transient | Fatal:
+def ours(error: Error, doing: str) -> Transient | Fatal:
     words = f"ClickHouse, {doing}: {engine_words(error)}"
     if error.code is None or error.code in AWAY:
         return Transient(words)
