@@ -17,6 +17,22 @@ Draw = Callable[[Random, int], bytes]
 START_NS = 1_795_405_220_000_000_000
 
 NAMES = [name.encode() for name in (*DECODER.asked.attributes.slots, *DECODER.asked.details.slots)]
+LIKE = [
+    *(b"acme.usage.cacheReadInputTokens", b"llm.Input_Tokens", b"x.usage.prompt_tokens", b"my_usage.input_tokens", b"TTFT_MS"),
+    *(b"a.b.c.reasoning-tokens", b"usage.output.tokens", b"session.input_tokens", b"y.usage.input_tokens_details"),
+    *(
+        b".ttft",
+        b"a.usage.",
+        b"x" * 95 + b".ttft",
+        b"x" * 96 + b".ttft",
+        b"caf\xc3\xa9.total_tokens",
+        b"usage.usage.cached_tokens",
+    ),
+    *(b"a.usage.b.usage.total_tokens", b"z.ttf_t.", b"z.ttf_t"),
+]
+NAMES += LIKE * 3
+"""Names that are read by their letters, or nearly; so often that they meet."""
+
 EVENTS = [*(name.encode() for name in DECODER.asked.events.slots), b"exception"]
 
 TEXTS = [

@@ -6,7 +6,7 @@ record. Only protobuf records are read; OTLP/JSON is compared with protobuf's ow
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -24,9 +24,10 @@ from pipeline.model.columns import BILLED, REQUEST_KINDS, SCHEMA_VERSION, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import read_biller
+from pipeline.operators.decode.likes import MOST_ALIKE
 from pipeline.operators.decode.money import MAX_COST_USD, MINUTE_NS
 from pipeline.operators.decode.series import read_label
-from pipeline.operators.decode.spans import DecodePolicy
+from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.decode.timing import MOST_NS
 from pipeline.operators.decode.values import (
     MAX_JSON_BYTES,
@@ -42,6 +43,7 @@ from pipeline.operators.decode.values import (
     reader_of,
 )
 from pipeline.operators.decode.verdicts import MAX_TIME_NS, MIN_TIME_NS
+from pipeline.operators.dialects.alike import FORMS, NO_USAGE
 from pipeline.operators.dialects.dialect import ANY
 from pipeline.operators.dialects.paths import INSTANT, NS_PER, Path
 from pipeline.operators.dialects.vocabulary import (
@@ -115,6 +117,7 @@ def reference_decode(
     policy: DecodePolicy, records: Sequence[Record]
 ) -> tuple[list[Row], list[Death], list[tuple[int, int, int]]]:
     """Rows in order of the log, the dead, and per record (spans in, rows out, dead)."""
+    known = {name for name in Decoder(policy, bytes(16)).asked.attributes.slots if not name.startswith("like:")}
     rows: list[Row] = []
     dead: list[Death] = []
     ledger = []
@@ -125,7 +128,7 @@ def reference_decode(
             dead.append((record.offset, -1, Reason.MALFORMED_PROTOBUF, 1))
             ledger.append((1, 0, 1))
             continue
-        spans = list(_contexts(request))
+        spans = list(_contexts(request, known))
         if len(spans) > policy.max_spans:
             dead.append((record.offset, -1, Reason.TOO_MANY_SPANS, 1))
             ledger.append((1, 0, 1))
@@ -153,15 +156,33 @@ def _is_strange(request: Any) -> bool:
     return any(len(UnknownFieldSet(message)) for message in (request, *request.resource_spans, *scopes))
 
 
-def _contexts(request: Any) -> Iterator[Context]:
+def _contexts(request: Any, known: Collection[str]) -> Iterator[Context]:
     for resource_spans in request.resource_spans:
         resource = {a.key: a.value for a in resource_spans.resource.attributes}
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 attributes = {a.key: a.value for a in span.attributes}
+                attributes |= {b"\xfflike:" + _alike(a.key, known).encode(): a.value for a in span.attributes}
                 events = {e.name: e.time_unix_nano for e in reversed(span.events) if e.time_unix_nano}
                 details = {(e.name, a.key): a.value for e in reversed(span.events) for a in e.attributes}
                 yield Context(span, scope_spans.scope.name, attributes, resource, events, details)
+
+
+def _alike(name: bytes, known: Collection[str]) -> str:
+    """What a name nobody told us means by its letters, "" for nothing."""
+    if len(name) > MOST_ALIKE or name.decode("latin-1") in known:
+        return ""
+    telling = name[name.rfind(b".") + 1 :]
+    for dot in (i for i, sign in enumerate(name) if sign == ord(".")):
+        if name[:dot].lower().endswith(b"usage"):
+            if dot > 5 and name[dot - 6 : dot - 5] != b".":
+                return ""
+            telling = name[dot + 1 :]
+            break
+    letters = bytes(sign for sign in telling.lower() if chr(sign).isascii() and chr(sign).isalnum()).decode()
+    if any(word in name.lower().decode("latin-1") for word in NO_USAGE):
+        return ""
+    return next((meaning for meaning, forms in FORMS.items() if letters in forms), "")
 
 
 def _reason(policy: DecodePolicy, span: Any, record: Record) -> Reason | None:
@@ -459,7 +480,8 @@ def _read(context: Context, path: Path, read: Reader, limit: int) -> Any:
         value = context.details.get((path.name.encode(), path.keys[0].encode()))
         path = replace(path, keys=())
     else:
-        value = (context.resource if path.where == "resource" else context.attributes).get(path.name.encode())
+        name = (b"\xff" if path.where == "like" else b"") + path.attribute.encode()
+        value = (context.resource if path.where == "resource" else context.attributes).get(name)
     if value is None:
         return None
     kind = value.WhichOneof("value")

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.key_values import AT, KEY_AT, KEY_LEN, LEN, TYPE, VALUE, key_value
+from pipeline.operators.decode.likes import like_of
 from pipeline.operators.decode.names import slot_of
 from pipeline.operators.decode.wire import (
     ENTITY_REF,
@@ -26,12 +27,14 @@ from pipeline.operators.decode.wire import (
 
 
 @compiled
-def _keep(buf, kv, tables, attributes, count, row, seen):  # type: ignore[no-untyped-def]
-    """Store the attribute just read if somebody asked for its name. Returns how many are stored."""
-    known = tables[0]
+def _keep(buf, kv, known, likes, attributes, count, row, seen):  # type: ignore[no-untyped-def]
+    """Store the attribute just read if somebody asked for its name, or for one like it. Returns how many are stored."""
     slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], known[0], known[1], known[2], known[3])
     if slot < 0:
-        return count
+        meaning = like_of(buf, kv[KEY_AT], kv[KEY_LEN])
+        if meaning < 0 or likes[meaning] < 0:
+            return count
+        slot = likes[meaning]
     row[slot] = count
     seen[slot] = True
     return _store(kv, attributes, count)
@@ -139,6 +142,7 @@ def _status(buf, pos, end, span):  # type: ignore[no-untyped-def]
 @compiled
 def read_span(buf, pos, end, kv, tables, attributes, count, span, row, seen, times, told):  # type: ignore[no-untyped-def]
     """Read a Span. row, times, told: of `Scan.of_span`, `events`, `of_event`. Returns how many attributes are stored, or -1."""
+    known, likes = tables[0], tables[4]
     span.at, span.len = pos, end - pos
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
@@ -164,7 +168,7 @@ def read_span(buf, pos, end, kv, tables, attributes, count, span, row, seen, tim
         if field == 9:
             if not key_value(buf, pos, pos + length, kv):
                 return -1
-            count = _keep(buf, kv, tables, attributes, count, row, seen)
+            count = _keep(buf, kv, known, likes, attributes, count, row, seen)
         elif field == 1:
             span.trace_id_len = _identifier(buf, pos, length, span.trace_id)
         elif field == 2:
@@ -209,6 +213,7 @@ def read_scope(buf, pos, end, scope):  # type: ignore[no-untyped-def]
 @compiled
 def read_resource(buf, pos, end, kv, tables, attributes, count, row, seen):  # type: ignore[no-untyped-def]
     """Read a Resource's attributes. Returns how many attributes are stored, or -1."""
+    known, likes = tables[0], tables[4]
     while pos < end:
         field, wire, pos = tag(buf, pos, end)
         if pos < 0:
@@ -220,7 +225,7 @@ def read_resource(buf, pos, end, kv, tables, attributes, count, row, seen):  # t
             if field == 1:
                 if not key_value(buf, pos, pos + length, kv):
                     return -1
-                count = _keep(buf, kv, tables, attributes, count, row, seen)
+                count = _keep(buf, kv, known, likes, attributes, count, row, seen)
             pos += length
         else:
             pos = skip(buf, pos, end, field, wire)

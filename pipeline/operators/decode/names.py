@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.wire import Bytes, fnv1a, same
 
+LIKE = "like:"
+"""Begins the name of a slot that no attribute has by its own name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -32,7 +35,7 @@ class Names:
         text = np.frombuffer(b"".join(encoded) or b"\0", np.uint8)
         room = 1 << max(4, (2 * len(slots)).bit_length())
         hashes, table = np.zeros(room, np.uint64), np.full(room, -1, np.int32)
-        for slot in range(len(slots)):
+        for slot in (slot for name, slot in slots.items() if not name.startswith(LIKE)):
             value = fnv1a(text, offsets[slot], offsets[slot + 1])
             at = int(value) & (room - 1)
             while table[at] >= 0:
@@ -61,3 +64,12 @@ def slot_of(
             return int(slot)
         at = (at + 1) & mask
     return -1
+
+
+@compiled
+def same_letters(buf: Bytes, at: int, word: Bytes) -> bool:
+    """Whether `word` stands at `at`, in any case."""
+    for i in range(len(word)):
+        if buf[at + i] | np.uint8(32) != word[i] | np.uint8(32):
+            return False
+    return True

@@ -95,7 +95,7 @@ class Resolver:
             if not self.is_seen(path):
                 continue
             wanted = told < 0
-            if path.where in ("span", "resource") and not (path.keys or path.pattern or path.scopes):
+            if path.where in ("span", "resource", "like") and not (path.keys or path.pattern or path.scopes):
                 where, others = self._integers(path, wanted)
                 column[where[0]], told[where[0]] = where[1], i
                 if not others.any():
@@ -122,7 +122,7 @@ class Resolver:
             return True
         if path.where == "event":
             return bool(self.asked.details.slots)
-        return bool(self.scanned.seen[self.asked.attributes.slots[path.name]])
+        return bool(self.scanned.seen[self.asked.attributes.slots[path.attribute]])
 
     def within(self, scopes: Sequence[str]) -> NDArray[np.bool_]:
         """Per row whether the name of its instrumentation scope begins with one of `scopes`."""
@@ -188,7 +188,7 @@ class Resolver:
         if path.where == "event":
             details: Column = self.scanned.of_event[self.rows, self.asked.details.slots[path.keys[0]]]
             return details
-        slot = self.asked.attributes.slots[path.name]
+        slot = self.asked.attributes.slots[path.attribute]
         table, rows = (
             (self.scanned.of_resource, self._resource_rows) if path.where == "resource" else (self.scanned.of_span, self.rows)
         )

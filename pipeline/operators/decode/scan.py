@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.messages import read_resource, read_scope, read_span
-from pipeline.operators.decode.names import Names
+from pipeline.operators.decode.names import LIKE, Names
 from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
+from pipeline.operators.dialects.alike import FORMS
 
 MALFORMED, TOO_MANY = 1, 2
 """Values of `Scan.failed` besides 0."""
@@ -80,9 +81,13 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The names somebody asks for: of attributes, of events, and of attributes of events (the event's slot for each)."""
+    """The names somebody asks for: of attributes, of events, and of attributes of events (the event's slot for each).
+
+    likes: per meaning of FORMS the slot of attributes that are known by their letters, -1 if nobody asks.
+    """
 
     attributes: Names
+    likes: NDArray[np.int32]
     events: Names
     details: Names
     detail_of: NDArray[np.int32]
@@ -90,17 +95,19 @@ class Asked:
     @classmethod
     def of(cls, attributes: list[str], events: list[str], details: list[tuple[str, str]]) -> "Asked":
         """details: pairs of the names of an event and of an attribute of it; one name belongs to one event."""
+        named = Names.of(attributes)
         known = Names.of([*events, *(event for event, _ in details)])
         owner = {detail: known.slots[event] for event, detail in details}
         assert len(owner) == len({*details}), "an attribute's name is asked of one event only"
-        return cls(Names.of(attributes), known, Names.of(list(owner)), np.array([*owner.values()], np.int32))
+        likes = np.array([named.slots.get(f"{LIKE}{meaning}", -1) for meaning in FORMS], np.int32)
+        return cls(named, likes, known, Names.of(list(owner)), np.array([*owner.values()], np.int32))
 
     def tables(self) -> tuple[Any, ...]:
-        """What compiled code looks into: of attributes, events, details, and the event of each detail."""
+        """What compiled code looks into: of attributes, events, details, the event of each detail, and `likes`."""
         known, events, details = (
             (names.hashes, names.table, names.text, names.offsets) for names in (self.attributes, self.events, self.details)
         )
-        return known, events, details, self.detail_of
+        return known, events, details, self.detail_of, self.likes
 
 
 def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:

@@ -228,7 +228,7 @@ class Decoder:
 def asked(*paths: Path) -> Asked:
     """The names that `paths` look for."""
     return Asked.of(
-        [path.name for path in paths if path.where in ("span", "resource")],
+        [path.attribute for path in paths if path.where in ("span", "resource", "like")],
         ["exception", *(path.name for path in paths if path.is_time_of_event)],
         [(path.name, path.keys[0]) for path in paths if path.where == "event" and path.keys],
     )

@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.key_values import AT, DOUBLE, INT, KEY_AT, KEY_LEN, LEN, STRING, TYPE, VALUE, key_value
+from pipeline.operators.decode.names import same_letters
 from pipeline.operators.decode.resolve import Column, Resolver
 from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
 from pipeline.operators.siphash import siphash
@@ -101,7 +102,7 @@ def _tells_call(buf: Bytes, kv: NDArray[np.int64]) -> bool:
     for tail in (0, 5, 3):  # model, model_name, model_id
         if (
             n >= 5 + tail
-            and _same_letters(buf, name + n - 5 - tail, MODEL)
+            and same_letters(buf, name + n - 5 - tail, MODEL)
             and (n == 5 + tail or buf[name + n - 6 - tail] in (46, 95))
         ):
             return tail == 0 or buf[name + n - tail] in (46, 95)
@@ -112,15 +113,6 @@ def _tells_call(buf: Bytes, kv: NDArray[np.int64]) -> bool:
 def _holds(buf: Bytes, at: int, n: int, word: Bytes) -> bool:
     """Whether the name holds `word`, in any case."""
     for i in range(n - len(word) + 1):  # noqa: SIM110 - compiled code knows no any
-        if _same_letters(buf, at + i, word):
+        if same_letters(buf, at + i, word):
             return True
     return False
-
-
-@compiled
-def _same_letters(buf: Bytes, at: int, word: Bytes) -> bool:
-    """Whether `word` stands at `at`, in any case."""
-    for i in range(len(word)):  # noqa: SIM110
-        if buf[at + i] | np.uint8(32) != word[i] | np.uint8(32):
-            return False
-    return True

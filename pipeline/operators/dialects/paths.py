@@ -2,6 +2,7 @@ r"""Where a value may stand in a span: a path. Dialect tables and the user's ser
 
 gen_ai.request.model                  an attribute of the span
 resource:service.version              an attribute of its resource
+like:cache_read                       an attribute nobody told us, by the letters of its name (`alike.py`)
 name:                                 the name of the span
 scope:                                the name of its instrumentation scope
 metadata#route                        a key inside an attribute that holds a JSON object or a map
@@ -21,9 +22,9 @@ NS_PER = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 INSTANT = "time"
 """The unit of a value that says when, as text in ISO 8601."""
 
-Where = Literal["span", "resource", "event", "name", "scope"]
+Where = Literal["span", "resource", "event", "like", "name", "scope"]
 
-PREFIXES: dict[str, Where] = {"resource:": "resource", "event:": "event", "name:": "name", "scope:": "scope"}
+PREFIXES: dict[str, Where] = {"resource:": "resource", "event:": "event", "like:": "like", "name:": "name", "scope:": "scope"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Path:
         except re.error as error:
             raise ValueError(f"not a path: {text!r}: {error}") from None
         return cls(where, name, tuple(keys), unit, pattern)
+
+    @property
+    def attribute(self) -> str:
+        """Under which name its attribute is kept."""
+        return f"like:{self.name}" if self.where == "like" else self.name
 
     @property
     def is_time_of_event(self) -> bool:

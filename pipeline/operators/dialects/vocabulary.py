@@ -10,6 +10,7 @@ from functools import cache
 
 from pipeline.model.columns import BILLED
 from pipeline.operators.dialects.adk import ADK
+from pipeline.operators.dialects.alike import ALIKE
 from pipeline.operators.dialects.claude_code import CLAUDE_CODE
 from pipeline.operators.dialects.dialect import Dialect
 from pipeline.operators.dialects.langfuse import LANGFUSE
@@ -53,6 +54,7 @@ DIALECTS: tuple[Dialect, ...] = (
     OPENLIT,
     CLAUDE_CODE,
     PLAIN,
+    ALIKE,
 )
 """LiteLLM first, for its proxy writes an alias where the conventions have the model. Then the conventions, then vocabularies of
 their own, then additions to the conventions; a time to first token that may be none comes late, names without a namespace last.
@@ -120,7 +122,7 @@ AGENT = paths("gen_ai.agent.name", "agent.name")
 ANSWER = paths("gen_ai.response.id", "gen_ai.response.model", "gen_ai.response.finish_reasons")
 """A span nobody calls anything, with a model or usage, is a call; but one of an agent's name without an answer is the agent."""
 
-WEAK_TTFT = frozenset({"gen_ai.server.time_to_first_token", "gen_ai.server.ttft", "gen_ai.latency.time_to_first_token"})
+WEAK_TTFT = frozenset({"gen_ai.server.time_to_first_token", "gen_ai.server.ttft", "first", "gen_ai.latency.time_to_first_token"})
 WEAK_TTFT_SCOPES = ("openlit", "@openlit", "strands")
 """Names under which some scopes write a time on answers that were not streamed too: there it says nothing unless a flag does;
 elsewhere it must be shorter than the call.
@@ -164,5 +166,5 @@ def estimates() -> tuple[str, ...]:
 @cache
 def sure_paths(field: str) -> tuple[Path, ...]:
     """The paths of a field in names that only a call of a model has: without the bare ones."""
-    bare = set(PLAIN.fields.get(field, ()))
+    bare = {*PLAIN.fields.get(field, ()), *ALIKE.fields.get(field, ())}
     return tuple(path for path in field_paths(field) if path not in bare)
