@@ -63,13 +63,15 @@ def rows(decoded: Decoded) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Told:
-    """A span of 400 ms as a test tells it. events: name, milliseconds after the start, attributes."""
+    """A span as a test tells it. events: name, ms after the start, attributes. after, lasting: its start and length in ms."""
 
     attributes: Mapping[str, Any]
     name: str = "span"
     status: int = 0
     events: Sequence[tuple[str, int, Mapping[str, Any]]] = ()
     parent: int = 0
+    after: int = 0
+    lasting: int = 400
 
 
 START_NS = 1_795_405_220_000_000_000
@@ -83,11 +85,12 @@ def request_of(*told: Told, scope: str = "") -> bytes:
     for i, one in enumerate(told, 1):
         span = spans.spans.add(trace_id=bytes(15) + b"t", span_id=i.to_bytes(8, "big"), name=one.name)
         span.parent_span_id = one.parent.to_bytes(8, "big") if one.parent else b""
-        span.start_time_unix_nano, span.end_time_unix_nano = START_NS, START_NS + 400_000_000
+        span.start_time_unix_nano = START_NS + one.after * 1_000_000
+        span.end_time_unix_nano = span.start_time_unix_nano + one.lasting * 1_000_000
         span.status.code = one.status
         _tell(span.attributes, one.attributes)
         for name, ms, attributes in one.events:
-            event = span.events.add(name=name, time_unix_nano=START_NS + ms * 1_000_000)
+            event = span.events.add(name=name, time_unix_nano=span.start_time_unix_nano + ms * 1_000_000)
             _tell(event.attributes, attributes)
     return bytes(request.SerializeToString())
 

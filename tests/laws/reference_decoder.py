@@ -64,6 +64,7 @@ from pipeline.operators.dialects.vocabulary import (
 from pipeline.operators.pricing.billing import host_of, who_bills
 from pipeline.operators.pricing.price import RATES, Bill, NoPrice, Price, Tier
 from pipeline.operators.pricing.services import service_of
+from tests.laws.reference_records import together
 
 Row = dict[str, Any]
 Death = tuple[int, int, Reason, int]
@@ -140,7 +141,10 @@ def reference_decode(
         reasons = [_reason(policy, context.span, record) for context in spans]
         alive = [(context, _Said(policy, context)) for context, reason in zip(spans, reasons, strict=True) if reason is None]
         mothers = {context.span.parent_span_id for context, said in alive if said.kind in REQUEST_KINDS or said.is_evident_call}
-        rows += [_row(policy, context, record, said, mothers) for context, said in alive]
+        for context, said in alive:
+            said.means = _meant(said, context.span.span_id in mothers)
+        together([said for _, said in alive])
+        rows += [_row(policy, context, record, said) for context, said in alive]
         for reason in set(reasons) - {None}:
             of_it = [index for index, found in enumerate(reasons) if found == reason]
             dead += [(record.offset, index, reason, 1) for index in of_it[: policy.dead_letters]]
@@ -211,7 +215,8 @@ class _Said:
         self.text = {name: self.first(field_paths(name), reader_of(name), "") for name in STRING_FIELDS}
         self.tokens, self.rule = _usage(self)
         self.kind, self.dialect = self._declared()
-        self.evident = ""
+        self.evident = self.means = ""
+        self.start, self.streamed = context.span.start_time_unix_nano, None
         known = self.tokens["input_tokens"] is not None or self.tokens["output_tokens"] is not None
         if not self.kind and ((self.text["model"] and known) or ((self.text["model"] or known) and self._is_sure())):
             self.evident = _operation_kind(self.text["operation"].lower())
@@ -262,18 +267,24 @@ def _operation_kind(word: str) -> str:
     return "chain" if NOT_CALLS.search(word) else "llm"
 
 
-def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said, mothers: set[bytes]) -> Row:
-    span = context.span
-    start, latency = span.start_time_unix_nano, span.end_time_unix_nano - span.start_time_unix_nano
-    text = dict(said.text)
-    user = text.pop("user_id")
+def _meant(said: _Said, is_mother: bool) -> str:
+    """What a span is before its record is looked at, but for its children."""
     kind = said.kind or said.evident
     if said.is_evident_call and not said.kind:
-        kind = "chain" if span.span_id in mothers else "embedding" if kind == "llm" and "embed" in text["model"].lower() else kind
+        return "chain" if is_mother else "embedding" if kind == "llm" and "embed" in said.text["model"].lower() else kind
+    return kind
+
+
+def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) -> Row:
+    span = context.span
+    start, latency = said.start, span.end_time_unix_nano - said.start
+    text = dict(said.text)
+    user = text.pop("user_id")
+    kind = said.means
     biller = said.first(field_paths("provider"), read_biller, text["provider"])
     asked, server = (said.first(field_paths(name), reader_of(name), "") for name in ("model_requested", "server_address"))
     bill = who_bills(biller, (text["model"], asked), server, policy.prices.knows)
-    streamed = said.first(field_paths("stream"), read_flag)
+    streamed = said.first(field_paths("stream"), read_flag, said.streamed)
     ttft = _ttft(said, latency, streamed)
     happened = _status(said)
     unanswered = happened == "error" and said.tokens["output_tokens"] is None and ttft is None
@@ -451,10 +462,10 @@ def _ttft(said: _Said, latency_ns: int, streamed: bool | None) -> int | None:
     for path in field_paths("ttft_ns"):
         if path.is_time_of_event:
             when = context.events.get(path.name.encode(), 0)
-            ttft = when - context.span.start_time_unix_nano if when else None
+            ttft = when - said.start if when else None
         elif path.unit == INSTANT:
             instant = _read(context, path, read_instant, said.limit)
-            ttft = instant - context.span.start_time_unix_nano if instant and instant > 0 else None
+            ttft = instant - said.start if instant and instant > 0 else None
         else:
             value = _read(context, path, read_number, said.limit)
             ttft = None if value is None else round(min(value, MOST_NS / NS_PER[path.unit or "s"]) * NS_PER[path.unit or "s"])

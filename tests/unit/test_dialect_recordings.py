@@ -84,10 +84,6 @@ TOTALS = {
 }
 
 BY_SPAN: dict[str, tuple[Totals, str]] = {
-    "aisdk7_basic": (
-        Totals(14, 2, 4, 356, 114, 192, 0, 0, 4),
-        "two embeddings are two spans each, alike but for the usage of the inner one",
-    ),
     "langfuse5": (
         Totals(16, 1, 6, 634, 209, 352, 0, 55, 3),
         "two calls of LangChain are told by its handler and by the client under it, one of them streamed and without usage",
@@ -99,10 +95,6 @@ BY_SPAN: dict[str, tuple[Totals, str]] = {
     "litellm_proxy_v1": (
         Totals(18, 2, 4, 755, 247, 192, 0, 25, 1),
         "nine calls are told by client and proxy, one answered from the proxy's cache; each knows what the other does not",
-    ),
-    "mastra": (
-        Totals(5, 1, 0, 228, 76, 128, 0, 20, 1),
-        "one span tells two turns of an agent with the sum of their usage; the steps under it have no usage",
     ),
     "oinfjs_anthropic": (
         Totals(10, 2, 4, 456, 152, 256, 0, 0, 0),
@@ -127,10 +119,6 @@ BY_SPAN: dict[str, tuple[Totals, str]] = {
     "pydantic_plain": (
         Totals(20, 2, 6, 976, 323, 480, 64, 55, 0),
         "three calls of Anthropic are told by the framework and by the client itself",
-    ),
-    "springai": (
-        Totals(10, 1, 0, 463, 152, 0, 0, 0, 1),
-        "the chat after a call of a tool says the sum of both, and only the client around a call says that it was streamed",
     ),
     "tl_langchain_and_openai": (
         Totals(13, 1, 0, 530, 185, 0, 0, 0, 1),

@@ -78,6 +78,16 @@ def test_status_usage_and_cost() -> None:
     assert found.cost.startswith("82,500 nano-USD (book")  # 100 at 150, 500 at 75, 50 at 600
 
 
+def test_what_the_record_made_of_it() -> None:
+    step = {"mastra.span.type": "model_step"}
+    generation = CHAT | {"mastra.span.type": "model_generation"}
+    told = request_of(Told(generation), Told(step, parent=1), Told(step, parent=1), scope="@mastra/otel")
+    whole, first, _ = explain(DECODER, record(told, content_type="application/x-protobuf"))
+    assert "chain: no call of a model, for gen_ai.operation.name = chat means llm" in whole.why
+    assert "spans under it in its record are the calls it tells of" in whole.why
+    assert "each is a call" in first.why
+
+
 def test_users_are_not_shown() -> None:
     found = story(CHAT | {"user.id": "ann@example.org"})
     assert outcomes(found, "user_id") == [("user.id", "(not shown)", "taken")]

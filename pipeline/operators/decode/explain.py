@@ -13,7 +13,7 @@ from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import DeadSpan
 from pipeline.operators.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING
-from pipeline.operators.decode.kinds import EXCEPTION, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind
+from pipeline.operators.decode.kinds import EXCEPTION, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind, said_kinds
 from pipeline.operators.decode.resolve import Resolver
 from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.decode.timing import since_start
@@ -140,7 +140,7 @@ def _why(resolver: Resolver, row: Mapping[str, Any], names: str) -> str:
     verdict = f"{kind}: " + ("a call of a model" if kind in REQUEST_KINDS else "no call of a model")
     silent = "".join(f"; {text}" for text, means in said if not means)
     if meant := [text for text, means in said if means]:
-        return f"{verdict}, for {'; then '.join(meant)}{silent}"
+        return f"{verdict}, for {'; then '.join(meant)}{_in_record(resolver, row)}{silent}"
     if row["dialect"] == UNNAMED and kind in REQUEST_KINDS:
         return f"{verdict}, for no vocabulary calls it anything, and it holds a model or usage{silent}"
     if row["dialect"] == UNNAMED:
@@ -148,6 +148,16 @@ def _why(resolver: Resolver, row: Mapping[str, Any], names: str) -> str:
     if names:
         return f"{verdict}, but it looks like one: not understood. Its attributes: {names}{silent}"
     return f"{verdict}: nothing on it looks like one{silent}"
+
+
+def _in_record(resolver: Resolver, row: Mapping[str, Any]) -> str:
+    """What the other spans of the record make of it, "" if nothing."""
+    said = said_kinds(resolver)[0][0]
+    if said in ("", row["kind"]):
+        return ""
+    if row["kind"] in REQUEST_KINDS:
+        return "; but it is one of several steps of a call that only sums them up, so each is a call"
+    return "; but spans under it in its record are the calls it tells of"
 
 
 def _said(resolver: Resolver) -> Iterator[tuple[str, bool]]:

@@ -26,6 +26,7 @@ from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, cou
 from pipeline.operators.decode.series import series
 from pipeline.operators.decode.strange import is_strange
 from pipeline.operators.decode.timing import timing
+from pipeline.operators.decode.together import together
 from pipeline.operators.decode.unread import unread
 from pipeline.operators.decode.usage import DOUBTFUL, Usage, usage
 from pipeline.operators.decode.values import OTHER, read_class, reader_of
@@ -181,10 +182,13 @@ class Decoder:
     def columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
         """All columns of a span block, and per row the names of its attributes if it is not understood."""
         s = resolver.scanned.spans[resolver.rows]
-        start, end = s["start_ns"].astype(np.int64), s["end_ns"].astype(np.int64)
         text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
         used = usage(resolver, self.fields)
+        kind, dialect, names = self._kinds(resolver, text, used)
+        told_together = together(resolver, kind, used, text["model"], text["finish_reason"])
+        used, start, end = told_together.used, told_together.start, s["end_ns"].astype(np.int64)
         happened = status(resolver, self.fields)
+        unanswered = (happened == "error") & (used.tokens["output_tokens"] < 0)
         bills = self.biller.bills(resolver, self.fields, text)
         counts = used.tokens | billed_parts(resolver, self.fields)
         columns: dict[str, Any] = {
@@ -203,12 +207,13 @@ class Decoder:
             "schema_version": np.full(len(s), SCHEMA_VERSION),
             **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
-            **timing(resolver, self.fields, start, end - start, (happened == "error") & (used.tokens["output_tokens"] < 0)),
+            **timing(resolver, self.fields, start, end - start, unanswered, told_together.streamed),
             **bills.columns(),
             **{name: nullable(found) for name, found in counts.items()},
             "usage_rule": used.rule,
+            "kind": told_together.kind,
+            "dialect": dialect,
         }
-        columns["kind"], columns["dialect"], names = self._kinds(resolver, text, used)
         columns |= series(resolver, self.policy.series, self.policy.detect, np.isin(columns["kind"], REQUEST_KINDS))
         said = Said(counts, claimed_nusd(resolver, self.fields["span_cost"]), cached_replies(resolver, self.fields, used.tokens))
         columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)

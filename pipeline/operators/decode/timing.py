@@ -20,15 +20,22 @@ MOST_NS = 1e18
 
 
 def timing(
-    resolver: Resolver, fields: Mapping[str, Sequence[Path]], start: Times, latency: Times, unanswered: Column
+    resolver: Resolver,
+    fields: Mapping[str, Sequence[Path]],
+    start: Times,
+    latency: Times,
+    unanswered: Column,
+    streamed: Column,
 ) -> dict[str, Column]:
     """`stream` and `ttft_ns`. A first token is evidence of a stream, unless the span says that it was none.
 
     unanswered: calls that failed and used nothing; without a first token there was no answer to be streamed.
+    streamed: what the client around a call says, None if nothing does; the call's own word counts first.
     """
     said = resolver.resolve(fields["stream"], read_flag)
+    said = np.where(said == None, streamed, said)  # noqa: E711 - element by element
     ttft = first_token(resolver, fields["ttft_ns"], said, start, latency)
-    stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711 - element by element
+    stream = np.where((ttft >= 0) & (said == None), True, said)  # noqa: E711
     stream[unanswered & (ttft < 0)] = None
     return {"stream": stream, "ttft_ns": nullable(np.where(stream == False, -1, ttft))}  # noqa: E712
 

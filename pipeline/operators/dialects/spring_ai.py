@@ -1,6 +1,7 @@
 """Spring AI: the OpenTelemetry conventions with every value as text, and around each call spans of its own (`spring.ai.kind`).
 
-After a call of a tool the next chat repeats the usage of the first: nothing on the span says so. Source: Spring AI's
+After a call of a tool the next chat repeats the usage of the first, and only the client around a call says whether it was
+streamed: `records.py` has both. Source: Spring AI's
 observation conventions.
 """
 
