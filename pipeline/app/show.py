@@ -132,7 +132,8 @@ def repriced(told: Mapping[str, Any], out: Console) -> None:
     rows = [[f"${row[k] / 1e9:,.6f}" if k.endswith("_nusd") else row[k] for k in REPRICED] for row in told["changes"]]
     out.print(table(list(REPRICED.values()), rows))
     would = "would be written" if told["dry_run"] else "written"
-    out.print(f"{told['spans']:,} spans and {told['panes']:,} panes {would}, {told['price_version']}", highlight=False)
+    counts = f"{told['spans']:,} spans, {told['panes']:,} panes and {told['roll_ups']:,} roll-ups whose panes have expired"
+    out.print(f"{counts} {would}, {told['price_version']}", highlight=False)
     if told["left_alone"]:
         shown = told["left_alone"][:MOST_LEFT_ALONE]
         cells = [[row["hour"], *row["series"].values(), row["requests"], row["spans"], row["why"]] for row in shown]

@@ -16,7 +16,8 @@ from clickhouse_connect.driver.exceptions import Error
 from clickhouse_connect.driver.external import ExternalData
 
 from pipeline.connectors.clickhouse import ours
-from pipeline.model.columns import OVERFLOW, PANES, REQUEST_KINDS, SERIES, SPANS
+from pipeline.model.columns import COUNTS as COUNTED
+from pipeline.model.columns import OVERFLOW, PANES, REQUEST_KINDS, SERIES, SPANS, TOKENS
 from pipeline.operators.decode.stored import COUNTS, MONEY, WORDS
 from pipeline.operators.repricing import PRICED, PROOF
 
@@ -56,15 +57,31 @@ PANE_TYPES: Final = {
     "cost_sq": "Int128",
     "unpriced": "Int64",
 }
+HOUR_TYPES: Final = {
+    **dict.fromkeys(SERIES, "String"),
+    "cost_nusd": "Int128",
+    "cost_sq": "Int128",
+    "unpriced": "Int64",
+    "seen_ms": "Int64",
+}
+
+ROLLED_UP: Final = (
+    *("window_start_ns", "window_end_ns", *SERIES, "settled", "parts", *COUNTED, *TOKENS, *PRICED[:2]),
+    *("latency_sum_ns", "latency_sq", "ttft_count", "ttft_sum_ns", "latency", "ttft", "tps"),
+)
+"""The columns of an hourly roll-up but for when it was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour's panes and roll-up rows. panes: columns of PANE_COLUMNS; held: per series what the hourly roll-up was made of."""
+    """An hour's panes and settled roll-up rows.
+
+    panes: columns of PANE_COLUMNS; held: per series its roll-up: PROOF, PRICED, the `parts` it was made of, when it was written.
+    """
 
     start_ns: int
     panes: Columns
-    held: dict[tuple[str, ...], frozenset[int]]
+    held: dict[tuple[str, ...], Columns]
 
 
 def hours(client: Client, from_ns: int, to_ns: int) -> list[int]:
@@ -110,10 +127,12 @@ def hour(client: Client, start_ns: int) -> Hour:
     with _translated("panes"):
         found = client.query(f"SELECT {names} FROM panes FINAL WHERE {within} ORDER BY {KEYS}, source, window_start_ns")  # noqa: S608
         columns = found.result_columns or [[] for _ in PANE_COLUMNS]
-        parts = client.query(
-            f"SELECT {KEYS}, groupUniqArrayArray(parts) FROM panes_hourly FINAL WHERE {within} AND settled GROUP BY ALL"  # noqa: S608
-        ).result_rows
-    return Hour(start_ns, dict(zip(PANE_COLUMNS, columns, strict=True)), {tuple(row[:-1]): frozenset(row[-1]) for row in parts})
+        told = ("parts", "seen_ms", *PROOF, *PRICED)
+        seen = ", ".join(told).replace("seen_ms", "toUnixTimestamp64Milli(refreshed_at) AS seen_ms")
+        held = client.query(f"SELECT {KEYS}, {seen} FROM panes_hourly FINAL WHERE {within} AND settled").result_rows  # noqa: S608
+    n = len(SERIES)
+    rolled_up = {tuple(row[:n]): dict(zip(told, row[n:], strict=True)) for row in held}
+    return Hour(start_ns, dict(zip(PANE_COLUMNS, columns, strict=True)), rolled_up)
 
 
 def rows(client: Client, of: Hour, units: Mapping[tuple[str, ...], int], partitions: int) -> Iterator[Columns]:
@@ -170,6 +189,25 @@ def replace_panes(client: Client, start_ns: int, new: Sequence[Mapping[str, Any]
     with _translated("panes"):
         client.command(sql, external_data=tables)
         return int(client.query(written, external_data=tables).result_rows[0][0])
+
+
+def rollups_are_behind(client: Client) -> bool:
+    """Are there panes that the next refresh has to find by when the last one was: then no roll-up may be written beside it."""
+    sql = """SELECT count() FROM panes WHERE inserted_at > (SELECT max(refreshed_at) FROM panes_hourly)
+        AND inserted_at < now() - INTERVAL 10 MINUTE"""
+    return bool(_rows(client, sql)[0][0])
+
+
+def replace_hours(client: Client, start_ns: int, new: Sequence[Mapping[str, Any]]) -> None:
+    """Write settled rows of an hourly roll-up anew with other money, `seen_ms` being when the stored one was written."""
+    values = (
+        {name: f"h.{name}" for name in ROLLED_UP} | {name: f"n.{name}" for name in PRICED} | {"refreshed_at": "now64(3, 'UTC')"}
+    )
+    sql = f"""INSERT INTO panes_hourly ({", ".join(values)}) SELECT {", ".join(values.values())} FROM panes_hourly AS h FINAL
+        INNER JOIN n ON {" AND ".join(f"h.{key} = n.{key}" for key in SERIES)}
+        WHERE h.window_start_ns = {start_ns} AND h.settled AND toUnixTimestamp64Milli(h.refreshed_at) = n.seen_ms"""  # noqa: S608
+    with _translated("roll-ups"):
+        client.command(sql, external_data=_tables(n=(HOUR_TYPES, new)))
 
 
 def replace_spans(client: Client, start_ns: int, new: Sequence[Mapping[str, Any]]) -> None:

@@ -11,10 +11,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from pipeline.app.replay import run, store
-from pipeline.app.reprice import Repriced, reprice
+from pipeline.app.reprice import reprice
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
 from pipeline.errors import Fatal, SettingsError
 from pipeline.model.columns import PANES, SERIES, SPANS
+from pipeline.model.repriced import Repriced
 from pipeline.model.stream import Message, Record, Source
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.repricing import EXPIRED_PANES, EXPIRED_SPANS, UNCOUNTED
@@ -229,12 +230,56 @@ def test_windows_of_spans_that_are_gone_are_named(filled_store: Store) -> None:
     assert (alone.why, alone.requests - alone.spans) == (EXPIRED_SPANS, 1)
 
 
-def test_hours_of_panes_that_are_gone_are_left_alone(filled_store: Store) -> None:
+def expire_panes(of: Store, where: str) -> None:
+    of.client.command(f"ALTER TABLE panes DELETE WHERE {where} SETTINGS mutations_sync = 1")
+
+
+@pytest.mark.parametrize("where", ["1", "window_start_ns % 7 = 0"])
+def test_roll_ups_whose_panes_have_expired_are_priced_again_themselves(
+    filled_store: Store, engines: Settings, tmp_path: Path, where: str
+) -> None:
+    """Panes are kept for three days, spans for seven: hours and days follow all the same."""
+    expire_panes(filled_store, where)
+    done = again(filled_store.after)
+    assert (done.left_alone, done.roll_ups > 0) == ([], True)
+    found = everything(filled_store.after)
+    with own_names(engines) as other:
+        fresh = priced(other, tmp_path, NEW, topic_prefix=filled_store.after.topic_prefix)
+        filled(fresh)
+        wanted = everything(fresh)
+    for name in ("spans", *VIEWS[1:]):
+        assert found[name] == wanted[name], name
+    assert set(map(str, found["panes"])) <= set(map(str, wanted["panes"]))
+    once_more = again(filled_store.after)
+    assert (once_more.spans, once_more.panes, once_more.roll_ups) == (0, 0, 0)
+
+
+def test_no_roll_up_is_written_while_their_refresh_is_behind(filled_store: Store) -> None:
+    """The refresh asks when the newest roll-up was written: one written by others would hide from it what came before."""
+    names = ", ".join(
+        row[0] for row in filled_store.client.query("DESCRIBE panes_hourly").result_rows if row[2] != "MATERIALIZED"
+    )
+    for name in ("panes_hourly", "panes_daily", "panes_hourly_routes"):
+        filled_store.client.command(f"SYSTEM STOP VIEW {name}_refresh")
+    filled_store.client.command("CREATE TABLE old AS panes_hourly")
+    an_hour_ago = names.replace("refreshed_at", "refreshed_at - INTERVAL 1 HOUR")
+    filled_store.client.command(f"INSERT INTO old ({names}) SELECT {an_hour_ago} FROM panes_hourly")
+    filled_store.client.command("EXCHANGE TABLES panes_hourly AND old")
+    expire_panes(filled_store, "1")
+    unseen = pane(0, [1], firing="final", window_start_ns=FROM - 60 * SECOND, window_end_ns=FROM)
+    assert insert_blocks(filled_store.client, "panes", [panes(unseen)]) == {}
+    filled_store.client.command("ALTER TABLE panes UPDATE inserted_at = now() - 1800 WHERE 1 SETTINGS mutations_sync = 1")
+    with pytest.raises(Fatal, match="the roll-ups are behind"):
+        again(filled_store.after)
+
+
+def test_hours_of_panes_that_are_gone_are_left_alone_if_spans_are_too(filled_store: Store) -> None:
     """Their roll-ups stay as they are; so must what is left of the hour."""
     call = filled_store.call()
     series = " AND ".join(f"{name} = '{call[name]}'" for name in SERIES)
     window = f"window_start_ns <= {call['end_ns']} AND window_end_ns > {call['end_ns']}"
-    filled_store.client.command(f"ALTER TABLE panes DELETE WHERE {series} AND {window} SETTINGS mutations_sync = 1")
+    expire_panes(filled_store, f"{series} AND {window}")
+    filled_store.keep(call | {"span_id": "f" * 16})
     sql = f"SELECT sum(cost_nusd) FROM panes_hourly FINAL WHERE {series} AND {window}"
     before = filled_store.one(sql)
     (alone,) = again(filled_store.after).left_alone
@@ -271,7 +316,7 @@ def test_the_command_says_what_changed(filled_store: Store) -> None:
         (line,) = [line for line in out.splitlines() if change["model"] in line]
         assert f"${change['before_nusd'] / 1e9:,.6f}" in line
         assert f"${change['after_nusd'] / 1e9:,.6f}" in line
-    assert f"{told['spans']:,} spans and {told['panes']:,} panes written" in out
+    assert f"{told['spans']:,} spans, {told['panes']:,} panes and 0 roll-ups whose panes have expired written" in out
     filled_store.keep(filled_store.call() | {"span_id": "f" * 16, "cost_nusd": 1})
     code, out, err = command(filled_store.after)
     assert (code, "1 series in an hour were left as they are" in err, UNCOUNTED[:20] in out) == (3, True, True)
