@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.operators.decode.explain import SpanStory, explain
+from pipeline.operators.dialects.vocabulary import estimates
 from tests.otlp import DECODER, RECORDED, Told, record, request_of, rows
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
@@ -86,6 +87,53 @@ def test_what_the_record_made_of_it() -> None:
     assert "chain: no call of a model, for gen_ai.operation.name = chat means llm" in whole.why
     assert "spans under it in its record are the calls it tells of" in whole.why
     assert "each is a call" in first.why
+
+
+def test_a_stream_told_by_the_client_around_a_call() -> None:
+    client = Told({"spring.ai.kind": "chat_client", "spring.ai.chat.client.stream": "true"})
+    told = request_of(client, Told(CHAT, parent=1), scope="org.springframework.boot")
+    _, call = explain(DECODER, record(told, content_type="application/x-protobuf"))
+    assert outcomes(call, "stream") == [("the client around it in its record", "True", "taken")]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "changes", "status"),
+    [
+        (
+            {"ai.operationId": "ai.generateText.doGenerate", "ai.response.finishReason": "stop"},
+            {"status": 2},
+            (
+                "ok: the span's status is error, ai.response.finishReason says how its answer ended, "
+                "so that is the error of an attempt before"
+            ),
+        ),
+        (CHAT | {"success": False}, {}, "error: the span's status is unset, success says that it failed"),
+        (
+            CHAT,
+            {"status": 1, "events": [("exception", 1, {})]},
+            "ok: the span's status is ok, an exception event is there, which the span got over",
+        ),
+        (CHAT, {"status": 2}, "error: the span's status is error"),
+    ],
+)
+def test_status_says_why(attributes: dict[str, Any], changes: dict[str, Any], status: str) -> None:
+    assert story(attributes, **changes).status == status
+
+
+def test_a_total_that_is_a_mere_sum() -> None:
+    usage = {"input_tokens": 25, "output_tokens": 19, "total_tokens": 44, "cache_creation_input_tokens": 20}
+    found = story({"mlflow.spanType": '"LLM"', "mlflow.chat.tokenUsage": usage})
+    assert found.usage == "cache beside: custom (the total is the writer's own sum, which tells nothing of the parts)"
+
+
+def test_usage_that_is_a_guess() -> None:
+    scope = estimates()[0]
+    guess = {"gen_ai.usage.input_tokens": 6, "gen_ai.usage.output_tokens": 0}
+    assert "is a guess at usage that never came" in story(CHAT | guess, scope).usage
+
+
+def test_a_bare_name_alone() -> None:
+    assert "stands alone in a bare name" in story({"model": "civic"}).why
 
 
 def test_users_are_not_shown() -> None:

@@ -43,8 +43,29 @@ CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
         ({"http.response.status_code": 429.0}, "unset"),
         ({"error": True}, "error"),
         ({"error": "true"}, "error"),
-        ({"error": "a sentence with true in it"}, "unset"),
+        ({"error": "a sentence about what went wrong"}, "error"),
         ({"error": False}, "unset"),
+        ({"error": ""}, "unset"),
+        ({"error.message": "None"}, "unset"),
+        ({"error.message": "slow down"}, "error"),
+        ({"error.code": 0}, "unset"),
+        ({"error.code": 429}, "error"),
+        ({"gen_ai.error.type": "rate_limit"}, "error"),
+        ({"gen_ai.error.message": "slow down"}, "error"),
+        ({"exception.message": "slow down"}, "error"),
+        ({"llm.error": "[]"}, "unset"),
+        ({"llm.error": "slow down"}, "error"),
+        ({"gen_ai.response.finish_reasons": ["ERROR"]}, "error"),
+        ({"llm.response.finish_reason": "error"}, "error"),
+        ({"ai.response.finishReason": "error"}, "error"),
+        ({"stop_reason": "Error"}, "error"),
+        ({"stop_reason": "end_turn"}, "unset"),
+        ({"level": "Error"}, "error"),
+        ({"level": "warning"}, "unset"),
+        ({"severity_text": "FATAL"}, "error"),
+        ({"status": "failed"}, "error"),
+        ({"status": "success"}, "unset"),
+        ({"langfuse.observation.level": "error"}, "error"),
         ({"success": False}, "error"),
         ({"success": True}, "unset"),
         ({"langfuse.observation.level": "ERROR"}, "error"),
@@ -95,3 +116,18 @@ LANGCHAIN_JS = "@arizeai/openinference-instrumentation-langchain"
 def test_a_guess_at_usage_that_never_came_is_none(scope: str, answer: int, prompt: int | None) -> None:
     told = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 6, "llm.token_count.completion": answer}
     assert spoken(told, scope=scope)["input_tokens"] == prompt
+
+
+def test_a_server_of_ones_own_is_billed_by_nobody() -> None:
+    """vLLM's engine names no provider; its model may have a vendor's name."""
+    row = spoken(
+        {"gen_ai.response.model": "gpt-4o-mini", "gen_ai.usage.prompt_tokens": 57, "gen_ai.usage.completion_tokens": 19},
+        scope="vllm.llm_engine",
+    )
+    assert (row["kind"], row["provider"], row["input_tokens"], row["cost_source"]) == ("llm", "vllm", 57, "unpriced")
+
+
+@pytest.mark.parametrize("word", ["create_thread", "start_thread_run", "schedule_tool_calls", "tool_call", "agent_call"])
+def test_what_surrounds_a_call_is_none(word: str) -> None:
+    kind = spoken({"gen_ai.operation.name": word, "gen_ai.request.model": "gpt-4o-mini"})["kind"]
+    assert kind not in ("llm", "embedding", "reranker", "other")

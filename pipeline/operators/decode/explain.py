@@ -4,7 +4,7 @@ Only asked by people; nothing here runs while a pipeline does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import DeadSpan
+from pipeline.operators.decode.explain_usage import Fields, usage_story
 from pipeline.operators.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING
-from pipeline.operators.decode.kinds import EXCEPTION, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind, said_kinds
+from pipeline.operators.decode.kinds import ERROR, EXCEPTION, OK, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind, said_kinds
 from pipeline.operators.decode.resolve import Resolver
 from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.decode.timing import since_start
@@ -33,12 +34,12 @@ TYPES = {
 
 TAKEN = "taken"
 
-FLAGS = ("stream", "failed", "reply_cached", "cache_hit")
+FLAGS = ("stream", "failed", "answered", "reply_cached", "cache_hit")
 NUMBERS = ("span_cost",)
 SECRET = ("user_id",)
 """Fields whose value is not shown: their column holds a hash."""
 
-COLUMN_OF = {"user_id": "user_hash", "span_cost": "span_cost_nusd", "failed": "status"}
+COLUMN_OF = {"user_id": "user_hash", "span_cost": "span_cost_nusd", "failed": "status", "answered": "status"}
 """Columns of fields that are called otherwise."""
 
 
@@ -116,21 +117,43 @@ def _story(decoder: Decoder, resolver: Resolver, row: dict[str, Any], names: str
         is_call=row["kind"] in REQUEST_KINDS,
         not_understood=bool(names),
         why=_why(resolver, row, names),
-        status=_status(resolver, row),
-        usage=_usage(row),
+        status=_status(resolver, decoder.fields, row),
+        usage=usage_story(resolver, decoder.fields, row),
         cost=_cost(row),
-        fields=[story for story in fields if story.sources],
+        fields=[story for story in map(_from_record, fields) if story.sources],
         row=row,
     )
 
 
-def _status(resolver: Resolver, row: Mapping[str, Any]) -> str:
+def _from_record(story: FieldStory) -> FieldStory:
+    """With where its value is from, if no place on the span holds it."""
+    if story.field != "stream" or story.value is None or any(source.outcome == TAKEN for source in story.sources):
+        return story
+    return replace(story, sources=[Source("the client around it in its record", str(story.value), TAKEN), *story.sources])
+
+
+def _status(resolver: Resolver, fields: Fields, row: Mapping[str, Any]) -> str:
     """Why the span is said to have failed, or not."""
     code = int(resolver.scanned.spans["status"][resolver.rows[0]])
     raised = bool(resolver.first_event(EXCEPTION)[0] > 0)
-    told = f"the span's status is {STATUS[code] if 0 <= code < len(STATUS) else code}"
-    told += ", an exception event is there" if raised else ""
-    return f"{row['status']}: {told}" + (f", error {row['error_type']}" if row["error_type"] else "")
+    said = [f"the span's status is {STATUS[code] if 0 <= code < len(STATUS) else code}"]
+    if raised:
+        said.append("an exception event is there" + (", which the span got over" if code == OK else ""))
+    if row["error_type"]:
+        said.append(f"error {row['error_type']}")
+    if failed := _telling(resolver, fields["failed"]):
+        said.append(f"{failed} says that it failed")
+    if code == ERROR and row["status"] != "error":
+        said.append(
+            f"{_telling(resolver, fields['answered'])} says how its answer ended, so that is the error of an attempt before"
+        )
+    return f"{row['status']}: {', '.join(said)}"
+
+
+def _telling(resolver: Resolver, candidates: Sequence[Path]) -> str:
+    """The first path that holds a flag, if it is true; else ""."""
+    value, told = resolver.resolve_told(candidates, read_flag, False)
+    return str(candidates[told[0]]).partition("~")[0] if value[0] else ""
 
 
 def _why(resolver: Resolver, row: Mapping[str, Any], names: str) -> str:
@@ -145,6 +168,9 @@ def _why(resolver: Resolver, row: Mapping[str, Any], names: str) -> str:
         return f"{verdict}, for no vocabulary calls it anything, and it holds a model or usage{silent}"
     if row["dialect"] == UNNAMED:
         return f"{verdict}, for no vocabulary calls it anything, and its name or its children say what it is{silent}"
+    bare = "its model or its usage stands alone in a bare name, which may be anybody's"
+    if names and (row["model"] or row["input_tokens"] is not None or row["output_tokens"] is not None):
+        return f"{verdict}, but it looks like one: {bare}: not understood. Its attributes: {names}{silent}"
     if names:
         return f"{verdict}, but it looks like one: not understood. Its attributes: {names}{silent}"
     return f"{verdict}: nothing on it looks like one{silent}"
@@ -171,12 +197,6 @@ def _said(resolver: Resolver) -> Iterator[tuple[str, bool]]:
             means = named_kind(dialect, resolver.resolve([SPAN_NAME], read_text, "")[0], resolver.text_limit)
             if means:
                 yield f"its name in this scope means {means} ({dialect.name})", True
-
-
-def _usage(row: Mapping[str, Any]) -> str:
-    if row["input_tokens"] is None and row["output_tokens"] is None:
-        return "unknown: the span tells no tokens, or only zeros"
-    return row["usage_rule"] or "as told: no part has to be placed"
 
 
 def _cost(row: Mapping[str, Any]) -> str:

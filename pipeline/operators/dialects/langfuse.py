@@ -49,7 +49,7 @@ LANGFUSE = Dialect(
         "model": paths("langfuse.observation.model.name"),
         "session_id": paths("langfuse.session.id"),
         "user_id": paths("langfuse.user.id"),
-        "failed": paths("langfuse.observation.level~^ERROR$"),
+        "failed": paths("langfuse.observation.level~^(?i:error)$"),
         "finish_reason": paths(r'langfuse.observation.metadata.finish_reason~^"?(\w+)"?$'),
         "response_id": paths(
             r'langfuse.observation.metadata.response_id~^"?([\w-]+)"?$', r'langfuse.observation.metadata.id~^"?([\w-]+)"?$'

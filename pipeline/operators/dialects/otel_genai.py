@@ -7,6 +7,12 @@ put beside it in the same namespace are here too.
 from pipeline.operators.dialects.dialect import Dialect
 from pipeline.operators.dialects.paths import paths
 
+SAYS_ERROR = r"^(?!\s*(?i:none|null|nil|undefined|nan|n/a|false|no|ok|success|0|200|\[\]|\{\}|)\s*$)"
+"""What stands where the text or the code of an error does, unless it says that there was none."""
+
+THREADS = ("create_thread", "create_message", "list_messages", "list_run_steps", "start_thread_run", "submit_tool_outputs")
+"""What Azure's agents do beside the run that asks the model."""
+
 OTEL_GENAI = Dialect(
     "otel_genai",
     kind=paths("gen_ai.operation.name"),
@@ -29,6 +35,8 @@ OTEL_GENAI = Dialect(
         "responses": "llm",
         "stream_text": "llm",
         "text_completion": "llm",
+        "embed": "embedding",
+        "embed_content": "embedding",
         "embedding": "embedding",
         "embeddings": "embedding",
         "rerank": "reranker",
@@ -42,6 +50,11 @@ OTEL_GENAI = Dialect(
         "execute_task": "chain",
         "framework": "chain",
         "invoke_workflow": "chain",
+        "llm_call": "llm",
+        "tool_call": "tool",
+        "agent_call": "agent",
+        "schedule_tool_calls": "chain",
+        **dict.fromkeys(THREADS, "chain"),
         "plan": "chain",
     },
     fields={
@@ -51,17 +64,22 @@ OTEL_GENAI = Dialect(
             "gen_ai.system",
         ),
         "operation": paths("gen_ai.operation.name"),
-        "model": paths("gen_ai.response.model", "gen_ai.request.model"),
+        "model": paths("gen_ai.response.model", "gen_ai.request.model", "gen_ai.model_name", "gen_ai.model.name"),
         "model_requested": paths("gen_ai.request.model"),
         "server_address": paths("server.address"),
-        "session_id": paths("gen_ai.conversation.id", "session.id"),
-        "user_id": paths("user.id", "enduser.id"),
-        "error_type": paths(r"error.type~^<class '([\w.]+)'>$", "error.type", "event:exception#exception.type"),
+        "session_id": paths("gen_ai.conversation.id", "session.id", "gen_ai.session.id"),
+        "user_id": paths("user.id", "enduser.id", "gen_ai.user.id"),
+        "error_type": paths(
+            r"error.type~^<class '([\w.]+)'>$",
+            "error.type",
+            "gen_ai.error.type",
+            "exception.type",
+            "event:exception#exception.type",
+        ),
         "failed": paths(
             r"gen_ai.response.status~^(?i:failed|failure|error|cancell?ed|timeout|timed_out)$",
-            r"gen_ai.response.finish_reasons#0~^(?i:error|failed)$",
-            r"gen_ai.response.finish_reasons~^(?i:error|failed)$",
-            r"error~^(?i:true)$",
+            *(f"{name}~{SAYS_ERROR}" for name in ("gen_ai.error.message", "gen_ai.error.code", "error.message", "error.code")),
+            *(f"{name}~{SAYS_ERROR}" for name in ("exception.type", "exception.message", "llm.error", "error")),
             r"otel.status_code~^(?i:error)$",
             r"http.response.status_code~^[45]\d\d$",
             r"http.status_code~^[45]\d\d$",
@@ -82,6 +100,7 @@ OTEL_GENAI = Dialect(
         "ttft_ns": paths(
             "gen_ai.response.time_to_first_chunk@s",
             "gen_ai.client.operation.time_to_first_chunk@s",
+            "copilot_chat.time_to_first_token@ms",
         ),
         "input_tokens": paths("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
         "output_tokens": paths("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),

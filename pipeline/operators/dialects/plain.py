@@ -17,9 +17,13 @@ USAGE = under("usage", INSIDE)
 PLAIN = Dialect(
     "plain",
     fields={
-        "provider": paths("provider"),
+        "provider": paths("provider", r"scope:~^(vllm)\b"),
         "model": paths("response_model", "model", "model_name", "model_id"),
-        "failed": paths("success~^(?i:false)$"),
+        "failed": paths(
+            "success~^(?i:false)$",
+            *(f"{name}~^(?i:error|fatal|critical)$" for name in ("level", "severity", "severity_text", "log.level")),
+            "status~^(?i:error|fail|failed|failure|timeout|timed_out|cancell?ed)$",
+        ),
         "finish_reason": paths("finish_reason", "stop_reason"),
         "stream": paths("is_streaming", "streaming", "stream"),
         "ttft_ns": paths(

@@ -6,6 +6,7 @@ the order of `DIALECTS` and, inside a dialect, of its table. What a span is, is 
 """
 
 import re
+from dataclasses import replace
 from functools import cache
 
 from pipeline.model.columns import BILLED
@@ -13,10 +14,13 @@ from pipeline.operators.dialects.adk import ADK
 from pipeline.operators.dialects.alike import ALIKE
 from pipeline.operators.dialects.claude_code import CLAUDE_CODE
 from pipeline.operators.dialects.dialect import Dialect
+from pipeline.operators.dialects.genkit import GENKIT
+from pipeline.operators.dialects.haystack import HAYSTACK
 from pipeline.operators.dialects.langfuse import LANGFUSE
 from pipeline.operators.dialects.langsmith import LANGSMITH
 from pipeline.operators.dialects.litellm import LITELLM
 from pipeline.operators.dialects.mastra import MASTRA
+from pipeline.operators.dialects.mlflow import MLFLOW
 from pipeline.operators.dialects.openai_agents import OPENAI_AGENTS
 from pipeline.operators.dialects.openinference import OPENINFERENCE
 from pipeline.operators.dialects.openlit import OPENLIT
@@ -24,6 +28,7 @@ from pipeline.operators.dialects.openllmetry import OPENLLMETRY
 from pipeline.operators.dialects.otel_genai import OTEL_GENAI
 from pipeline.operators.dialects.paths import Path, paths
 from pipeline.operators.dialects.plain import PLAIN
+from pipeline.operators.dialects.platforms import BRAINTRUST, LAMINAR, LANGTRACE, LANGWATCH
 from pipeline.operators.dialects.pydantic import PYDANTIC
 from pipeline.operators.dialects.semantic_kernel import SEMANTIC_KERNEL
 from pipeline.operators.dialects.sentry import SENTRY
@@ -50,6 +55,13 @@ DIALECTS: tuple[Dialect, ...] = (
     SPRING_AI,
     MASTRA,
     OPENAI_AGENTS,
+    GENKIT,
+    MLFLOW,
+    HAYSTACK,
+    LAMINAR,
+    LANGWATCH,
+    BRAINTRUST,
+    LANGTRACE,
     TRACEAI,
     OPENLIT,
     CLAUDE_CODE,
@@ -75,6 +87,13 @@ KIND_ORDER: tuple[Dialect, ...] = (
     SPRING_AI,
     MASTRA,
     OPENAI_AGENTS,
+    GENKIT,
+    MLFLOW,
+    HAYSTACK,
+    LAMINAR,
+    LANGWATCH,
+    BRAINTRUST,
+    LANGTRACE,
     CLAUDE_CODE,
     SENTRY,
     ADK,
@@ -132,9 +151,15 @@ NOT_CALLS = re.compile(r"agent|workflow|task|tool|step|memory|plan|session|cycle
 """In a word for an operation that nobody knows: it says what is no call of a model. `embed` and `rerank` say which call it is."""
 
 
+FAILED_ANSWER = r"^(?i:error|failed|failure)$"
+"""How an answer ends that is none, wherever a dialect says how it ended."""
+
+
 def field_paths(field: str) -> tuple[Path, ...]:
     """The paths of a field over all dialects, most believed first, each once."""
-    found = (path for dialect in DIALECTS for path in dialect.fields.get(field, ()))
+    found = [path for dialect in DIALECTS for path in dialect.fields.get(field, ())]
+    if field == "failed":
+        found += [replace(path, pattern=FAILED_ANSWER) for path in field_paths("finish_reason") if not path.pattern]
     return tuple(dict.fromkeys(found))
 
 
