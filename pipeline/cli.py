@@ -357,7 +357,8 @@ def prices_show(
         out.print(
             f"{told.model} of {told.provider or 'nobody known'} ({told.rule}) at {told.at}, {told.price_version}", highlight=False
         )
-        out.print(show.table(*prices.table(told)))
+        if told.tiers:
+            out.print(show.table(*prices.table(told)))
     if told.why:
         sold = f"; with a price: {', '.join(told.sold_by)} (name one with --provider)" if told.sold_by else ""
         complain(f"{told.why}{sold}")
