@@ -336,9 +336,13 @@ def _status(said: _Said) -> str:
 
 def _usage(said: _Said) -> tuple[dict[str, Any], str]:
     """Tokens with every part inside its whole, and what decided it."""
-    told = {name: said.first_told(field_paths(name), read_count) for name in (*TOKENS, "total_tokens")}
+    ages = ("cache_write_1h_tokens", "cache_write_5m_tokens")
+    told = {name: said.first_told(field_paths(name), read_count) for name in (*TOKENS, "total_tokens", *ages)}
     tokens = {name: value for name, (value, _) in told.items()}
     total = tokens.pop("total_tokens")
+    by_age = sum(tokens.pop(name) or 0 for name in ages)
+    if tokens["cache_write_tokens"] is None and by_age:
+        tokens["cache_write_tokens"] = by_age
     guessed = tokens["output_tokens"] == 0 and said.scope().startswith(estimates())
     if guessed or not (tokens["input_tokens"] or tokens["output_tokens"]):
         return dict.fromkeys(tokens), ""

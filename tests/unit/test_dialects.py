@@ -18,11 +18,12 @@ from pipeline.operators.dialects.vocabulary import (
 )
 
 DURATIONS = {"ttft_ns"}
-RULES = {"total_tokens", "failed", "answered", *CACHED_REPLY}
+RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY}
 NOT_COLUMNS = {
     "user_id": "user_hash",
     "span_cost": "span_cost_nusd",
     "total_tokens": "usage_rule",
+    "cache_write_5m_tokens": "usage_rule",
     "failed": "status",
     "answered": "status",
     **dict.fromkeys(CACHED_REPLY, "cost_source"),

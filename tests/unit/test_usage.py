@@ -89,6 +89,12 @@ def test_numbers(attributes: dict[str, Any], expected: tuple[int | None, int | N
     assert (row["input_tokens"], row["output_tokens"]) == expected
 
 
+def test_what_was_written_is_told_by_how_long_it_is_kept_alone() -> None:
+    ages = {f"anthropic.usage.cache_creation.ephemeral_{age}_input_tokens": n for age, n in (("5m", 200), ("1h", 300))}
+    row = spoken({"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50} | ages)
+    assert (row["cache_write_tokens"], row["cache_write_1h_tokens"], row["input_tokens"]) == (500, 300, 1000)
+
+
 def test_what_does_not_add_up_is_counted_with_its_record() -> None:
     row = spoken(
         {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 50}

@@ -55,8 +55,11 @@ def usage(resolver: Resolver, fields: Mapping[str, Sequence[Path]]) -> Usage:
     """Usage of every row. Usage that is all zero, or a mere estimate, is unknown: a stream whose usage never came."""
     counts: dict[str, Counts] = {}
     told: dict[str, NDArray[np.int16]] = {}
-    for name in (*TOKENS, "total_tokens"):
+    for name in (*TOKENS, "total_tokens", "cache_write_1h_tokens", "cache_write_5m_tokens"):
         counts[name], told[name] = resolver.counts(fields[name])
+    written = counts["cache_write_tokens"]
+    by_age = np.maximum(counts["cache_write_1h_tokens"], 0) + np.maximum(counts["cache_write_5m_tokens"], 0)
+    written[:] = np.where((written < 0) & (by_age > 0), by_age, written)  # told by how long it is kept alone
     unknown = (counts["input_tokens"] <= 0) & (counts["output_tokens"] <= 0)
     guesses = estimates()
     if guesses:

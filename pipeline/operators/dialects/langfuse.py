@@ -7,11 +7,13 @@ instant, quoted twice. Source: langfuse's server, src/server/otel/attributes.ts,
 
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import paths
-from pipeline.operators.dialects.raw import BESIDE, BILLED, INSIDE, under
+from pipeline.operators.dialects.raw import BESIDE, BILLED, GEMINI, INSIDE, under
 
 USAGE = "langfuse.observation.usage_details"
 
-RAW = under(USAGE, INSIDE, {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")}, BILLED)
+RAW = under(USAGE, INSIDE, {name: BESIDE[name] for name in ("cache_read_tokens", "cache_write_tokens")}, BILLED, GEMINI)
+
+THOUGHTS = under(USAGE, {"reasoning_tokens": GEMINI["reasoning_tokens"]})["reasoning_tokens"]
 
 FLAT = under(
     USAGE,
@@ -62,6 +64,6 @@ LANGFUSE = Dialect(
     },
     beside={
         "cache": paths(*FLAT["input_tokens"]),
-        "reasoning": paths(*FLAT["output_tokens"]),
+        "reasoning": paths(*FLAT["output_tokens"], *THOUGHTS),
     },
 )

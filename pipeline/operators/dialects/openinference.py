@@ -45,6 +45,7 @@ OPENINFERENCE = Dialect(
         "user_id": paths("user.id"),
         "error_type": paths("exception.type"),
         "finish_reason": paths("llm.finish_reason"),
+        "service_tier": paths("llm.invocation_parameters#service_tier"),
         "stream": (*paths("llm.invocation_parameters#stream"), *within(GEMINI, "name:~Stream$")),
         "ttft_ns": paths("event:First Token Stream Event", "llm.time_to_first_token_ms@ms"),
         "input_tokens": paths("llm.token_count.prompt"),

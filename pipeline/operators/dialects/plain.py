@@ -25,6 +25,7 @@ PLAIN = Dialect(
             "status~^(?i:error|fail|failed|failure|timeout|timed_out|cancell?ed)$",
         ),
         "finish_reason": paths("finish_reason", "stop_reason"),
+        "service_tier": paths("service_tier"),
         "stream": paths("is_streaming", "streaming", "stream"),
         "ttft_ns": paths(
             "ttft_ms@ms", "time_to_first_token_ms@ms", "time_to_first_chunk_ms@ms", "first_token_ms@ms", "ttft_ns@ns", "ttft@s"

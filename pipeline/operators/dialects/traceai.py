@@ -45,6 +45,7 @@ TRACEAI = Dialect(
         "user_id": paths("gen_ai.user.id"),
         "error_type": paths("error.type"),
         "finish_reason": paths("gen_ai.response.finish_reason"),
+        "service_tier": paths("gen_ai.request.parameters#service_tier"),
         "stream": paths("gen_ai.request.parameters#stream"),
         "ttft_ns": paths(
             "event:First Token Stream Event",
