@@ -66,16 +66,16 @@ def ledger(
 ) -> list[Account]:
     """An account per record. A record that could not be read is one in, one dead. names, contradicts: per row."""
     of_span = resolver.scanned.spans["record"]
-    of_row, n = of_span[resolver.rows], len(records)
+    of_row, n, named = of_span[resolver.rows], len(records), names != ""
     spans = np.bincount(of_span, minlength=n)
     out = np.bincount(of_row, minlength=n)
-    unread_rows = np.bincount(of_row[names != ""], minlength=n)
+    unread_rows = np.bincount(of_row[named], minlength=n)
     doubtful = np.bincount(of_row[contradicts], minlength=n)
     unread_records = {id(letter.record) for letter in dead if letter.index < 0}
     spans[np.array([id(record) in unread_records for record in records], bool)] = 1
-    commonest = {
-        i: Counter(names[(of_row == i) & (names != "")].tolist()).most_common(1)[0][0]
-        for i in np.flatnonzero(unread_rows).tolist()
-    }
+    commonest: dict[int, tuple[int, str]] = {}
+    for (i, name), count in Counter(zip(of_row[named].tolist(), names[named].tolist(), strict=True)).items():
+        if count > commonest.get(i, (0, ""))[0]:
+            commonest[i] = count, name
     counts = zip(records, spans.tolist(), out.tolist(), unread_rows.tolist(), doubtful.tolist(), strict=True)
-    return [Account(r, n, kept, n - kept, u, commonest.get(i, ""), d) for i, (r, n, kept, u, d) in enumerate(counts)]
+    return [Account(r, n, kept, n - kept, u, commonest.get(i, (0, ""))[1], d) for i, (r, n, kept, u, d) in enumerate(counts)]

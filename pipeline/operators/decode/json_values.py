@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -169,11 +169,14 @@ def binary(what: str) -> Write:
 
 
 def plain(value: Any, depth: int, deepest: int) -> dict[str, Any]:
-    """A JSON value as the AnyValue it means. Raises ValueError if it is nested deeper than `deepest`."""
+    """A JSON value as the AnyValue it means; what it holds is made as it is asked for, so that no tree stands beside the value.
+
+    Raises ValueError if it is nested deeper than `deepest`.
+    """
     if depth > deepest:
         raise ValueError("AnyValue is nested too deep")
     if isinstance(value, list):
-        return {"arrayValue": {"values": [plain(item, depth + 1, deepest) for item in value]}}
+        return {"arrayValue": {"values": (plain(item, depth + 1, deepest) for item in value)}}
     if isinstance(value, dict):
         return {"kvlistValue": {"values": key_values(value, depth + 1, deepest)}}
     if type(value) is int and not -(1 << 63) <= value < 1 << 63:
@@ -181,13 +184,13 @@ def plain(value: Any, depth: int, deepest: int) -> dict[str, Any]:
     return {} if value is None else {SCALARS[type(value)]: value}
 
 
-def key_values(values: dict[str, Any], depth: int, deepest: int) -> list[Any]:
+def key_values(values: dict[str, Any], depth: int, deepest: int) -> Iterator[Any]:
     """A plain object as the KeyValues it means; a value may be an AnyValue already."""
-    return [
+    return (
         {"key": key, "value": value if _is_any_value(value) else plain(value, depth, deepest)}
         for key, value in values.items()
         if value is not None
-    ]
+    )
 
 
 def _is_any_value(value: Any) -> bool:

@@ -11,6 +11,7 @@ Source: opentelemetry.io/docs/specs/otlp, "JSON Protobuf Encoding"; protobuf.dev
 """
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -104,9 +105,13 @@ def _field(field: FieldDescriptor, written: dict[str, Write]) -> Write:
     def each(value: Any, depth: int) -> bytes:
         if type(value) is dict and field.message_type is KeyValue.DESCRIPTOR:
             value = values.key_values(value, depth, MAX_DEPTH)
-        if type(value) is not list:
-            raise ValueError(f"{what} is not an array")
-        return b"".join([tag + content(item, depth) for item in value])
+        if not isinstance(value, list | Iterator):
+            raise ValueError(f"{what} is not an array")  # noqa: TRY004
+        out = bytearray()
+        for item in value:
+            out += tag
+            out += content(item, depth)
+        return bytes(out)
 
     return each if field.is_repeated else once
 

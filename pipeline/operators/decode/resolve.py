@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
+from pipeline.operators.decode.documents import Documents
 from pipeline.operators.decode.key_values import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, any_value
 from pipeline.operators.decode.scan import Asked, Scan
 from pipeline.operators.decode.values import (
@@ -24,8 +25,6 @@ from pipeline.operators.decode.values import (
     Reader,
     Value,
     captured,
-    document,
-    map_document,
     read_count,
     read_text,
     read_utf8,
@@ -61,13 +60,14 @@ class Resolver:
     _scope_rows: NDArray[np.int32] = field(init=False)
     _view: memoryview = field(init=False)
     _scope_names: list[str] | None = None
-    _documents: dict[bytes, Any] = field(default_factory=dict)
+    _documents: Documents = field(init=False)
     _within: dict[tuple[str, ...], NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._resource_rows = self.scanned.spans["resource"][self.rows]
         self._scope_rows = self.scanned.spans["scope"][self.rows]
         self._view = memoryview(self.scanned.buffer)  # type: ignore[arg-type]
+        self._documents = Documents(self.asked.keys)
 
     def resolve(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> Column:
         """An object column: the first usable value of each row, `missing` where there is none."""
@@ -225,22 +225,14 @@ class Resolver:
         keys = path.keys if path.where != "event" else ()
         value: Value | None
         if keys:
-            value = (
-                under(self._document(at, length, maps), keys) if length <= (MAX_MAP_BYTES if maps else MAX_JSON_BYTES) else None
-            )
+            short = length <= (MAX_MAP_BYTES if maps else MAX_JSON_BYTES)
+            value = under(self._documents.read(bytes(self._view[at : at + length]), maps), keys) if short else None
         else:
             whole = bool(path.pattern)
             value = _text(self._view, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
         if path.pattern and value is not None:
             value = captured(value, compiled_pattern(path.pattern))
         return None if value is None else read(value, self.text_limit)
-
-    def _document(self, at: int, length: int, is_map: bool) -> Any:
-        """The JSON value or the map that stands there, {} if it is none; parsed once per scan."""
-        raw = bytes(self._view[at : at + length])
-        if raw not in self._documents:
-            self._documents[raw] = map_document(raw) if is_map else document(read_utf8(raw) or "")
-        return self._documents[raw]
 
     def _firsts(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
         """The first element of each array, where it is text; equal arrays are read once."""

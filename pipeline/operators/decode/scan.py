@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
+from pipeline.operators.decode.documents import Keys
 from pipeline.operators.decode.messages import read_resource, read_scope, read_span
 from pipeline.operators.decode.names import LIKE, Names
 from pipeline.operators.decode.wire import LENGTH, Bytes, size, skip, tag
@@ -84,6 +85,7 @@ class Asked:
     """The names somebody asks for: of attributes, of events, and of attributes of events (the event's slot for each).
 
     likes: per meaning of FORMS the slot of attributes that are known by their letters, -1 if nobody asks.
+    keys: asked for inside values.
     """
 
     attributes: Names
@@ -91,16 +93,17 @@ class Asked:
     events: Names
     details: Names
     detail_of: NDArray[np.int32]
+    keys: Keys
 
     @classmethod
-    def of(cls, attributes: list[str], events: list[str], details: list[tuple[str, str]]) -> "Asked":
+    def of(cls, attributes: list[str], events: list[str], details: list[tuple[str, str]], keys: Keys) -> "Asked":
         """details: pairs of the names of an event and of an attribute of it; one name belongs to one event."""
         named = Names.of(attributes)
         known = Names.of([*events, *(event for event, _ in details)])
         owner = {detail: known.slots[event] for event, detail in details}
         assert len(owner) == len({*details}), "an attribute's name is asked of one event only"
         likes = np.array([named.slots.get(f"{LIKE}{meaning}", -1) for meaning in FORMS], np.int32)
-        return cls(named, likes, known, Names.of(list(owner)), np.array([*owner.values()], np.int32))
+        return cls(named, likes, known, Names.of(list(owner)), np.array([*owner.values()], np.int32), keys)
 
     def tables(self) -> tuple[Any, ...]:
         """What compiled code looks into: of attributes, events, details, the event of each detail, and `likes`."""

@@ -17,6 +17,7 @@ from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import Account, DeadSpan, ledger
 from pipeline.operators.decode.billing import Biller
+from pipeline.operators.decode.documents import keys_of
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
 from pipeline.operators.decode.language import TEXTS, Detect
 from pipeline.operators.decode.money import Said, billed_parts, cached_replies, claimed_nusd, money
@@ -236,6 +237,7 @@ def asked(*paths: Path) -> Asked:
         [path.attribute for path in paths if path.where in ("span", "resource", "like")],
         ["exception", *(path.name for path in paths if path.is_time_of_event)],
         [(path.name, path.keys[0]) for path in paths if path.where == "event" and path.keys],
+        keys_of(paths),
     )
 
 
