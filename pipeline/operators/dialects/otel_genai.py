@@ -7,7 +7,7 @@ put beside it in the same namespace are here too.
 from pipeline.operators.dialects.dialect import Dialect
 from pipeline.operators.dialects.paths import paths
 
-SAYS_ERROR = r"^(?!\s*(?i:none|null|nil|undefined|nan|n/a|false|no|ok|success|0|200|\[\]|\{\}|)\s*$)"
+SAYS_ERROR = r"^(?!\s*(?:(?i:none|null|nil|undefined|nan|n/a|false|no|ok|success|0|200|\[\]|\{\})\s*)?$)"
 """What stands where the text or the code of an error does, unless it says that there was none."""
 
 THREADS = ("create_thread", "create_message", "list_messages", "list_run_steps", "start_thread_run", "submit_tool_outputs")
