@@ -27,16 +27,21 @@ from pipeline.operators.decode.wire import (
 
 
 @compiled
-def _keep(buf, kv, known, likes, attributes, count, row, seen):  # type: ignore[no-untyped-def]
-    """Store the attribute just read if somebody asked for its name, or for one like it. Returns how many are stored."""
+def _keep(buf, kv, known, likes, attributes, count, table, at, seen):  # type: ignore[no-untyped-def]
+    """Store the attribute just read if somebody asked for its name, or for one like it. Returns how many are stored.
+
+    table: by slot and row; nothing of a slot nobody saw is ever touched.
+    """
     slot = slot_of(buf, kv[KEY_AT], kv[KEY_LEN], known[0], known[1], known[2], known[3])
     if slot < 0:
         meaning = like_of(buf, kv[KEY_AT], kv[KEY_LEN])
         if meaning < 0 or likes[meaning] < 0:
             return count
         slot = likes[meaning]
-    row[slot] = count
-    seen[slot] = True
+    if not seen[slot]:
+        table[slot, :] = -1
+        seen[slot] = True
+    table[slot, at] = count
     return _store(kv, attributes, count)
 
 
@@ -140,8 +145,12 @@ def _status(buf, pos, end, span):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def read_span(buf, pos, end, kv, tables, attributes, count, span, row, seen, times, told):  # type: ignore[no-untyped-def]
-    """Read a Span. row, times, told: of `Scan.of_span`, `events`, `of_event`. Returns how many attributes are stored, or -1."""
+def read_span(buf, pos, end, kv, tables, attributes, count, span, into):  # type: ignore[no-untyped-def]
+    """Read a Span. into: `Scan.of_span`, the row, `seen`, and the row's part of `events` and `of_event`.
+
+    Returns how many attributes are stored, or -1.
+    """
+    table, at, seen, times, told = into
     known, likes = tables[0], tables[4]
     span.at, span.len = pos, end - pos
     while pos < end:
@@ -168,7 +177,7 @@ def read_span(buf, pos, end, kv, tables, attributes, count, span, row, seen, tim
         if field == 9:
             if not key_value(buf, pos, pos + length, kv):
                 return -1
-            count = _keep(buf, kv, known, likes, attributes, count, row, seen)
+            count = _keep(buf, kv, known, likes, attributes, count, table, at, seen)
         elif field == 1:
             span.trace_id_len = _identifier(buf, pos, length, span.trace_id)
         elif field == 2:
@@ -211,7 +220,7 @@ def read_scope(buf, pos, end, scope):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def read_resource(buf, pos, end, kv, tables, attributes, count, row, seen):  # type: ignore[no-untyped-def]
+def read_resource(buf, pos, end, kv, tables, attributes, count, table, at, seen):  # type: ignore[no-untyped-def]
     """Read a Resource's attributes. Returns how many attributes are stored, or -1."""
     known, likes = tables[0], tables[4]
     while pos < end:
@@ -225,7 +234,7 @@ def read_resource(buf, pos, end, kv, tables, attributes, count, row, seen):  # t
             if field == 1:
                 if not key_value(buf, pos, pos + length, kv):
                     return -1
-                count = _keep(buf, kv, known, likes, attributes, count, row, seen)
+                count = _keep(buf, kv, known, likes, attributes, count, table, at, seen)
             pos += length
         else:
             pos = skip(buf, pos, end, field, wire)

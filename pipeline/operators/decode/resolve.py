@@ -59,6 +59,9 @@ class Resolver:
     _resource_rows: NDArray[np.int32] = field(init=False)
     _scope_rows: NDArray[np.int32] = field(init=False)
     _view: memoryview = field(init=False)
+    _seen: list[bool] = field(init=False)
+    _seen_in_resources: list[bool] = field(init=False)
+    _distinct_scopes: set[str] = field(init=False)
     _scope_names: list[str] | None = None
     _documents: Documents = field(init=False)
     _within: dict[tuple[str, ...], NDArray[np.bool_]] = field(default_factory=dict)
@@ -68,6 +71,8 @@ class Resolver:
         self._scope_rows = self.scanned.spans["scope"][self.rows]
         self._view = memoryview(self.scanned.buffer)  # type: ignore[arg-type]
         self._documents = Documents(self.asked.keys)
+        self._seen, self._seen_in_resources = self.scanned.seen.tolist()
+        self._distinct_scopes = set(self.scope_names())
 
     def resolve(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> Column:
         """An object column: the first usable value of each row, `missing` where there is none."""
@@ -118,11 +123,16 @@ class Resolver:
 
     def is_seen(self, path: Path) -> bool:
         """Whether any span of the scan may hold something at `path`."""
-        if path.where in ("name", "scope"):
-            return True
-        if path.where == "event":
-            return bool(self.asked.details.slots)
-        return bool(self.scanned.seen[self.asked.attributes.slots[path.attribute]])
+        if path.where == "span":
+            seen = self._seen[self.asked.attributes.slots[path.name]]
+        elif path.where == "event":
+            seen = bool(self.asked.details.slots)
+        elif path.where in ("name", "scope"):
+            seen = True
+        else:
+            had = self._seen_in_resources if path.where == "resource" else self._seen
+            seen = had[self.asked.attributes.slots[path.attribute]]
+        return seen and (not path.scopes or any(name.startswith(path.scopes) for name in self._distinct_scopes))
 
     def within(self, scopes: Sequence[str]) -> NDArray[np.bool_]:
         """Per row whether the name of its instrumentation scope begins with one of `scopes`."""
@@ -188,11 +198,13 @@ class Resolver:
         if path.where == "event":
             details: Column = self.scanned.of_event[self.rows, self.asked.details.slots[path.keys[0]]]
             return details
+        if not self.is_seen(path):
+            return np.full(len(self.rows), -1, np.int32)
         slot = self.asked.attributes.slots[path.attribute]
         table, rows = (
             (self.scanned.of_resource, self._resource_rows) if path.where == "resource" else (self.scanned.of_span, self.rows)
         )
-        indices: Column = table[rows, slot]
+        indices: Column = table[slot][rows]
         return indices
 
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Found:

@@ -61,8 +61,8 @@ class Scan:
     buffer: the bytes everything points into.
     spans, scopes, attributes: structured arrays of the dtypes above. An ARRAY attribute points at its first element, a KVLIST
         at the whole KeyValue, which protobuf reads as it should.
-    of_span: (n, k) index into `attributes` of the last attribute of that name, or -1; of_resource: (r, k) likewise.
-    seen: (k,) whether any span or resource has an attribute of that name.
+    of_span: (k, n) index into `attributes` of the last attribute of that name, or -1; of_resource: (k, r) likewise.
+    seen: (2, k) whether any span, any resource has an attribute of that name; of one that none has the rows above mean nothing.
     events: (n, e) time of the first event of that name, 0 if none.
     of_event: (n, d) index of the attribute, of the first event of its event's name that has it, or -1.
     failed: per record 0, MALFORMED or TOO_MANY.
@@ -123,9 +123,9 @@ def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
         np.zeros(spans, SPAN),
         np.zeros(scopes, SCOPE),
         np.empty(len(buffer) // (KEY_VALUE_BYTES + shortest) + 1, ATTRIBUTE),
-        np.empty((spans, k), np.int32),
-        np.full((resources, k), -1, np.int32),
-        np.zeros(k, np.bool_),
+        np.empty((k, spans), np.int32),
+        np.empty((k, resources), np.int32),
+        np.zeros((2, k), np.bool_),
         np.zeros((spans, len(asked.events.slots)), np.uint64),
         np.empty((spans, len(asked.details.slots)), np.int32),
         np.zeros(len(records), np.int8),
@@ -137,8 +137,8 @@ def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
         all_spans[:n],
         all_scopes[:s],
         attributes[:a],
-        of_span[:n],
-        of_resource[:r],
+        of_span[:, :n],
+        of_resource[:, :r],
         seen,
         events[:n],
         of_event[:n],
@@ -205,7 +205,7 @@ def _fill(  # type: ignore[no-untyped-def]
     buf, bounds, max_spans, tables, spans, scopes, attributes, of_span, of_resource, seen, events, of_event, failed
 ):
     """Fill the arrays, record by record; a failed record takes back all it wrote."""
-    kv = np.zeros(6, np.int64)
+    kv, in_spans, in_resources = np.zeros(6, np.int64), seen[0], seen[1]
     n, s, r, a = 0, 0, 0, 0
     for record in range(len(bounds) - 1):
         n0, s0, r0, a0 = n, s, r, a
@@ -224,7 +224,7 @@ def _fill(  # type: ignore[no-untyped-def]
             if not ok:
                 break
             resource_end, first_of_resource = pos + length, n
-            of_resource[r, :] = -1
+            _clear(of_resource, in_resources, r, r + 1)
             while ok and pos < resource_end:
                 field, wire, pos = tag(buf, pos, resource_end)
                 ok = pos >= 0
@@ -239,7 +239,7 @@ def _fill(  # type: ignore[no-untyped-def]
                 if not ok:
                     break
                 if field == 1:
-                    stored = read_resource(buf, pos, pos + length, kv, tables, attributes, a, of_resource[r], seen)
+                    stored = read_resource(buf, pos, pos + length, kv, tables, attributes, a, of_resource, r, in_resources)
                     ok = stored >= 0
                     a = max(stored, a)
                 if field != 2:
@@ -272,12 +272,10 @@ def _fill(  # type: ignore[no-untyped-def]
                         spans[n].parent_span_id[:] = 0  # the row may hold what a failed record left
                         spans[n].start_ns, spans[n].end_ns, spans[n].status = 0, 0, 0
                         spans[n].name_at, spans[n].name_len = pos, 0
-                        of_span[n, :] = -1
                         events[n, :] = 0
                         of_event[n, :] = -1
-                        stored = read_span(
-                            buf, pos, pos + length, kv, tables, attributes, a, spans[n], of_span[n], seen, events[n], of_event[n]
-                        )
+                        at = (of_span, n, in_spans, events[n], of_event[n])
+                        stored = read_span(buf, pos, pos + length, kv, tables, attributes, a, spans[n], at)
                         ok = stored >= 0
                         a = max(stored, a)
                         n += 1
@@ -286,5 +284,14 @@ def _fill(  # type: ignore[no-untyped-def]
             r += n > first_of_resource
         if not ok:
             failed[record] = max(failed[record], MALFORMED)
+            _clear(of_span, in_spans, n0, n)
             n, s, r, a = n0, s0, r0, a0
     return n, s, r, a
+
+
+@compiled
+def _clear(table, seen, begin, end):  # type: ignore[no-untyped-def]
+    """Take back what was stored in rows [begin, end)."""
+    for slot in range(len(seen)):
+        if seen[slot]:
+            table[slot, begin:end] = -1
