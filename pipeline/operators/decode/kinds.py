@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import REQUEST_KINDS
+from pipeline.model.columns import OTHER_KINDS, REQUEST_KINDS
 from pipeline.operators.decode.resolve import Column, Resolver
 from pipeline.operators.decode.values import Value, read_error, read_flag, read_name, read_text, read_word
 from pipeline.operators.dialects.dialect import ANY, Dialect
@@ -27,6 +27,10 @@ OK, ERROR = 1, 2
 
 SPAN_NAME = Path("name", "")
 EXCEPTION = Path("event", "exception")
+
+KINDS: Column = np.array(["", *REQUEST_KINDS, *OTHER_KINDS], object)
+PLACES = {kind: place for place, kind in enumerate(KINDS.tolist()) if kind}
+NAMES: Column = np.array(["", *(dialect.name for dialect in NAME_ORDER)], object)
 
 Flags = NDArray[np.bool_]
 
@@ -45,28 +49,41 @@ def named_kind(dialect: Dialect, value: Value, limit: int) -> str | None:
 
 def said_kinds(resolver: Resolver) -> tuple[Column, Column]:
     """Kind and dialect of each row as some vocabulary says, "" where none does."""
-    n = len(resolver.rows)
     said = {dialect.name: _said(resolver, dialect) for dialect in KIND_ORDER}
-    kind, name = np.full(n, "", object), np.full(n, "", object)
-    for column, order, word in ((kind, KIND_ORDER, False), (name, NAME_ORDER, True)):
-        for dialect in order:
-            means = said[dialect.name]
-            if means is not None:
-                use = (column == "") & (means != "")
-                column[use] = dialect.name if word else means[use]
-    return kind, name
+    kind, name = np.zeros(len(resolver.rows), np.int8), np.zeros(len(resolver.rows), np.int8)
+    for dialect in KIND_ORDER:
+        means = said[dialect.name]
+        if means is not None:
+            np.copyto(kind, means, where=kind == 0)
+    for place, dialect in enumerate(NAME_ORDER, 1):
+        means = said[dialect.name]
+        if means is not None:
+            name[(name == 0) & (means > 0)] = place
+    return KINDS[kind], NAMES[name]
 
 
-def _said(resolver: Resolver, dialect: Dialect) -> Column | None:
-    """What one vocabulary says of each row, "" for nothing; None if it says nothing of any."""
-    seen = any(resolver.is_seen(path) for path in dialect.kind)
-    means = resolver.resolve(dialect.kind, lambda value, limit: kind_of(dialect, value, limit), "") if seen else None
-    if dialect.span_names and (here := resolver.within(dialect.scopes)).any():
-        means = np.full(len(resolver.rows), "", object) if means is None else means
-        found = resolver.values(SPAN_NAME, lambda value, limit: named_kind(dialect, value, limit), here & (means == ""))
-        if found is not None:
-            means[found[0]] = found[1]
+def _said(resolver: Resolver, dialect: Dialect) -> NDArray[np.int8] | None:
+    """What one vocabulary says of each row as a place in KINDS, 0 for nothing; None if it says nothing of any."""
+    paths = [path for path in dialect.kind if resolver.is_seen(path)]
+    here = resolver.within(dialect.scopes) if dialect.span_names else None
+    if not paths and (here is None or not here.any()):
+        return None
+    means = np.zeros(len(resolver.rows), np.int8)
+    for path in paths:
+        _mean(means, resolver.values(path, lambda value, limit: _place(kind_of(dialect, value, limit)), means == 0))
+    if here is not None and here.any():
+        found = resolver.values(SPAN_NAME, lambda value, limit: _place(named_kind(dialect, value, limit)), here & (means == 0))
+        _mean(means, found)
     return means
+
+
+def _mean(means: NDArray[np.int8], found: tuple[NDArray[np.intp], Column] | None) -> None:
+    if found is not None:
+        means[found[0]] = found[1].astype(np.int8)
+
+
+def _place(kind: str | None) -> int | None:
+    return None if kind is None else PLACES[kind]
 
 
 def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Column, used: Flags) -> Column:

@@ -307,6 +307,7 @@ def intern(
 
 def nullable(counts: NDArray[np.int64]) -> Column:
     """Integers with null for what is negative."""
-    column = counts.astype(object)
-    column[counts < 0] = None
+    column: Column = np.full(len(counts), None, object)
+    known = np.flatnonzero(counts >= 0)
+    column[known] = counts[known].astype(object)
     return column
