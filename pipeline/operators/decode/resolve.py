@@ -201,10 +201,12 @@ class Resolver:
         if not self.is_seen(path):
             return np.full(len(self.rows), -1, np.int32)
         slot = self.asked.attributes.slots[path.attribute]
-        table, rows = (
-            (self.scanned.of_resource, self._resource_rows) if path.where == "resource" else (self.scanned.of_span, self.rows)
-        )
-        indices: Column = table[slot][rows]
+        indices: Column
+        if path.where == "resource":
+            indices = self.scanned.of_resource[slot][self._resource_rows]
+        else:
+            indices = self.scanned.of_span[slot]
+            indices = indices if len(self.rows) == len(indices) else indices[self.rows]  # mostly every span is a row
         return indices
 
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Found:
