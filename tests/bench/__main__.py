@@ -30,9 +30,9 @@ from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
 from tests.bench import backlog
+from tests.bench.decode_rate import rate
 from tests.bench.traffic import BLOCKS, otlp_records, span_blocks
 
-REPEATS = 5
 MESSAGES = 15_000
 
 
@@ -49,16 +49,6 @@ class Figure:
     @property
     def kept(self) -> bool:
         return self.bound is None or (self.value <= self.bound if self.most else self.value >= self.bound)
-
-
-def rate(work: Callable[[], int]) -> float:
-    """Best of a few runs, items per second of one core: other processes only ever make it slower."""
-    best = 0.0
-    for _ in range(REPEATS):
-        begin = time.process_time()
-        items = work()
-        best = max(best, items / (time.process_time() - begin))
-    return best
 
 
 def decode_figures() -> Iterator[Figure]:

@@ -11,25 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.pricing.price import NONE, Tier
+from pipeline.operators.pricing.price import EVENT_RATES, NONE, RATES, Tier
 
 Counts = NDArray[np.int64]
 
-PARTS = (
-    "input",
-    "output",
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "audio_cache_read",
-    "audio_input",
-    "audio_output",
-    "image_input",
-    "image_output",
-    "reasoning",
-    "call",
-    "search",
-)
+PARTS = (*RATES, *EVENT_RATES)
 """What a call is made of, each part a rate of Tier."""
 
 MAX_SEARCHES = 100_000
