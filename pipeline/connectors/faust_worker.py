@@ -18,6 +18,7 @@ Source: faust-streaming 0.15.3, aiokafka 0.14; `tests/conformance/test_worker.py
 """
 
 import asyncio
+import faulthandler
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -53,6 +54,8 @@ BEAT_EVERY = 1.0
 """Seconds between two heartbeats."""
 STILL = 10.0
 """Seconds after which a partition that has not turned counts as standing still; from then on the heartbeat ages."""
+END_WITHIN = 15.0
+"""Seconds a worker has to end once it stops or has crashed; then it ends as if it were killed, and says where it stood."""
 IDLE_CHECK = 1.0
 """Seconds between two looks whether this process owns anything."""
 IDLE_SESSIONS = 3
@@ -197,8 +200,10 @@ async def _own(outside: Outside[State], deliveries: "Deliveries", in_hand: "set[
             await deliveries.close()
     except asyncio.CancelledError:
         return
-    except Exception:
+    except Exception as error:
         if not deliveries.stopping():
+            log.warning("a partition ended with %r; the worker stops", error)
+            _end_soon()
             raise
         log.exception("a partition ended with an error while the worker was stopping; nothing of its step is acknowledged")
 
@@ -299,9 +304,25 @@ class _Conductor(Conductor):
         self._topics.discard(topic)
 
 
+def _end_soon() -> None:
+    """From now on the process has END_WITHIN seconds. Nothing is lost by its end: what it had not acknowledged comes again.
+
+    Faust waits in some places for what will not come any more; one crash in some hundred never ended.
+    """
+    faulthandler.dump_traceback_later(END_WITHIN, exit=True)
+
+
 class _App(faust.App):
     def _new_conductor(self) -> Conductor:
         return _Conductor(app=self, beacon=None)
+
+    async def on_stop(self) -> None:
+        _end_soon()
+        await super().on_stop()
+
+    def _crash(self, reason: BaseException) -> None:
+        _end_soon()
+        super()._crash(reason)
 
     def _create_directories(self) -> None:
         """Faust keeps nothing on disk for us, so it needs no directory to keep it in."""
@@ -343,3 +364,5 @@ def _execute(app: Any) -> None:
             raise process.crash_reason from None
         if end.code:
             raise
+    finally:
+        faulthandler.cancel_dump_traceback_later()

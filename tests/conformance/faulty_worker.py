@@ -3,6 +3,7 @@
 Usage: python -m tests.conformance.faulty_worker FAULT, settings from the environment.
 
 - `lost`: it commits a partition that it does not own, as it does when one was taken away a moment before, then stops itself.
+- `hangs`: it raises, and something waits for ever while it stops.
 - `stopping`: what it waits for raises an error when the worker is stopped. Prints `ready` when it waits.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, cast
 
 from mode.supervisors import CrashingSupervisor
@@ -39,6 +41,14 @@ async def _waiting(_: int) -> Takeover:
     raise AssertionError("nobody sets the event")
 
 
+async def _raising(_: int) -> Takeover:
+    raise EngineError("the engine is gone")
+
+
+def _outside(topic: str, takeover: Callable[[int], Awaitable[Takeover]]) -> Outside[Any]:
+    return Outside(cast("Any", None), topic, takeover, _never, _never, _never, _never, _never)
+
+
 def main() -> None:
     """Run until it stops or crashes."""
     fault, settings = sys.argv[1], Settings.load()
@@ -50,9 +60,11 @@ def main() -> None:
         deliveries = Deliveries(app, topic, stream)
         if fault == "lost":
             await _lost(deliveries)
+        elif fault == "hangs":
+            app._stop_consumer = asyncio.Event().wait
+            await _own(_outside(topic, _raising), deliveries, set())
         else:
-            outside: Outside[Any] = Outside(cast("Any", None), topic, _waiting, _never, _never, _never, _never, _never)
-            await _own(outside, deliveries, set())
+            await _own(_outside(topic, _waiting), deliveries, set())
 
     app.agent(channel, name="faulty", isolated_partitions=True, supervisor_strategy=CrashingSupervisor)(own)
     _execute(app)

@@ -13,8 +13,10 @@ offset:
 Usage: python -m tests.conformance.tally_worker CONNECTOR DIRECTORY INSTANCE, settings from the environment.
 """
 
+import faulthandler
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -111,6 +113,7 @@ class Tally:
 
 def main(connector: str, directory: Path, instance: str) -> None:
     """Run the stage with the `run_worker` of one connector."""
+    faulthandler.register(signal.SIGUSR1)
     settings = Settings.load()
     run_worker = import_module(f"pipeline.connectors.{connector}").run_worker
     tally = Tally(directory, instance, settings.topic("panes"))

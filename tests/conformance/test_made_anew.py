@@ -12,6 +12,7 @@ from pipeline.errors import EngineError, Fatal
 from pipeline.settings import Settings
 from tests.conformance.test_kafka import DEADLINE, Worker, admin, behind, numbers, send, topic_settings, until
 from tests.conformance.worker_group import Group
+from tests.conformance.worker_group import until as group_until
 
 __all__ = ["topic_settings"]
 
@@ -82,10 +83,10 @@ def test_what_retention_took_is_named(topic_settings: Settings) -> None:
 
 def test_a_worker_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_start(group: Group) -> None:
     group.send(range(3))
-    process = group.start("a")
+    group.start("a")
     group.settled()
     make_anew(group.settings, "spans")
-    assert process.wait(90) != 0, "three session time-outs, and one more if the group has overlooked it"
+    assert group.ended("a", 90) != 0, "three session time-outs, and one more if the group has overlooked it"
     send(group.settings, numbers(group.settings, "spans", range(4)))
     commit_as_of_before(group.settings, "tally", "")
     before = len(group.journal("a"))
@@ -95,7 +96,7 @@ def test_a_worker_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_star
             group.start("a")
         return {e["partition"] for e in group.journal("a")[before:] if e["at"] == "step" and e["offsets"][0] == 0}
 
-    until(lambda: folded() == {0, 1, 2, 3})
+    group_until(lambda: folded() == {0, 1, 2, 3}, "all folded anew", 120, lambda: group.log("a")[-8000:])
     assert "made anew" in group.log("a") or "of a log before it" in group.log("a")
 
 

@@ -135,13 +135,13 @@ def test_a_worker_stopped_for_longer_than_its_session_changes_nothing_when_it_go
 
 def test_a_step_that_raises_ends_the_process_and_acknowledges_nothing(group: Group) -> None:
     group.send(range(4))
-    process = group.start("a")
+    group.start("a")
     group.settled()
     before = group.committed()
     boom = group.directory / "boom-2"
     boom.write_text(str(group.ends()[2]))
     group.send(range(4, 8))
-    assert process.wait(30) == 1
+    assert group.ended("a") == 1
     assert "ValueError: the step was told to fail" in group.log("a")
     assert group.committed()[2] == before[2]
 
@@ -186,6 +186,6 @@ def test_what_is_final_stays_final_for_the_successor(group: Group) -> None:
 
 
 def test_no_start_without_the_compiled_iterator(group: Group) -> None:
-    process = group.start("a", NO_CYTHON="1")
-    assert process.wait(20) == 1
+    group.start("a", NO_CYTHON="1")
+    assert group.ended("a") == 1
     assert "compiled iterator" in group.log("a")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from pipeline.connectors.faust_worker import END_WITHIN
 from pipeline.connectors.kafka import apply_topics
 from pipeline.settings import Settings
 from tests.conformance.worker_group import ROOT, environment_of
@@ -49,3 +50,11 @@ def test_an_error_of_a_partition_while_the_worker_stops_is_told_and_not_a_crash(
     assert process.returncode == 0, output
     assert "the engine is gone" in output
     assert "AttributeError" not in output
+
+
+def test_a_worker_that_hangs_while_it_stops_ends_all_the_same_and_says_where_it_stood(fresh_prefix: Settings) -> None:
+    with worker(one_partition(fresh_prefix), "hangs") as process:
+        output, _ = process.communicate(timeout=WITHIN)
+    assert process.returncode == 1, output
+    assert "the engine is gone" in output
+    assert f"Timeout (0:00:{END_WITHIN:.0f})" in output

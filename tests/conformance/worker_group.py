@@ -96,7 +96,19 @@ class Group:
         """SIGTERM, and the exit code."""
         process = self.processes.pop(instance)
         process.terminate()
-        return process.wait(20)
+        return process.wait(30)
+
+    def ended(self, instance: str, within: float = 60.0) -> int:
+        """The exit code of a process that ends by itself; fails with its log, and where it stands, if it does not."""
+        process = self.processes[instance]
+        try:
+            return process.wait(within)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
+            raise AssertionError(
+                f"{instance} did not end within {within:.0f} s; its log:\n{self.log(instance)[-8000:]}"
+            ) from None
 
     def kill(self) -> None:
         """End what still runs, stopped or not."""
