@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from pipeline.operators.decode.sought import Sought
 from tests.laws.otlp_requests import built, mutated, with_true_lengths
 from tests.laws.reference_decoder import reference_decode
 from tests.otlp import DECODER, POLICY, RECORDED, keeps_law_a, record, rows
@@ -90,5 +91,6 @@ def test_reference_sees_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison is no tautology: with one field's paths reversed it fails."""
     swapped: dict[str, Any] = DECODER.fields | {"model": DECODER.fields["model"][::-1]}
     monkeypatch.setattr(DECODER, "fields", swapped)
+    monkeypatch.setattr(DECODER, "sought", Sought.of(swapped, DECODER.asked))
     with pytest.raises(AssertionError):
         assert_agreement(RAW)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.model.stream import Source
-from pipeline.operators.decode.resolve import intern
+from pipeline.operators.decode.texts import intern
 from pipeline.operators.kernels import HashSet, identity
 from pipeline.operators.siphash import key_from, key_of, siphash, siphash_rows
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.operators.decode.resolve import intern
+from pipeline.operators.decode.texts import intern
 from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values, identity
 from pipeline.operators.siphash import key_of
 

@@ -1,13 +1,9 @@
-"""JSON texts and maps inside attributes: each parsed once a batch, and of each only what somebody asks for is kept.
-
-A parsed document takes up to thirty times its bytes (`[{},{},…]`), so only one is ever held whole.
-"""
+"""What is asked for inside JSON texts and maps, and what of a document that leaves."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.operators.decode.values import document, map_document, read_utf8
+from pipeline.operators.decode.values import document, read_utf8
 from pipeline.operators.dialects.paths import Path
 
 Keys = Mapping[str, Any]
@@ -34,16 +30,6 @@ def pruned(found: Any, keys: Keys) -> Any:
     return found
 
 
-@dataclass(slots=True)
-class Documents:
-    """What is asked for of the documents of a batch. Memory: the distinct documents' bytes, and what `keys` finds in them."""
-
-    keys: Keys
-    _kept: dict[bytes, Any] = field(default_factory=dict)
-
-    def read(self, raw: bytes, is_map: bool) -> Any:
-        """The JSON value, or the map of a serialized KeyValue; {} if it is none."""
-        if raw not in self._kept:
-            whole = map_document(raw) if is_map else document(read_utf8(raw) or "")
-            self._kept[raw] = pruned(whole, self.keys)
-        return self._kept[raw]
+def json_document(raw: bytes) -> Any:
+    """The JSON object or list in UTF-8, {} if it is neither."""
+    return document(read_utf8(raw) or "")

@@ -14,30 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.compiled import compiled
-from pipeline.operators.decode.documents import Documents
-from pipeline.operators.decode.key_values import ARRAY, AT, BOOL, DOUBLE, INT, KVLIST, LEN, STRING, TYPE, any_value
+from pipeline.operators.decode.held import Held, held
+from pipeline.operators.decode.key_values import ARRAY, AT, BOOL, DOUBLE, INT, LEN, STRING, TYPE, any_value
 from pipeline.operators.decode.scan import Asked, Scan
-from pipeline.operators.decode.values import (
-    MAX_COUNT,
-    MAX_JSON_BYTES,
-    MAX_MAP_BYTES,
-    Reader,
-    Value,
-    captured,
-    read_count,
-    read_text,
-    read_utf8,
-    under,
-)
-from pipeline.operators.decode.wire import Bytes, same
+from pipeline.operators.decode.texts import Found, decoded, head, intern, spread
+from pipeline.operators.decode.values import MAX_COUNT, MAX_JSON_BYTES, Reader, Value, captured, read_count, read_text, under
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.siphash import Key, siphash
+from pipeline.operators.siphash import Key
 
 Column = NDArray[Any]
 Rows = NDArray[np.intp]
-Found = tuple[Column, NDArray[np.bool_]]
-"""Values, and which of them are usable. (n,) each."""
+
+FIRST = ("0",)
+"""The keys of a path that means the first element of an array too."""
 
 compiled_pattern = cache(re.compile)
 """Patterns come from our tables and the operator's file, so there are few."""
@@ -58,19 +47,16 @@ class Resolver:
     key: Key
     _resource_rows: NDArray[np.int32] = field(init=False)
     _scope_rows: NDArray[np.int32] = field(init=False)
-    _view: memoryview = field(init=False)
     _seen: list[bool] = field(init=False)
     _seen_in_resources: list[bool] = field(init=False)
     _distinct_scopes: set[str] = field(init=False)
     _scope_names: list[str] | None = None
-    _documents: Documents = field(init=False)
+    _held: dict[tuple[bool, str], Held] = field(default_factory=dict)
     _within: dict[tuple[str, ...], NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._resource_rows = self.scanned.spans["resource"][self.rows]
         self._scope_rows = self.scanned.spans["scope"][self.rows]
-        self._view = memoryview(self.scanned.buffer)  # type: ignore[arg-type]
-        self._documents = Documents(self.asked.keys)
         self._seen, self._seen_in_resources = self.scanned.seen.tolist()
         self._distinct_scopes = set(self.scope_names())
 
@@ -146,7 +132,7 @@ class Resolver:
         """Names of all scopes of the scan, "" for none."""
         if self._scope_names is None:
             s = self.scanned.scopes
-            texts = [_text(self._view, at, n, 4 * self.text_limit, False) for at, n in zip(s["at"], s["len"], strict=True)]
+            texts = decoded(self.scanned.raw, s["at"], s["len"], 4 * self.text_limit, False)
             self._scope_names = [(text and read_text(text, self.text_limit)) or "" for text in texts]
         return self._scope_names
 
@@ -165,14 +151,28 @@ class Resolver:
             wanted = wanted & self.within(path.scopes)
         if path.where in ("name", "scope"):
             where = np.flatnonzero(wanted)
-            values, usable = self._texts(path, *self._place(path, where), read)
-        else:
-            attribute = self.attribute(path)
-            where = np.flatnonzero(wanted & (attribute >= 0))
-            if len(where) == 0:
-                return None
-            values, usable = self._of_kinds(path, attribute[where], read)
-        return (where[usable], values[usable]) if usable.any() else None
+            return _usable(where, self._texts(path, *self._place(path, where), read))
+        within = self._within_documents(path, read, wanted) if path.is_in_document else None
+        if path.is_in_document and path.keys != FIRST:
+            return within
+        attribute = self.attribute(path)
+        where = np.flatnonzero(wanted & (attribute >= 0))
+        whole = _usable(where, self._of_kinds(path, attribute[where], read)) if len(where) else None
+        if within is None or whole is None:
+            return within or whole
+        return np.concatenate([within[0], whole[0]]), np.concatenate([within[1], whole[1]])
+
+    def _within_documents(self, path: Path, read: Reader, wanted: NDArray[np.bool_]) -> tuple[Rows, Column] | None:
+        """The same of a path with keys: each document of its attribute is asked once, however many rows hold it."""
+        key = (path.where == "resource", path.attribute)
+        if key not in self._held:
+            self._held[key] = held(self.scanned, self.attribute(path), self.asked.keys, self.key)
+        there = self._held[key]
+        once = self._read_all(path, [under(document, path.keys) for document in there.documents], read)
+        if all(value is None for value in once):
+            return None
+        values, usable = spread(once, there.codes)
+        return _usable(there.rows, (values, usable & wanted[there.rows]))
 
     def _of_kinds(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
         """What is read of attributes of any kinds; mostly they are all of one."""
@@ -210,101 +210,59 @@ class Resolver:
         return indices
 
     def _read(self, path: Path, kind: int, attribute: NDArray[Any], read: Reader) -> Found:
-        """What is read of attributes that are all of one kind, each distinct value once."""
+        """What is read of attributes that are all of one kind, each distinct value once. Documents are read elsewhere."""
         found = self.scanned.attributes
-        keys = path.keys if path.where != "event" else ()
-        if kind == STRING or (kind == KVLIST and keys):
-            offsets, lengths = np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
-            return self._texts(path, offsets, lengths, read, kind == KVLIST)
-        if kind == ARRAY and keys in ((), ("0",)):
+        keys = path.is_in_document
+        if kind == STRING and not keys:
+            return self._texts(path, *self._at(attribute), read)
+        if kind == ARRAY and (not keys or path.keys == FIRST):
             return self._firsts(path, attribute, read)
         if keys or kind not in (BOOL, INT, DOUBLE):
             return np.full(len(attribute), None, object), np.zeros(len(attribute), bool)
         distinct, codes = np.unique(found["value"][attribute], return_inverse=True)
         typed = distinct.view(np.float64) if kind == DOUBLE else distinct != 0 if kind == BOOL else distinct
-        values: list[Value | None] = typed.tolist()
-        if path.pattern:
-            values = [captured(value, compiled_pattern(path.pattern)) for value in typed.tolist()]
-        return _spread([None if value is None else read(value, self.text_limit) for value in values], codes)
+        return spread(self._read_all(path, typed.tolist(), read), codes)
 
-    def _texts(
-        self, path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.int32], read: Reader, maps: bool = False
-    ) -> Found:
-        """What is read of the texts (or maps) at these places, each distinct one once."""
+    def _at(self, attribute: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Where the values of attributes stand."""
+        found = self.scanned.attributes
+        return np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
+
+    def _texts(self, path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.int32], read: Reader) -> Found:
+        """What is read of the texts at these places, each distinct one once."""
         codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
-        places = zip(offsets[firsts].tolist(), lengths[firsts].tolist(), strict=True)
-        return _spread([self._text_value(path, at, length, read, maps) for at, length in places], codes)
+        whole = bool(path.pattern)
+        limit = MAX_JSON_BYTES if whole else 4 * self.text_limit
+        texts = decoded(self.scanned.raw, offsets[firsts], lengths[firsts], limit, whole)
+        return spread(self._read_all(path, texts, read), codes)
 
-    def _text_value(self, path: Path, at: int, length: int, read: Reader, maps: bool) -> Any:
-        keys = path.keys if path.where != "event" else ()
-        value: Value | None
-        if keys:
-            short = length <= (MAX_MAP_BYTES if maps else MAX_JSON_BYTES)
-            value = under(self._documents.read(bytes(self._view[at : at + length]), maps), keys) if short else None
-        else:
-            whole = bool(path.pattern)
-            value = _text(self._view, at, length, MAX_JSON_BYTES if whole else 4 * self.text_limit, whole)
-        if path.pattern and value is not None:
-            value = captured(value, compiled_pattern(path.pattern))
-        return None if value is None else read(value, self.text_limit)
+    def _read_all(self, path: Path, values: Sequence[Value | None], read: Reader) -> list[Any]:
+        """What is read of each value, or of what the path's pattern captures in it; None if that is nothing."""
+        limit = self.text_limit
+        if path.pattern:
+            pattern = compiled_pattern(path.pattern)
+            values = [None if value is None else captured(value, pattern) for value in values]
+        return [None if value is None else read(value, limit) for value in values]
 
     def _firsts(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
         """The first element of each array, where it is text; equal arrays are read once."""
-        found = self.scanned.attributes
-        offsets, lengths = np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
+        offsets, lengths = self._at(attribute)
         codes, firsts = intern(self.scanned.buffer, offsets, lengths, self.key)
-        return _spread([self._first(path, int(offsets[i]), int(lengths[i]), read) for i in firsts], codes)
+        texts = [self._first(int(offsets[i]), int(lengths[i])) for i in firsts]
+        return spread(self._read_all(path, texts, read), codes)
 
-    def _first(self, path: Path, at: int, length: int, read: Reader) -> Any:
+    def _first(self, at: int, length: int) -> str | None:
         """The first element of an array, if it is text."""
         element = np.zeros(6, np.int64)
         if at < 0 or not any_value(self.scanned.buffer, at, at + length, element) or element[TYPE] != STRING:
             return None
-        text = _text(self._view, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
-        if text is not None and path.pattern:
-            text = captured(text, compiled_pattern(path.pattern))
-        return None if text is None else read(text, self.text_limit)
+        return head(self.scanned.raw, int(element[AT]), int(element[LEN]), 4 * self.text_limit, False)
 
 
-def _spread(once: list[Any], codes: NDArray[Any]) -> Found:
-    """Per code its value, and whether that is one. once: the values by code, None where there is none."""
-    values = np.empty(len(once), object)
-    values[:] = once
-    return values[codes], np.array([value is not None for value in once], bool)[codes]
-
-
-def _text(view: memoryview, at: int, length: int, limit: int, whole: bool) -> str | None:
-    """The UTF-8 text at [at, at + length), None if it is not UTF-8. Longer than `limit`: its head, None if it must be `whole`."""
-    if whole and length > limit:
-        return None
-    return read_utf8(view[at : at + min(length, limit)], bool(length <= limit))
-
-
-@compiled
-def intern(
-    buf: Bytes, offsets: NDArray[np.int64], lengths: NDArray[np.int32], key: Key
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """A code per string and the position of each code's first string: equal codes if and only if equal bytes."""
-    n = len(offsets)
-    room = 16
-    while room < 2 * n:
-        room *= 2
-    table, codes, firsts, distinct = np.full(room, -1, np.int32), np.empty(n, np.int32), np.empty(n, np.int64), 0
-    for i in range(n):
-        at = np.int64(siphash(buf, offsets[i], offsets[i] + lengths[i], key[0], key[1]) & np.uint64(room - 1))
-        while True:
-            code = table[at]
-            if code < 0:
-                table[at] = codes[i] = distinct
-                firsts[distinct] = i
-                distinct += 1
-                break
-            first = firsts[code]
-            if lengths[first] == lengths[i] and same(buf, offsets[first], buf, offsets[i], lengths[i]):
-                codes[i] = code
-                break
-            at = (at + 1) & (room - 1)
-    return codes, firsts[:distinct]
+def _usable(rows: Rows, found: Found) -> tuple[Rows, Column] | None:
+    """The rows whose values are usable, with these; None if there are none."""
+    values, usable = found
+    return (rows[usable], values[usable]) if usable.any() else None
 
 
 def nullable(counts: NDArray[np.int64]) -> Column:

@@ -58,7 +58,7 @@ SCOPE = np.dtype([("at", np.int64), ("len", np.int32)])
 class Scan:
     """What the bytes say. n spans, r resources, s scopes, k names of attributes, e names of events, d of their attributes.
 
-    buffer: the bytes everything points into.
+    raw, buffer: the bytes everything points into, and an array of the same memory.
     spans, scopes, attributes: structured arrays of the dtypes above. An ARRAY attribute points at its first element, a KVLIST
         at the whole KeyValue, which protobuf reads as it should.
     of_span: (k, n) index into `attributes` of the last attribute of that name, or -1; of_resource: (k, r) likewise.
@@ -68,6 +68,7 @@ class Scan:
     failed: per record 0, MALFORMED or TOO_MANY.
     """
 
+    raw: bytes
     buffer: Bytes
     spans: NDArray[Any]
     scopes: NDArray[Any]
@@ -115,7 +116,8 @@ class Asked:
 
 def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
     """Scan many serialized ExportTraceServiceRequests at once."""
-    buffer = np.frombuffer(b"".join(records) or b"\0", np.uint8)
+    raw = b"".join(records) or b"\0"
+    buffer = np.frombuffer(raw, np.uint8)
     bounds = np.concatenate(([0], np.cumsum([len(r) for r in records]))).astype(np.int64)
     spans, resources, scopes = _count(buffer, bounds, max_spans)
     k, shortest = len(asked.attributes.slots), min(asked.attributes.shortest, asked.details.shortest)
@@ -133,6 +135,7 @@ def scan(records: list[bytes], asked: Asked, max_spans: int) -> Scan:
     n, s, r, a = _fill(buffer, bounds, max_spans, asked.tables(), *found)
     all_spans, all_scopes, attributes, of_span, of_resource, seen, events, of_event, failed = found
     return Scan(
+        raw,
         buffer,
         all_spans[:n],
         all_scopes[:s],

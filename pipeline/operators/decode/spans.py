@@ -25,6 +25,7 @@ from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
 from pipeline.operators.decode.series import series
+from pipeline.operators.decode.sought import Sought
 from pipeline.operators.decode.strange import is_strange
 from pipeline.operators.decode.timing import timing
 from pipeline.operators.decode.together import together
@@ -102,6 +103,7 @@ class Decoder:
             *(path for dialect in KIND_ORDER for path in dialect.kind),
             *(*AGENT, *ANSWER),
         )
+        self.sought = Sought.of(self.fields, self.asked)
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Decode a batch. Never raises for what a record holds."""
@@ -183,15 +185,16 @@ class Decoder:
     def columns(self, resolver: Resolver, records: Sequence[Record]) -> tuple[dict[str, Column], Column]:
         """All columns of a span block, and per row the names of its attributes if it is not understood."""
         s = resolver.scanned.spans[resolver.rows]
-        text = {name: resolver.resolve(self.fields[name], reader_of(name), "") for name in STRING_FIELDS}
-        used = usage(resolver, self.fields)
+        seen = self.sought.seen(resolver)
+        text = {name: resolver.resolve(seen[name], reader_of(name), "") for name in STRING_FIELDS}
+        used = usage(resolver, seen)
         kind, dialect, names = self._kinds(resolver, text, used)
         told_together = together(resolver, kind, used, text["model"], text["finish_reason"])
         used, start, end = told_together.used, told_together.start, s["end_ns"].astype(np.int64)
-        happened = status(resolver, self.fields)
+        happened = status(resolver, seen)
         unanswered = (happened == "error") & (used.tokens["output_tokens"] < 0)
-        bills = self.biller.bills(resolver, self.fields, text)
-        counts = used.tokens | billed_parts(resolver, self.fields)
+        bills = self.biller.bills(resolver, seen, text)
+        counts = used.tokens | billed_parts(resolver, seen)
         columns: dict[str, Any] = {
             "trace_id": _hex(s["trace_id"]),
             "span_id": _hex(s["span_id"]),
@@ -208,7 +211,7 @@ class Decoder:
             "schema_version": np.full(len(s), SCHEMA_VERSION),
             **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
-            **timing(resolver, self.fields, start, end - start, unanswered, told_together.streamed),
+            **timing(resolver, seen, start, end - start, unanswered, told_together.streamed),
             **bills.columns(),
             **{name: nullable(found) for name, found in counts.items()},
             "usage_rule": used.rule,
@@ -216,7 +219,7 @@ class Decoder:
             "dialect": dialect,
         }
         columns |= series(resolver, self.policy.series, self.policy.detect, np.isin(columns["kind"], REQUEST_KINDS))
-        said = Said(counts, claimed_nusd(resolver, self.fields["span_cost"]), cached_replies(resolver, self.fields, used.tokens))
+        said = Said(counts, claimed_nusd(resolver, seen["span_cost"]), cached_replies(resolver, seen, used.tokens))
         columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)
         return columns, names
 

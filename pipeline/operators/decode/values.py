@@ -57,9 +57,12 @@ def read_utf8(raw: bytes | memoryview, final: bool = True) -> str | None:
 
 def read_text(value: Value, limit: int) -> str | None:
     """A name: text or an integer; control characters out, cut to `limit` UTF-8 bytes; empty is no name."""
-    if isinstance(value, bool | float):
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool | float):
         return None
-    text = str(value)
+    else:
+        text = str(value)
     if not text.isprintable():
         text = "".join(c for c in text if c.isprintable())
     text = text.strip()

@@ -72,6 +72,11 @@ class Path:
         """Whether it means when an event was, which is no attribute."""
         return self.where == "event" and not self.keys
 
+    @property
+    def is_in_document(self) -> bool:
+        """Whether it means a place inside a value. Of an event the one key is the name of its attribute."""
+        return bool(self.keys) and self.where != "event"
+
     def __str__(self) -> str:
         where = "" if self.where == "span" else f"{self.where}:"
         keys = "".join(f"#{key}" for key in self.keys)
