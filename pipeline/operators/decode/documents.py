@@ -23,7 +23,7 @@ def keys_of(paths: Iterable[Path]) -> Keys:
 def pruned(found: Any, keys: Keys) -> Any:
     """Of a JSON value what stands under `keys`, as `under` would find it; of a list its places, as an object has them."""
     if isinstance(found, dict):
-        return {key: pruned(found[key], below) for key, below in keys.items() if key in found}
+        return {key: pruned(found[key], keys[key]) for key in found.keys() & keys.keys()}
     if isinstance(found, list):
         places = ((key, int(key), below) for key, below in keys.items() if key.isdecimal() and len(key) < 6)
         return {key: pruned(found[place], below) for key, place, below in places if place < len(found)}

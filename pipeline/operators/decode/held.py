@@ -21,11 +21,19 @@ from pipeline.operators.siphash import Key
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Documents that hold anything somebody asks for. rows: (h,) where; codes: (h,) index into documents, per row."""
+    """Documents that hold anything somebody asks for.
+
+    rows: (h,) where; codes: (h,) index into documents, per row; keys: the outermost of all documents.
+    """
 
     rows: NDArray[np.intp]
     codes: NDArray[np.int64]
     documents: list[Any]
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.intp], codes: NDArray[np.int64], documents: list[Any]) -> "Held":
+        return cls(rows, codes, documents, frozenset().union(*documents))
 
 
 def held(scanned: Scan, attribute: NDArray[np.int32], keys: Keys, key: Key) -> Held:
@@ -41,7 +49,7 @@ def held(scanned: Scan, attribute: NDArray[np.int32], keys: Keys, key: Key) -> H
         if len(rows):
             found.append(_of_kind(scanned, attribute, rows, kind, keys, key))
     before = np.cumsum([0, *(len(some.documents) for some in found)])
-    return Held(
+    return Held.of(
         np.concatenate([there[:0], *(some.rows for some in found)]),
         np.concatenate([there[:0], *(some.codes + n for some, n in zip(found, before, strict=False))]),
         [document for some in found for document in some.documents],
@@ -64,7 +72,7 @@ def _of_kind(scanned: Scan, attribute: NDArray[np.int32], rows: NDArray[np.intp]
     something = np.array([bool(document) for document in once], bool)
     place = np.cumsum(something) - 1
     kept = something[codes]
-    return Held(rows[kept], place[codes[kept]], [document for document in once if document])
+    return Held.of(rows[kept], place[codes[kept]], [document for document in once if document])
 
 
 @compiled

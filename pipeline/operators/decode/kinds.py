@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import OTHER_KINDS, REQUEST_KINDS
-from pipeline.operators.decode.resolve import Column, Resolver
+from pipeline.operators.decode.resolve import Column, Resolver, one_of
 from pipeline.operators.decode.values import Value, read_error, read_flag, read_name, read_text, read_word
 from pipeline.operators.dialects.dialect import ANY, Dialect
 from pipeline.operators.dialects.paths import Path
@@ -102,8 +102,8 @@ def evident_kinds(resolver: Resolver, kind: Column, operation: Column, model: Co
     call = found == "llm"
     agents = call & (resolver.resolve(AGENT, read_text, "") != "") & (resolver.resolve(ANSWER, read_text, "") == "")
     found[agents] = "agent"
-    call = np.isin(found, REQUEST_KINDS)
-    found[call & _have_children(resolver, call, call | np.isin(kind, REQUEST_KINDS))] = "chain"
+    call = one_of(found, REQUEST_KINDS)
+    found[call & _have_children(resolver, call, call | one_of(kind, REQUEST_KINDS))] = "chain"
     embeds = (found == "llm") & np.array(["embed" in name.lower() for name in model.tolist()], bool)
     found[embeds] = "embedding"
     return found

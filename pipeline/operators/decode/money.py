@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import BILLED, REQUEST_KINDS
 from pipeline.operators.decode.billing import Bills
-from pipeline.operators.decode.resolve import Column, Resolver, nullable
+from pipeline.operators.decode.resolve import Column, Resolver, nullable, one_of
 from pipeline.operators.decode.usage import CONTRADICTION as CONTRADICTORY
 from pipeline.operators.decode.values import read_flag, read_number
 from pipeline.operators.dialects.paths import Path
@@ -78,7 +78,7 @@ def money(prices: PriceBook, bills: Bills, columns: Mapping[str, Any], said: Sai
     columns: kind, status, usage_rule, service_tier and start_ns per row. claims_first: the span's claim before the book's price.
     """
     counts, claimed = said.counts, said.claimed
-    request = np.isin(columns["kind"], REQUEST_KINDS)
+    request = one_of(columns["kind"], REQUEST_KINDS)
     cached = request & said.cached
     known = ~_without_usage(counts, np.arange(len(request)))
     contradictory = request & known & (columns["usage_rule"] == CONTRADICTORY) & ~cached
@@ -130,10 +130,9 @@ def _same_price(
     prices: PriceBook, bills: Bills, columns: Mapping[str, Any], rows: NDArray[np.intp]
 ) -> dict[tuple[Price | NoPrice, str], NDArray[np.intp]]:
     """The rows of each (price, rule that decided who bills). One look-up for each bill, service tier and minute."""
-    services: dict[str, int] = {}
-    service = np.fromiter(
-        (services.setdefault(word, len(services)) for word in columns["service_tier"][rows].tolist()), np.int64, len(rows)
-    )
+    words = columns["service_tier"][rows].tolist()
+    services = {word: i for i, word in enumerate(dict.fromkeys(words))}
+    service = np.array([services[word] for word in words], np.int64)
     names, kinds = [service_of(word) for word in services], len(bills.distinct) * len(services)
     minute = columns["start_ns"][rows] // MINUTE_NS
     least = int(minute.min(initial=0)) if len(rows) else 0

@@ -6,7 +6,7 @@ text, and a map, are parsed once per distinct bytes.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -67,15 +67,16 @@ class Resolver:
     def resolve_told(self, candidates: Iterable[Path], read: Reader, missing: Any = None) -> tuple[Column, NDArray[np.int16]]:
         """The same, and per row the position of the path that held the value, -1 where there is none."""
         column, told = np.full(len(self.rows), missing, object), np.full(len(self.rows), -1, np.int16)
+        left = np.ones(len(self.rows), bool)
         for i, path in enumerate(candidates):
             if path.is_time_of_event or not self.is_seen(path):
                 continue
-            found = self.values(path, read, told < 0)
+            found = self.values(path, read, left)
             if found is None:
                 continue
             where, values = found
-            column[where], told[where] = values, i
-            if told.min() >= 0:
+            column[where], told[where], left[where] = values, i, False
+            if not np.count_nonzero(left):
                 break
         return column, told
 
@@ -89,7 +90,7 @@ class Resolver:
             if path.where in ("span", "resource", "like") and not (path.keys or path.pattern or path.scopes):
                 where, others = self._integers(path, wanted)
                 column[where[0]], told[where[0]] = where[1], i
-                if not others.any():
+                if not np.count_nonzero(others):
                     continue
                 wanted = others
             found = self.values(path, read_count, wanted)
@@ -100,7 +101,7 @@ class Resolver:
     def _integers(self, path: Path, wanted: NDArray[np.bool_]) -> tuple[tuple[Rows, NDArray[np.int64]], NDArray[np.bool_]]:
         """Rows among `wanted` with an integer at `path` that is a usable count, with these; and rows with something else."""
         attribute = self.attribute(path)
-        where = np.flatnonzero(wanted & (attribute >= 0))
+        where = (wanted & (attribute >= 0)).nonzero()[0]
         types, values = (self.scanned.attributes[name][attribute[where]] for name in ("type", "value"))
         usable = (types == INT) & (values >= 0) & (values <= MAX_COUNT)
         others = np.zeros(len(wanted), bool)
@@ -150,13 +151,13 @@ class Resolver:
         if path.scopes:
             wanted = wanted & self.within(path.scopes)
         if path.where in ("name", "scope"):
-            where = np.flatnonzero(wanted)
+            where = wanted.nonzero()[0]
             return _usable(where, self._texts(path, *self._place(path, where), read))
         within = self._within_documents(path, read, wanted) if path.is_in_document else None
         if path.is_in_document and path.keys != FIRST:
             return within
         attribute = self.attribute(path)
-        where = np.flatnonzero(wanted & (attribute >= 0))
+        where = (wanted & (attribute >= 0)).nonzero()[0]
         whole = _usable(where, self._of_kinds(path, attribute[where], read)) if len(where) else None
         if within is None or whole is None:
             return within or whole
@@ -168,6 +169,8 @@ class Resolver:
         if key not in self._held:
             self._held[key] = held(self.scanned, self.attribute(path), self.asked.keys, self.key)
         there = self._held[key]
+        if path.keys[0] not in there.keys:
+            return None
         once = self._read_all(path, [under(document, path.keys) for document in there.documents], read)
         if all(value is None for value in once):
             return None
@@ -177,7 +180,7 @@ class Resolver:
     def _of_kinds(self, path: Path, attribute: NDArray[Any], read: Reader) -> Found:
         """What is read of attributes of any kinds; mostly they are all of one."""
         types = self.scanned.attributes["type"][attribute]
-        if (types == types[0]).all():
+        if not np.count_nonzero(types != types[0]):
             return self._read(path, int(types[0]), attribute, read)
         values, usable = np.full(len(attribute), None, object), np.zeros(len(attribute), bool)
         for kind in np.unique(types):
@@ -262,12 +265,20 @@ class Resolver:
 def _usable(rows: Rows, found: Found) -> tuple[Rows, Column] | None:
     """The rows whose values are usable, with these; None if there are none."""
     values, usable = found
-    return (rows[usable], values[usable]) if usable.any() else None
+    count = np.count_nonzero(usable)
+    if count == len(rows):
+        return (rows, values) if count else None
+    return (rows[usable], values[usable]) if count else None
+
+
+def one_of(column: Column, words: Container[str]) -> NDArray[np.bool_]:
+    """Which rows of a column of texts are one of `words`."""
+    return np.array([text in words for text in column.tolist()], bool)
 
 
 def nullable(counts: NDArray[np.int64]) -> Column:
     """Integers with null for what is negative."""
     column: Column = np.full(len(counts), None, object)
-    known = np.flatnonzero(counts >= 0)
+    known = (counts >= 0).nonzero()[0]
     column[known] = counts[known].astype(object)
     return column

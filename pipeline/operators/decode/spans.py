@@ -22,7 +22,7 @@ from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown
 from pipeline.operators.decode.language import TEXTS, Detect
 from pipeline.operators.decode.money import Said, billed_parts, cached_replies, claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
-from pipeline.operators.decode.resolve import Column, Resolver, nullable
+from pipeline.operators.decode.resolve import Column, Resolver, nullable, one_of
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
 from pipeline.operators.decode.series import series
 from pipeline.operators.decode.sought import Sought
@@ -109,7 +109,7 @@ class Decoder:
         """Decode a batch. Never raises for what a record holds."""
         resolver, dead = self.open(records)
         columns, names = self.columns(resolver, records)
-        return Decoded(columns, dead, ledger(records, resolver, dead, names, np.isin(columns["usage_rule"], DOUBTFUL)))
+        return Decoded(columns, dead, ledger(records, resolver, dead, names, one_of(columns["usage_rule"], DOUBTFUL)))
 
     def open(self, records: Sequence[Record]) -> tuple[Resolver, list[DeadSpan]]:
         """What can be read of a batch, as a resolver over the spans that become rows, and the dead."""
@@ -218,7 +218,7 @@ class Decoder:
             "kind": told_together.kind,
             "dialect": dialect,
         }
-        columns |= series(resolver, self.policy.series, self.policy.detect, np.isin(columns["kind"], REQUEST_KINDS))
+        columns |= series(resolver, self.policy.series, self.policy.detect, one_of(columns["kind"], REQUEST_KINDS))
         said = Said(counts, claimed_nusd(resolver, seen["span_cost"]), cached_replies(resolver, seen, used.tokens))
         columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)
         return columns, names
@@ -283,8 +283,7 @@ def _recorded(records: Sequence[Record]) -> NDArray[np.int64]:
 
 def _hex(ids: NDArray[np.uint8]) -> Column:
     """Lower-case hex per row."""
-    width, text = 2 * ids.shape[1], np.ascontiguousarray(ids).tobytes().hex()
-    return np.array([text[i : i + width] for i in range(0, len(text), width)], object)
+    return np.array(np.ascontiguousarray(ids).tobytes().hex(" ", ids.shape[1]).split(), object)
 
 
 def _hashed(users: Column, key: bytes) -> Column:

@@ -25,6 +25,9 @@ def intern(
         room *= 2
     table, codes, firsts, distinct = np.full(room, -1, np.int32), np.empty(n, np.int32), np.empty(n, np.int64), 0
     for i in range(n):
+        if i > 0 and offsets[i] == offsets[i - 1] and lengths[i] == lengths[i - 1]:  # of one resource, or scope
+            codes[i] = codes[i - 1]
+            continue
         at = np.int64(siphash(buf, offsets[i], offsets[i] + lengths[i], key[0], key[1]) & np.uint64(room - 1))
         while True:
             code = table[at]

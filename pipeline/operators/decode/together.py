@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
-from pipeline.operators.decode.resolve import Column, Resolver
+from pipeline.operators.decode.resolve import Column, Resolver, one_of
 from pipeline.operators.decode.usage import DOUBTFUL, Usage
 from pipeline.operators.decode.values import read_flag
 from pipeline.operators.dialects.paths import Path
@@ -99,7 +99,7 @@ def together(resolver: Resolver, kind: Column, used: Usage, model: Column, finis
         np.full(len(kind), None, object),
     )
     steps, clients, adding = (_flags(resolver, paths) for paths in (STEPS, CLIENT_STREAMS, CUMULATES))
-    twice = resolver.within(WRAPPING_SCOPES) & np.isin(kind, WRAPPED_KINDS)
+    twice = resolver.within(WRAPPING_SCOPES) & one_of(kind, WRAPPED_KINDS)
     marked = (steps > 0) | twice | (clients >= 0) | (adding > 0)
     if marked.any():
         kin = _Kin.of(spans, marked)
@@ -154,7 +154,7 @@ def _streams(told: Together, kin: _Kin, spans: NDArray[Any], clients: NDArray[np
     beside = kin.siblings(clients >= 0)
     if not beside and not (clients >= 0).any():
         return
-    for i in np.flatnonzero(np.isin(told.kind, REQUEST_KINDS)).tolist():
+    for i in np.flatnonzero(one_of(told.kind, REQUEST_KINDS)).tolist():
         said = [clients[j] for j in kin.ancestors(i) if clients[j] >= 0][:1]
         near = beside.get(kin.parents.get(i, NOBODY), [])
         if not said and len(near) <= MAX_CLIENTS:
