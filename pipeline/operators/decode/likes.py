@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.operators.compiled import compiled
 from pipeline.operators.decode.names import Names, same_letters
-from pipeline.operators.decode.wire import Bytes
+from pipeline.operators.decode.wire import Bytes, fnv1a
 from pipeline.operators.dialects.alike import FORMS, NO_USAGE
 
 DOT = 46
@@ -18,7 +18,7 @@ MOST_ALIKE = 100
 
 LETTERS = 4
 
-FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms])
+FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms], fnv1a)
 HASHES, TABLE, TEXT, OFFSETS = FORM_NAMES.hashes, FORM_NAMES.table, FORM_NAMES.text, FORM_NAMES.offsets
 MEANINGS = np.array([meaning for meaning, forms in enumerate(FORMS.values()) for _ in forms], np.int32)
 """Per form the place of its meaning in FORMS."""

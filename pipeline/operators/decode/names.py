@@ -3,13 +3,14 @@
 A name has a slot: its position in the order it was asked for. Names nobody asked for cost one hash and nothing else.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.compiled import compiled
-from pipeline.operators.decode.wire import Bytes, fnv1a, same
+from pipeline.operators.decode.wire import Bytes, same, word_hash
 
 LIKE = "like:"
 """Begins the name of a slot that no attribute has by its own name."""
@@ -27,8 +28,8 @@ class Names:
     shortest: int
 
     @classmethod
-    def of(cls, names: list[str]) -> "Names":
-        """Build the table; slots count the distinct names in order."""
+    def of(cls, names: list[str], hashed: Callable[[Bytes, int, int], np.uint64] = word_hash) -> "Names":
+        """Build the table; slots count the distinct names in order. hashed: by which it is looked into."""
         slots = {name: i for i, name in enumerate(dict.fromkeys(names))}
         encoded = [name.encode() for name in slots]
         offsets = np.concatenate(([0], np.cumsum([len(e) for e in encoded]))).astype(np.int64)
@@ -36,7 +37,7 @@ class Names:
         room = 1 << max(4, (2 * len(slots)).bit_length())
         hashes, table = np.zeros(room, np.uint64), np.full(room, -1, np.int32)
         for slot in (slot for name, slot in slots.items() if not name.startswith(LIKE)):
-            value = fnv1a(text, offsets[slot], offsets[slot + 1])
+            value = hashed(text, offsets[slot], offsets[slot + 1])
             at = int(value) & (room - 1)
             while table[at] >= 0:
                 at = (at + 1) & (room - 1)
@@ -55,7 +56,7 @@ def slot_of(
     offsets: NDArray[np.int64],
 ) -> int:
     """The slot of the name at buf[pos : pos + length], or -1."""
-    value = fnv1a(buf, pos, pos + length)
+    value = word_hash(buf, pos, pos + length)
     mask = len(table) - 1
     at = np.int64(value & np.uint64(mask))
     while table[at] >= 0:
