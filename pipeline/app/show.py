@@ -147,7 +147,13 @@ def story(told: "SpanStory", out: Console) -> None:
         return
     ids = f"trace {told.trace_id} span {told.span_id}"
     out.print(Text.assemble((told.name or "(no name)", "bold"), f"  {told.scope or 'no scope'}  {ids}"), soft_wrap=True)
-    for title, text in (("kind", told.why), ("status", told.status), ("usage", told.usage), ("cost", told.cost)):
+    for title, text in (
+        ("kind", told.why),
+        ("status", told.status),
+        ("usage", told.usage),
+        ("cost", told.cost),
+        *told.behaviour.items(),
+    ):
         out.print(f"  {title:<6} {text}", highlight=False, markup=False, soft_wrap=True)
     rows = [
         [field.field if i == 0 else "", source.path, source.value, source.outcome]

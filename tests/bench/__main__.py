@@ -30,6 +30,7 @@ from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
 from tests.bench import backlog
+from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
 from tests.bench.traffic import BLOCKS, otlp_records, span_blocks
 
@@ -93,6 +94,12 @@ def language_figure() -> Figure:
     detect = detector()
     texts = [f"What does the warranty of appliance number {i} cover, and for how many months after that?" for i in range(2000)]
     return Figure("languages told", rate(lambda: sum(detect(text, 0) is not None for text in texts)), "texts/s")
+
+
+def behaviour_figures() -> Iterator[Figure]:
+    """What an answer's behaviour takes, per answer, by where and how long it is; all are different."""
+    for what, batch, answers in answer_batches():
+        yield Figure(f"behaviour of {what}", 1e6 / rate(lambda batch=batch, n=answers: judged(batch, n)), "us", 20, most=True)
 
 
 def aggregate_figures(bootstrap_of: Callable[[], tuple[Settings, str]]) -> Iterator[Figure]:
@@ -198,6 +205,7 @@ def main() -> None:
     keep(decode_figures())
     keep(table_figures())
     keep(iter([language_figure()]))
+    keep(behaviour_figures())
     keep(digest_figures())
     keep(iter([memory_figure()]))
     local = Settings(local_dir=Path(os.environ.get("TAILRACE_LOCAL_DIR", ".local")))

@@ -45,6 +45,28 @@ TEXTS = [
     *(b'{"stream": "TRUE", "model": "gpt-4o"}', b'{"route": {"a": 1}, "release": 1.5}', b'{"a": "\xff"}', b"[" * 2000),
     *(b"{" + b" " * 70_000 + b"}", b'\xe2\x80\x83{"route": "x"}', b"x" * 1023 + b"\xc3\xa9", b"y" * 1023 + b"\xff\xff"),
 ]
+ANSWERS = [
+    *(b"I'm sorry, but I cannot help with that.", b"Paris is the capital of France.", b"Das kann ich Ihnen leider nicht sagen."),
+    *(
+        b'[{"role":"assistant","parts":[{"type":"text","content":"I can\'t help with that."}]}]',
+        b'[{"role":"assistant","parts":[]}]',
+    ),
+    *(
+        b'{"choices":[{"message":{"content":null,"refusal":"No."}}]}',
+        b'{"candidates":[{"content":{"parts":[{"text":"Paris"}]}}]}',
+    ),
+    *(
+        b'{"content":[{"type":"tool_use","name":"x"}],"role":"assistant"}',
+        b'{"prompt_feedback":{"block_reason":"SAFETY"},"lc":1}',
+    ),
+    *(
+        b'"It is the capital of France [1]."',
+        b"\xe3\x81\x99\xe3\x81\xbf\xe3\x81\xbe\xe3\x81\x9b\xe3\x82\x93",
+        b"I cannot provide " + b"x" * 20_000,
+    ),
+    *(b"content_filter", b"tool_calls", b"SAFETY", b'[{"role":"user","content":"I cannot help"}]', b'[["a"]]'),
+]
+TEXTS += ANSWERS
 INTS = [0, 1, 2, 3, 19, 57, -1, 1 << 31, 10**9, 10**9 + 1, 1 << 62, (1 << 63) - 1, -(1 << 63)]
 DOUBLES = [0.0, 0.15, 57.0, -1.0, 1e300, float("nan"), float("inf"), 5e-324]
 TIMES = [
@@ -159,8 +181,13 @@ USUAL = [
     *(lengthy(1, b"openinference.span.kind") + lengthy(2, lengthy(1, b"LLM")) for _ in range(3)),
     *(lengthy(1, b"gen_ai.request.model") + lengthy(2, lengthy(1, model)) for model in (b"gpt-4o-mini", b"gpt-4o", b"mine")),
     *(lengthy(1, name) + lengthy(2, number(3, 1000)) for name in NAMES if b"token" in name),
+    *(
+        lengthy(1, name) + lengthy(2, lengthy(1, text))
+        for name in (b"output.value", b"gen_ai.output.messages", b"llm.output_messages.0.message.content")
+        for text in ANSWERS
+    ),
 ]
-"""Attributes without which a span has neither usage nor cost."""
+"""Attributes without which a span has neither usage nor cost, and no answer."""
 
 MESSAGES["good_span"] = (*MESSAGES["span"][:9], *(_one(9, USUAL) for _ in range(6)))
 

@@ -64,6 +64,7 @@ from pipeline.operators.dialects.vocabulary import (
 from pipeline.operators.pricing.billing import host_of, who_bills
 from pipeline.operators.pricing.price import RATES, Bill, NoPrice, Price, Tier
 from pipeline.operators.pricing.services import service_of
+from tests.laws.reference_behaviour import refusal
 from tests.laws.reference_records import together
 
 Row = dict[str, Any]
@@ -287,6 +288,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
     streamed = said.first(field_paths("stream"), read_flag, said.streamed)
     ttft = _ttft(said, latency, streamed)
     happened = _status(said)
+    labels = {name: said.first(column.paths, partial(read_label, column), "") for name, column in policy.series.items()}
     unanswered = happened == "error" and said.tokens["output_tokens"] is None and ttft is None
     return {
         "trace_id": span.trace_id.hex(),
@@ -304,9 +306,9 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
         "offset": record.offset,
         "recorded_ns": record.timestamp_ns,
         "schema_version": SCHEMA_VERSION,
-        "refusal": None,
         "citation": None,
         "schema_valid": None,
+        "refusal": refusal(said, kind, happened, labels["language"], text["finish_reason"]),
         **text,
         "model_said": text["model"],
         "model_requested": asked,
@@ -314,7 +316,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
         "server_host": host_of(server),
         "model": bill.model,
         "provider": bill.provider,
-        **{name: said.first(column.paths, partial(read_label, column), "") for name, column in policy.series.items()},
+        **labels,
         "stream": None if unanswered else True if streamed is None and ttft is not None else streamed,
         "ttft_ns": None if streamed is False else ttft,
         "usage_rule": said.rule,

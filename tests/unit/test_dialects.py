@@ -7,6 +7,7 @@ from pipeline.operators.decode.usage import PARTS
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import Path
 from pipeline.operators.dialects.vocabulary import (
+    ANSWER_FIELDS,
     BILLING_FIELDS,
     CACHED_REPLY,
     DIALECTS,
@@ -18,7 +19,7 @@ from pipeline.operators.dialects.vocabulary import (
 )
 
 DURATIONS = {"ttft_ns"}
-RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY}
+RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY, *ANSWER_FIELDS}
 NOT_COLUMNS = {
     "user_id": "user_hash",
     "span_cost": "span_cost_nusd",
@@ -28,6 +29,7 @@ NOT_COLUMNS = {
     "answered": "status",
     **dict.fromkeys(CACHED_REPLY, "cost_source"),
     "server_address": "server_host",
+    **dict.fromkeys(ANSWER_FIELDS, "refusal"),
 }
 """Fields that become another column than their name says, or help to decide one."""
 

@@ -9,6 +9,7 @@ from pipeline.operators.dialects.vocabulary import estimates
 from tests.otlp import DECODER, RECORDED, Told, record, request_of, rows
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+SECRET_ANSWER = "The files of the patient are in Vienna, and they are complete."
 USED = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 50}
 
 
@@ -151,3 +152,32 @@ def test_the_dead_have_their_reason() -> None:
 def test_rows_are_decodes_own(path: Any) -> None:
     read = record(path.read_bytes())
     assert [told.row for told in explain(DECODER, read)] == rows(DECODER.decode([read]))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"gen_ai.response.finish_reasons": ["content_filter"]}, "it ended with content_filter"),
+        ({"gen_ai.completion.0.content": SECRET_ANSWER}, "its first 220 characters do not read as a refusal"),
+        ({"gen_ai.completion.0.content": f"I cannot help with {SECRET_ANSWER}"}, "its first 220 characters read as a refusal"),
+        (
+            {"gen_ai.completion.0.content": "Das darf ich Ihnen leider nicht sagen."},
+            "its language is unknown, and it does not look English",
+        ),
+        (
+            {"gen_ai.completion.0.content": SECRET_ANSWER, "tailrace.language": "de"},
+            "the language is de, of which the rules know nothing",
+        ),
+        ({"gen_ai.completion.0.tool_calls.0.name": "weather"}, "it calls tools"),
+        ({}, "no answer is on the span"),
+        ({"error.type": "Timeout"}, "the call failed"),
+    ],
+)
+def test_which_rule_decided_on_a_refusal_and_never_the_answer(attributes: dict[str, Any], said: str) -> None:
+    found = story(CHAT | attributes)
+    assert found.behaviour["refusal"] == said
+    assert "Vienna" not in repr(found)
+
+
+def test_what_is_no_call_of_a_language_model_has_no_behaviour() -> None:
+    assert story({"gen_ai.operation.name": "embeddings", "gen_ai.completion": SECRET_ANSWER}).behaviour == {}

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.model.columns import SERIES
-from pipeline.operators.decode.language import MAX_CHARS, detector, user_text
+from pipeline.operators.decode.conversation import MAX_CHARS, user_text
+from pipeline.operators.decode.language import detector
 from pipeline.operators.dialects.paths import paths
 from pipeline.operators.dialects.series import MAX_GLOBS, SERIES_COLUMNS, SeriesColumn, read_series
 from tests.otlp import Told, decoder, record, request_of, rows, spoken

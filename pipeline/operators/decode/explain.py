@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import DeadSpan
+from pipeline.operators.decode.behaviour import told_behaviour
 from pipeline.operators.decode.explain_usage import Fields, usage_story
 from pipeline.operators.decode.key_values import ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING
 from pipeline.operators.decode.kinds import ERROR, EXCEPTION, OK, SPAN_NAME, STATUS, UNNAMED, kind_of, named_kind, said_kinds
@@ -20,7 +21,7 @@ from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.decode.timing import since_start
 from pipeline.operators.decode.values import Reader, read_count, read_flag, read_number, read_text, reader_of
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import KIND_ORDER, STRING_FIELDS, WEAK_TTFT
+from pipeline.operators.dialects.vocabulary import ANSWER_FIELDS, KIND_ORDER, STRING_FIELDS, WEAK_TTFT
 
 TYPES = {
     STRING: "a text",
@@ -34,12 +35,18 @@ TYPES = {
 
 TAKEN = "taken"
 
-FLAGS = ("stream", "failed", "answered", "reply_cached", "cache_hit")
+FLAGS = ("stream", "failed", "answered", "reply_cached", "cache_hit", "refused", "called_tools")
 NUMBERS = ("span_cost",)
-SECRET = ("user_id",)
-"""Fields whose value is not shown: their column holds a hash."""
+SECRET = ("user_id", *ANSWER_FIELDS)
+"""Fields whose value is not shown: their column holds a hash, or what was found out about an answer."""
 
-COLUMN_OF = {"user_id": "user_hash", "span_cost": "span_cost_nusd", "failed": "status", "answered": "status"}
+COLUMN_OF = {
+    "user_id": "user_hash",
+    "span_cost": "span_cost_nusd",
+    "failed": "status",
+    "answered": "status",
+    **dict.fromkeys(ANSWER_FIELDS, "refusal"),
+}
 """Columns of fields that are called otherwise."""
 
 
@@ -76,6 +83,7 @@ class SpanStory:
     status: str
     usage: str
     cost: str
+    behaviour: Mapping[str, str]
     fields: list[FieldStory]
     row: dict[str, Any]
 
@@ -94,7 +102,7 @@ def explain(decoder: Decoder, record: Record) -> list[SpanStory]:
 def _dead(letter: DeadSpan) -> SpanStory:
     what = "the whole record" if letter.index < 0 else f"span {letter.index} of the record"
     return SpanStory(
-        "", "", what, "", f"{letter.reason.value}: {letter.detail}".rstrip(": "), False, False, "", "", "", "", [], {}
+        "", "", what, "", f"{letter.reason.value}: {letter.detail}".rstrip(": "), False, False, "", "", "", "", {}, [], {}
     )
 
 
@@ -120,6 +128,7 @@ def _story(decoder: Decoder, resolver: Resolver, row: dict[str, Any], names: str
         status=_status(resolver, decoder.fields, row),
         usage=usage_story(resolver, decoder.fields, row),
         cost=_cost(row),
+        behaviour=told_behaviour(resolver, decoder.fields, row),
         fields=[story for story in map(_from_record, fields) if story.sources],
         row=row,
     )

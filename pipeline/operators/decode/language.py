@@ -6,25 +6,17 @@ it is asked only for calls without a language, once per distinct text of a batch
 Source: py3langid (langid.py's model, Lui and Baldwin 2012).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from typing import Any
 
-from pipeline.operators.decode.values import Value, document
+from pipeline.operators.decode.conversation import user_text
+from pipeline.operators.decode.values import Value
 from pipeline.operators.dialects.paths import paths
-
-MAX_CHARS = 600
-"""So much of a text is looked at."""
 
 SURE = 0.5
 """Least probability of a guess that counts."""
 
 UNDETERMINED = "und"
-
-MAX_PARTS = 50
-"""Of a conversation so many parts are looked at, the last first."""
-
-USERS = ("user", "human")
 
 WHOLE = r"~(?s)^(.+)$"
 
@@ -73,26 +65,3 @@ def detector() -> Detect:
 
 shared_detector = cache(detector)
 """One model a process."""
-
-
-def user_text(text: str) -> str:
-    """What the user wrote last, of a conversation as JSON; any other text as it is. At most MAX_CHARS."""
-    found = document(text)
-    if not found:
-        return text[:MAX_CHARS]
-    parts = list(_said(found, of_user=False, depth=0))
-    return (next((said for said, of_user in parts if of_user), "") or " ".join(said for said, _ in parts))[:MAX_CHARS]
-
-
-def _said(value: Any, of_user: bool, depth: int) -> Iterator[tuple[str, bool]]:
-    """Texts in a JSON value, the last first, and whether a user said them."""
-    if isinstance(value, str):
-        yield value, of_user
-    elif isinstance(value, list) and depth < 6:
-        for element in value[: -MAX_PARTS - 1 : -1]:
-            yield from _said(element, of_user, depth + 1)
-    elif isinstance(value, dict) and depth < 6:
-        user = of_user or str(value.get("role", value.get("type", ""))).lower() in USERS
-        for key in ("content", "parts", "text", "messages", "inputs", "input", "prompt", "question", "query", "kwargs"):
-            if key in value:
-                yield from _said(value[key], user, depth + 1)

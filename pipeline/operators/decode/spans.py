@@ -16,6 +16,7 @@ from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import Account, DeadSpan, ledger
+from pipeline.operators.decode.behaviour import behaviour
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.documents import keys_of
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
@@ -209,7 +210,6 @@ class Decoder:
             "offset": _of_record(s, [record.offset for record in records], np.int64),
             "recorded_ns": _of_record(s, _recorded(records), np.int64),
             "schema_version": np.full(len(s), SCHEMA_VERSION),
-            **{name: np.full(len(s), None, object) for name in ("refusal", "citation", "schema_valid")},
             **text,
             **timing(resolver, seen, start, end - start, unanswered, told_together.streamed),
             **bills.columns(),
@@ -220,6 +220,7 @@ class Decoder:
         }
         columns |= series(resolver, self.policy.series, self.policy.detect, one_of(columns["kind"], REQUEST_KINDS))
         said = Said(counts, claimed_nusd(resolver, seen["span_cost"]), cached_replies(resolver, seen, used.tokens))
+        columns |= behaviour(resolver, seen, columns)
         columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)
         return columns, names
 

@@ -39,6 +39,7 @@ GENKIT = Dialect(
         ),
         "session_id": paths("genkit:sessionId", "genkit:metadata:sessionId"),
         "failed": paths(r"genkit:state~^(?i:error)$", r"genkit:isFailureSource~^(?i:true)$"),
+        "answer": paths("genkit:output"),
         "finish_reason": paths("genkit:output#finishReason"),
         "input_tokens": paths(f"{USAGE}#inputTokens"),
         "output_tokens": paths(f"{USAGE}#outputTokens"),

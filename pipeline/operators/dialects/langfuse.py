@@ -53,6 +53,7 @@ LANGFUSE = Dialect(
         "user_id": paths("langfuse.user.id"),
         "failed": paths("langfuse.observation.level~^(?i:error)$"),
         "finish_reason": paths(r'langfuse.observation.metadata.finish_reason~^"?(\w+)"?$'),
+        "answer": paths("langfuse.observation.output"),
         "response_id": paths(
             r'langfuse.observation.metadata.response_id~^"?([\w-]+)"?$', r'langfuse.observation.metadata.id~^"?([\w-]+)"?$'
         ),

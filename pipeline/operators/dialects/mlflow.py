@@ -35,6 +35,7 @@ MLFLOW = Dialect(
         "model": paths(r'mlflow.llm.model~^"?([^"]+)"?$'),
         "session_id": paths(r'mlflow.trace.session~^"?([^"]+)"?$'),
         "user_id": paths(r'mlflow.trace.user~^"?([^"]+)"?$'),
+        "answer": paths("mlflow.spanOutputs"),
         "ttft_ns": paths("event:mlflow.chunk.item.0"),
         "input_tokens": paths(f"{USAGE}#input_tokens"),
         "output_tokens": paths(f"{USAGE}#output_tokens"),

@@ -30,6 +30,7 @@ OPENAI_AGENTS = Dialect(
     },
     fields={
         "model": paths("span_data.model"),
+        "answer": paths("span_data.output", "span_data.response"),
         "response_id": paths("span_data.response_id"),
         **{name: paths(*(text for usage in USAGES for text in usage[name])) for name in INSIDE},
         "ttft_ns": paths("time_to_first_token_ms@ms"),

@@ -45,6 +45,17 @@ OPENINFERENCE = Dialect(
         "user_id": paths("user.id"),
         "error_type": paths("exception.type"),
         "finish_reason": paths("llm.finish_reason"),
+        "answer": paths(
+            "llm.output_messages.0.message.content",
+            "llm.output_messages.0.message.contents.0.message_content.text",
+            "llm.choices.0.completion.text",
+            "output.value",
+        ),
+        "called_tools": paths(
+            r"llm.output_messages.0.message.tool_calls.0.tool_call.function.name~\S",
+            r"llm.output_messages.0.message.function_call_name~\S",
+        ),
+        "refused": paths(r"llm.output_messages.0.message.refusal~\S"),
         "service_tier": paths("llm.invocation_parameters#service_tier"),
         "stream": (*paths("llm.invocation_parameters#stream"), *within(GEMINI, "name:~Stream$")),
         "ttft_ns": paths("event:First Token Stream Event", "llm.time_to_first_token_ms@ms"),

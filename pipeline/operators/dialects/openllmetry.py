@@ -31,6 +31,12 @@ OPENLLMETRY = Dialect(
         "session_id": paths("traceloop.association.properties.session_id", "traceloop.association.properties.sessionId"),
         "user_id": paths("traceloop.association.properties.user_id", "traceloop.association.properties.userId", "llm.user"),
         "finish_reason": paths("llm.response.finish_reason", "llm.response.stop_reason", "gen_ai.completion.0.finish_reason"),
+        "answer": paths("gen_ai.completion.0.content", "llm.completions.0.content", "traceloop.entity.output"),
+        "called_tools": paths(
+            r"gen_ai.completion.0.tool_calls.0.name~\S",
+            r"gen_ai.completion.0.function_call.name~\S",
+        ),
+        "refused": paths(r"gen_ai.completion.0.refusal~\S"),
         "stream": paths("llm.is_streaming", "gen_ai.is_streaming"),
         "ttft_ns": paths("event:llm.content.completion.chunk", "event:gen_ai.content.completion.chunk"),
         "input_tokens": paths("llm.usage.prompt_tokens", "llm.usage.input_tokens"),

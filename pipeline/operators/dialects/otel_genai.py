@@ -87,6 +87,14 @@ OTEL_GENAI = Dialect(
         "finish_reason": paths(
             "gen_ai.response.finish_reasons#0", "gen_ai.response.finish_reasons", "event:gen_ai.choice#finish_reason"
         ),
+        "answer": paths(
+            "gen_ai.output.messages",
+            "event:gen_ai.client.inference.operation.details#gen_ai.output.messages",
+            "event:gen_ai.choice#message",
+            "event:gen_ai.content.completion#gen_ai.completion",
+            "gen_ai.completion",
+            "gen_ai.response.text",
+        ),
         "response_id": paths("gen_ai.response.id"),
         "service_tier": paths(
             "openai.response.service_tier",

@@ -21,6 +21,7 @@ LAMINAR = Dialect(
         "default": SAYS_NOTHING,
     },
     fields={
+        "answer": paths("lmnr.span.output"),
         "session_id": paths("lmnr.association.properties.session_id"),
         "user_id": paths("lmnr.association.properties.user_id"),
     },
@@ -46,6 +47,7 @@ LANGWATCH = Dialect(
         "unknown": SAYS_NOTHING,
     },
     fields={
+        "answer": paths("langwatch.output"),
         "session_id": paths("langwatch.thread.id"),
         "user_id": paths("langwatch.user.id"),
         "input_tokens": paths(*(f"{base}#{key}" for base in METRICS for key in ("promptTokens", "prompt_tokens"))),
@@ -69,6 +71,7 @@ BRAINTRUST = Dialect(
     fields={
         "provider": paths("braintrust.metadata#provider"),
         "model": paths("braintrust.metadata#model", "braintrust.metadata.model"),
+        "answer": paths("braintrust.output"),
         "session_id": paths("braintrust.metadata#session_id"),
         "ttft_ns": paths("braintrust.metrics#time_to_first_token@s", "braintrust.metrics.time_to_first_token@s"),
         **{

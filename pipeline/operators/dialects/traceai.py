@@ -45,6 +45,11 @@ TRACEAI = Dialect(
         "user_id": paths("gen_ai.user.id"),
         "error_type": paths("error.type"),
         "finish_reason": paths("gen_ai.response.finish_reason"),
+        "answer": paths(
+            "gen_ai.output.messages.0.message.content",
+            "gen_ai.output.messages.0.message.contents.0.message_content.text",
+        ),
+        "called_tools": paths(r"gen_ai.output.messages.0.message.tool_calls.0.tool_call.function.name~\S"),
         "service_tier": paths("gen_ai.request.parameters#service_tier"),
         "stream": paths("gen_ai.request.parameters#stream"),
         "ttft_ns": paths(

@@ -52,6 +52,8 @@ VERCEL = Dialect(
         "user_id": paths("ai.telemetry.metadata.userId", "ai.telemetry.metadata.user_id"),
         "finish_reason": paths("ai.response.finishReason", "ai.finishReason"),
         "answered": paths("ai.response.finishReason~^(?!error$)"),
+        "answer": paths("ai.response.object", "ai.response.text", "ai.result.object", "ai.result.text"),
+        "called_tools": paths(r"ai.response.toolCalls~^\s*\[\s*\{", r"ai.result.toolCalls~^\s*\[\s*\{"),
         "response_id": paths("ai.response.id"),
         "service_tier": paths(f"{META}#openai#serviceTier"),
         "stream": paths("ai.operationId~[.]doStream$"),

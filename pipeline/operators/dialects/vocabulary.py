@@ -131,6 +131,9 @@ BILLING_FIELDS = ("model_requested", "server_address")
 CACHED_REPLY = ("reply_cached", "cache_hit")
 """Did a gateway answer from its own cache; the second in names that some use of the provider's cache of prompts."""
 
+ANSWER_FIELDS = ("answer", "called_tools", "refused")
+"""What the model answered, beside how it ended: users' text, which is looked at and never shown."""
+
 CLASSES = frozenset({"operation", "error_type", "finish_reason", "service_tier"})
 IDS = frozenset({"session_id", "response_id"})
 """Which of them hold words for classes, and which ids. There instrumentors put text of users when a call goes wrong; the others
