@@ -102,17 +102,22 @@ def _progress() -> Document:
     era = _object(
         "a policy, and when it begins", {"from_ns": _integer("event time"), "policy": _policy(), "since": _integer("offset")}
     )
+    clock_and_rules = {
+        "clock": _object("what the log had said about time", clock),
+        "eras": {"description": "the rules in force", "type": "array", "items": era},
+    }
+    begin = _object("what stood at committed", {"watermark_ns": _integer("event time passed"), **clock_and_rules})
     document = _object(
-        "The reader takes the largest folded of all generations.",
+        "The reader takes the largest folded of all generations, and the largest committed.",
         {
             "committed": _integer("first offset still held: what may be acknowledged ends here"),
             "folded": _integer("offset up to which every row has had its verdict; never decreases"),
             "watermark_ns": _integer("event time the partition has passed; never decreases"),
             "generation": _integer("generation of the consumer group that wrote it"),
-            "clock": _object("what the log had said about time up to folded", clock),
-            "eras": {"description": "the rules in force up to folded", "type": "array", "items": era},
+            **clock_and_rules,
+            "begin": {"oneOf": [{"type": "null"}, begin]},
         },
-        optional=("clock", "eras"),
+        optional=("clock", "eras", "begin"),
     )
     return {"$schema": DRAFT, "title": "How far one partition of spans has come"} | document
 

@@ -16,8 +16,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pipeline.connectors.clock import steady
 from pipeline.connectors.kafka import connection, sources, translated
 from pipeline.errors import EngineError, SchemaError
-from pipeline.model.log_time import NOTHING_SAID, Era, LogClock
-from pipeline.model.stream import Message, Progress, Source
+from pipeline.model.log_time import NOTHING_SAID, Era, LogClock, LogTime
+from pipeline.model.stream import Message, Progress, Source, joined
 from pipeline.settings import Settings
 
 READ_SECONDS = 30.0
@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     clock: LogClock = NOTHING_SAID
     eras: tuple[Era, ...] = ()
+    begin: LogTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Takeover:
 
 
 def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress | None:
-    """The progress of `source` with the largest `folded` among (key, value) records; None if there is none.
+    """What (key, value) records of any generation say together of `source`; None if there is none.
 
     Raises: SchemaError if a record of this source cannot be read.
     """
@@ -63,8 +64,7 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
         found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
-    best = max(found, key=lambda entry: (entry.folded, entry.watermark_ns), default=None)
-    return None if best is None else Progress(best.committed, best.folded, best.watermark_ns, best.clock, best.eras)
+    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin) for e in found)
 
 
 class ProgressLog:
@@ -87,6 +87,7 @@ class ProgressLog:
             generation=generation,
             clock=progress.clock,
             eras=progress.eras,
+            begin=progress.begin,
         )
         key = f"{source}/{generation}/{self._writer}".encode()
         return Message(self._topic, source.partition, msgspec.json.encode(value), key)

@@ -80,5 +80,14 @@ class LogClock:
     sources: tuple[tuple[str, SourceMark], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LogTime:
+    """All that time and rules depend on at one offset of a log: who folds on from there finds what everybody finds."""
+
+    watermark_ns: int
+    clock: LogClock
+    eras: tuple[Era, ...]
+
+
 NOTHING_SAID = LogClock()
 """The clock of a log nobody has read."""

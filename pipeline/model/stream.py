@@ -5,11 +5,11 @@ carries the effects out and acknowledges last. The offset travels with the value
 of its own: `Progress.committed` says what may be forgotten.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from pipeline.model.log_time import NOTHING_SAID, Era, LogClock
+from pipeline.model.log_time import NOTHING_SAID, Era, LogClock, LogTime
 
 State = TypeVar("State")
 
@@ -60,6 +60,7 @@ class Progress:
     watermark_ns: event time the partition has passed; never decreases.
     clock: what the log had said about time up to `folded`.
     eras: the rules in force up to `folded`; without any, the owner's own (progress written before there were eras).
+    begin: what stood at `committed`, from where a successor folds everything again; without it, what stands at `folded`.
     """
 
     committed: int
@@ -67,6 +68,20 @@ class Progress:
     watermark_ns: int
     clock: LogClock = NOTHING_SAID
     eras: tuple[Era, ...] = ()
+    begin: LogTime | None = None
+
+
+def joined(written: Iterable[Progress]) -> Progress | None:
+    """What writers of one log's progress know together: who folded furthest, beginning where least is held; None without any.
+
+    All of it is true of the log, and the further a log is folded, the later begins what is held.
+    """
+    known = list(written)
+    if not known:
+        return None
+    furthest = max(known, key=lambda p: (p.folded, p.watermark_ns))
+    last = max(known, key=lambda p: (p.committed, p.folded))
+    return replace(furthest, committed=last.committed, begin=last.begin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ early and late firings follow the wall clock, and they never decide anything.
 Guarantee: `tests/laws/test_exactness.py` runs this with crashes and zombies; design and proof by simulation.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import OVERFLOW, SCHEMA_VERSION, SERIES, Firing
-from pipeline.model.log_time import BEGINNING, LogClock, WindowPolicy
+from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.operators import eras
 from pipeline.operators.digest import SeriesDigests
 from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values
@@ -129,15 +130,18 @@ def _whole(values: NDArray[Any]) -> Ints:
 class Windows:
     """The open windows of one partition. `position`: offset up to which the log was folded, exclusive.
 
-    Below `judged` the log is only folded again: verdicts, watermark and eras are those the progress told.
+    Below `judged` the log is only folded again, and comes to what it came to the first time: nothing of that is told again.
+    `reached` is what stood there; the messages in between may have expired.
     """
 
-    def __init__(self, policies: eras.Eras, position: int, judged: int, clock: LogClock, watermark_ns: int) -> None:
-        self.eras = policies
-        self.position = position
+    def __init__(self, begin: LogTime, position: int, judged: int, reached: LogTime) -> None:
+        self.eras = begin.eras
+        self.position = self.begin = position
         self.judged = judged
-        self.watermark = Watermark(policies[-1].policy, clock, watermark_ns)
+        self._reached: LogTime | None = reached
+        self.watermark = Watermark(begin.eras[-1].policy, begin.clock, begin.watermark_ns)
         self.open: dict[int, Window] = {}
+        self._marks = deque([(position, begin)])
 
     @property
     def watermark_ns(self) -> int:
@@ -146,6 +150,7 @@ class Windows:
 
     def fold(self, offset: int, append_ns: int, columns: SpanColumns) -> Verdicts | None:
         """Fold the block at `offset`. None below `judged`: its verdicts were given by an earlier owner."""
+        self._catch_up(offset)
         known = columns.recorded_ns > 0  # a row that does not know when it was recorded moves no watermark
         recorded = np.where(known, np.minimum(columns.recorded_ns, append_ns), append_ns)
         starts, ahead, too_late = self._judged(offset, columns.end_ns, recorded)
@@ -154,9 +159,9 @@ class Windows:
             self._fold_window(int(start), offset, columns, np.flatnonzero(eligible & (starts == start)))
             for start in np.unique(starts[eligible]).tolist()
         )
-        if self._passes(offset, append_ns):
-            self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~ahead))
-            self._advance()
+        self.watermark.appended(append_ns)
+        self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~ahead))
+        self._advance()
         self.position = offset + 1
         if offset < self.judged:
             return None
@@ -166,21 +171,24 @@ class Windows:
 
     def tick(self, offset: int, append_ns: int, ticks: Ticks) -> None:
         """Fold what decode says of its sources."""
-        if self._passes(offset, append_ns):
-            self.watermark.ticks(ticks)
-            self._advance()
+        self._catch_up(offset)
+        self.watermark.appended(append_ns)
+        self.watermark.ticks(ticks)
+        self._advance()
         self.position = offset + 1
 
     def change(self, offset: int, append_ns: int, policy: WindowPolicy) -> None:
         """Fold a message that asks for another policy."""
-        if self._passes(offset, append_ns):
-            self.eras = eras.changed(self.eras, policy, offset, self.watermark.appended_ns)
-            self.watermark.policy = self.eras[-1].policy
+        self._catch_up(offset)
+        self.watermark.appended(append_ns)
+        self.eras = eras.changed(self.eras, policy, offset, self.watermark.appended_ns)
+        self.watermark.policy = self.eras[-1].policy
         self.position = offset + 1
 
     def skip(self, offset: int, append_ns: int) -> None:
         """Fold a message that says nothing."""
-        self._passes(offset, append_ns)
+        self._catch_up(offset)
+        self.watermark.appended(append_ns)
         self.position = offset + 1
 
     def _judged(self, offset: int, ends: Ints, recorded: Ints) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -197,36 +205,49 @@ class Windows:
         """Fold rows of one window; returns how many were not seen before."""
         window = self.open.get(start)
         if window is None:
+            self._mark(offset)
             window = self.open[start] = Window(start, eras.policy_at(self.eras, start), offset)
             window.on_time = window.end_ns <= self.watermark_ns
         fresh = window.seen.add(columns.ids[rows])
         window.fold(columns, rows[fresh])
         return int(np.count_nonzero(fresh))
 
-    def _passes(self, offset: int, append_ns: int) -> bool:
-        """Is this message new to the log's time? Log time passes with it."""
-        if offset < self.judged:
-            return False
-        self.watermark.appended(append_ns)
-        return True
+    def _catch_up(self, offset: int) -> None:
+        """At the first message nobody has judged: what stood there holds, whatever expired on the way."""
+        if self._reached is not None and offset >= self.judged:
+            self.watermark.at_least(self._reached.watermark_ns, self._reached.clock)
+            self.eras, self._reached = self._reached.eras, None
+            self.watermark.policy = self.eras[-1].policy
+
+    def _mark(self, offset: int) -> None:
+        """Remember what stands before the message at `offset`: who begins with it folds as we do."""
+        if self._marks[-1][0] < offset:
+            self._marks.append((offset, self._now()))
+
+    def _now(self) -> LogTime:
+        return LogTime(self.watermark_ns, self.watermark.snapshot(), self.eras)
 
     def _advance(self) -> None:
         self.watermark.advance()
         self.eras = eras.current(self.eras, self.watermark_ns)
 
     def due(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
-        """On-time and final firings the watermark has reached, by rising window; final windows are closed."""
-        if self.position < self.judged:
-            return
+        """On-time and final firings the watermark has reached, by rising window; final windows are closed.
+
+        What was due up to `judged` was fired by whoever judged it, and may not be whole here.
+        """
+        told = self.position <= self.judged
         for start in sorted(self.open):
             window = self.open[start]
             if window.final_ns <= self.watermark_ns:
                 del self.open[start]
-                yield start, window, Firing.FINAL, list(range(len(window.keys)))
+                if not told:
+                    yield start, window, Firing.FINAL, list(range(len(window.keys)))
             elif not window.on_time and window.end_ns <= self.watermark_ns:
                 window.on_time = True
                 window.changed.clear()
-                yield start, window, Firing.ON_TIME, list(range(len(window.keys)))
+                if not told:
+                    yield start, window, Firing.ON_TIME, list(range(len(window.keys)))
 
     def close(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
         """The log has ended: every window is final."""
@@ -245,10 +266,14 @@ class Windows:
                 window.changed.clear()
                 yield start, window, Firing.LATE if window.on_time else Firing.EARLY, slots
 
-    @property
-    def committed(self) -> int:
-        """First offset still held: the first row of the oldest open window."""
-        return min((window.first_offset for window in self.open.values()), default=self.position)
+    def held(self) -> tuple[int, LogTime]:
+        """First offset still held, the first row of the oldest open window, and what stood there."""
+        held = min((window.first_offset for window in self.open.values()), default=self.position)
+        if held == self.position:
+            self._mark(held)
+        while len(self._marks) > 1 and self._marks[1][0] <= held:
+            self._marks.popleft()
+        return self._marks[0]
 
 
 def _reached(columns: SpanColumns, event_ns: Ints, rows: NDArray[np.bool_]) -> dict[str, int]:

@@ -76,6 +76,17 @@ class Watermark:
         if least > BEGINNING:
             self.ns = max(self.ns, least - self.policy.out_of_orderness_ns)
 
+    def at_least(self, ns: int, clock: LogClock) -> None:
+        """Somebody was further: what they knew of the log holds."""
+        self.ns = max(self.ns, ns)
+        mine = self._clock
+        self._clock = LogClock(max(mine.appended_ns, clock.appended_ns), 0, max(mine.ticks_from_ns, clock.ticks_from_ns))
+        self._lived = max(self._lived, clock.lived_ns)
+        self._know(source for source, _ in clock.sources)
+        for source, mark in clock.sources:
+            if known := self._sources.get(source):
+                self._sources[source] = SourceMark(max(known.event_ns, mark.event_ns), max(known.heard_ns, mark.heard_ns))
+
     def left_out(self) -> Iterator[tuple[str, int]]:
         """Sources that have held finality back for longer than the patience, and for how much log time."""
         return ((source, self._lived - mark.heard_ns) for source, mark in self._sources.items() if self._is_left_out(mark))

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
-from pipeline.model.log_time import BEGINNING, WindowPolicy
+from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators import eras
@@ -86,7 +86,8 @@ class Aggregate:
         """An empty partition that continues from `progress`."""
         known = progress or self.first()
         rules = known.eras or eras.first(self.policy)
-        windows = Windows(rules, known.committed, known.folded, known.clock, known.watermark_ns)
+        reached = LogTime(known.watermark_ns, known.clock, rules)
+        windows = Windows(known.begin or reached, known.committed, known.folded, reached)
         return Partition(source, windows, key_of(str(source)), progress=progress)
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
@@ -107,6 +108,8 @@ class Aggregate:
 
     def _fold(self, state: Partition, record: Record) -> None:
         windows, value = state.windows, record.value or b""
+        if record.offset < windows.begin:
+            return
         try:
             if record.key == TICKS_KEY:
                 windows.tick(record.offset, record.timestamp_ns, read_ticks(value))
@@ -180,7 +183,7 @@ class Aggregate:
             "open_windows": float(len(windows.open)),
             "series": float(sum(len(w.keys) for w in windows.open.values())),
             "overflow": float(sum(w.overflow for w in windows.open.values())),
-            "held_offsets": float(windows.position - windows.committed),
+            "held_offsets": float(windows.position - windows.held()[0]),
         }
         where = f"{state.source.topic}:{state.source.partition}"
         told = [(where, metric, value) for metric, value in metrics.items()]
@@ -200,7 +203,8 @@ class Aggregate:
         if windows.position < windows.judged or (not wrote and now_ns - state.progress_at_ns < self.progress_every_ns):
             return None
         folded = max(windows.position, windows.judged)
-        progress = Progress(windows.committed, folded, windows.watermark_ns, windows.watermark.snapshot(), windows.eras)
+        committed, begin = windows.held()
+        progress = Progress(committed, folded, windows.watermark_ns, windows.watermark.snapshot(), windows.eras, begin)
         if progress == state.progress:
             return None
         state.progress_at_ns, state.progress = now_ns, progress

@@ -10,12 +10,12 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from pipeline.model.log_time import BEGINNING, NOTHING_SAID, WindowPolicy
-from pipeline.model.stream import Message, Progress, Record, Source
+from pipeline.model.log_time import BEGINNING, NOTHING_SAID, LogTime, WindowPolicy
+from pipeline.model.stream import Message, Progress, Record, Source, joined
 from pipeline.operators.log_marks import SETTINGS_KEY
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
 from tests.laws import decode_world
@@ -31,6 +31,7 @@ OTHERS = (
     replace(POLICY, allowed_lateness_ns=60, max_series=1),
     replace(POLICY, max_ahead_ns=5, max_series=9),
 )
+Said = TypeVar("Said", Progress, LogTime)
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
 PARTITIONS = 2
 
@@ -111,10 +112,16 @@ class World:
         written = self.progress.get(self.identity(source), {})
         if not written or not self.rules.progress_is_read:
             return None
-        found = max(written.values(), key=lambda p: p.folded) if self.rules.largest_progress else list(written.values())[-1]
-        found = found if self.rules.watermark_is_kept else replace(found, watermark_ns=BEGINNING)
-        found = found if self.rules.clock_is_kept else replace(found, clock=NOTHING_SAID)
-        return found if self.rules.settings_stand_in_the_log else replace(found, eras=())
+        found = joined(written.values()) if self.rules.largest_progress else list(written.values())[-1]
+        assert found is not None
+        if not self.rules.settings_stand_in_the_log:
+            return replace(found, eras=(), begin=None)
+        return replace(self._kept(found), begin=found.begin and self._kept(found.begin))
+
+    def _kept(self, told: Said) -> Said:
+        """What the rules leave of it."""
+        told = told if self.rules.watermark_is_kept else replace(told, watermark_ns=BEGINNING)
+        return told if self.rules.clock_is_kept else replace(told, clock=NOTHING_SAID)
 
     def first_progress(self, source: Source, generation: int, progress: Progress) -> None:
         """Of several first owners the first entry decides."""
