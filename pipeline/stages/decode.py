@@ -45,7 +45,8 @@ class Decode:
     def _blocks(self, decoded: Decoded) -> list[Message]:
         """Span blocks by partition of the trace id, at most `block_rows` each, rows in log order."""
         traces = decoded.columns["trace_id"].tolist()
-        partition = np.array([partition_of(trace, self.outputs.spans_partitions) for trace in traces], np.int64)
+        places = {trace: partition_of(trace, self.outputs.spans_partitions) for trace in dict.fromkeys(traces)}
+        partition = np.array([places[trace] for trace in traces], np.int64)
         messages = []
         for p in np.unique(partition).tolist():
             rows = np.flatnonzero(partition == p)

@@ -125,8 +125,10 @@ class Resolver:
         """Per row whether the name of its instrumentation scope begins with one of `scopes`."""
         key = tuple(scopes)
         if key not in self._within:
-            fits = np.array([name.startswith(key) for name in self.scope_names()], bool)
-            self._within[key] = fits[self._scope_rows] if len(self.rows) else np.empty(0, bool)
+            fits = {name for name in self._distinct_scopes if name.startswith(key)}
+            self._within[key] = np.zeros(len(self.rows), bool)
+            if fits:
+                self._within[key] = np.array([name in fits for name in self.scope_names()], bool)[self._scope_rows]
         return self._within[key]
 
     def scope_names(self) -> list[str]:
@@ -191,10 +193,10 @@ class Resolver:
     def _place(self, path: Path, where: Rows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Where the names of the spans, or of their scopes, stand."""
         if path.where == "name":
-            named = self.scanned.spans[self.rows[where]]
-            return np.ascontiguousarray(named["name_at"]), np.ascontiguousarray(named["name_len"])
-        scopes = self.scanned.scopes[self._scope_rows[where]]
-        return np.ascontiguousarray(scopes["at"]), np.ascontiguousarray(scopes["len"])
+            spans, rows = self.scanned.spans, self.rows[where]
+            return spans["name_at"][rows], spans["name_len"][rows]
+        scopes, of_rows = self.scanned.scopes, self._scope_rows[where]
+        return scopes["at"][of_rows], scopes["len"][of_rows]
 
     def attribute(self, path: Path) -> Column:
         """Index of the attribute at `path` per row, or -1."""
@@ -229,7 +231,7 @@ class Resolver:
     def _at(self, attribute: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Where the values of attributes stand."""
         found = self.scanned.attributes
-        return np.ascontiguousarray(found["at"][attribute]), np.ascontiguousarray(found["len"][attribute])
+        return found["at"][attribute], found["len"][attribute]
 
     def _texts(self, path: Path, offsets: NDArray[np.int64], lengths: NDArray[np.int32], read: Reader) -> Found:
         """What is read of the texts at these places, each distinct one once."""

@@ -90,18 +90,18 @@ class _Kin:
 
 
 def together(resolver: Resolver, kind: Column, used: Usage, model: Column, finish_reason: Column) -> Together:
-    """Kind, usage and times of every row, by its record. Nothing is changed in place."""
-    spans = resolver.scanned.spans[resolver.rows]
-    told = Together(
-        kind.copy(),
-        Usage({name: found.copy() for name, found in used.tokens.items()}, used.rule.copy()),
-        spans["start_ns"].astype(np.int64),
-        np.full(len(kind), None, object),
-    )
+    """Kind, usage and times of every row, by its record. Nothing is changed in place, and nothing copied that stays as it is."""
+    start, unsaid = resolver.scanned.spans["start_ns"][resolver.rows].astype(np.int64), np.full(len(kind), None, object)
     steps, clients, adding = (_flags(resolver, paths) for paths in (STEPS, CLIENT_STREAMS, CUMULATES))
-    twice = resolver.within(WRAPPING_SCOPES) & one_of(kind, WRAPPED_KINDS)
+    twice = resolver.within(WRAPPING_SCOPES)
+    if twice.any():
+        twice = twice & one_of(kind, WRAPPED_KINDS)
     marked = (steps > 0) | twice | (clients >= 0) | (adding > 0)
+    told = Together(kind, used, start, unsaid)
     if marked.any():
+        spans = resolver.scanned.spans[resolver.rows]
+        tokens = {name: found.copy() for name, found in used.tokens.items()}
+        told = Together(kind.copy(), Usage(tokens, used.rule.copy()), start, unsaid)
         kin = _Kin.of(spans, marked)
         _steps(told, kin, spans, steps > 0)
         _wrappers(told, kin, twice, model)

@@ -37,8 +37,10 @@ def unread(resolver: Resolver, wanted: NDArray[np.bool_], sure: NDArray[np.bool_
     where = np.flatnonzero(wanted)
     if len(where) == 0:
         return names
-    spans = resolver.scanned.spans[resolver.rows[where]]
-    shapes = looks_like_call(resolver.scanned.buffer, spans["at"], spans["len"], sure[where], resolver.key[0], resolver.key[1])
+    spans, rows = resolver.scanned.spans, resolver.rows[where]
+    shapes = looks_like_call(
+        resolver.scanned.buffer, spans["at"][rows], spans["len"][rows], sure[where], resolver.key[0], resolver.key[1]
+    )
     known: dict[int, str] = {}
     for i, shape in zip(where[shapes != 0].tolist(), shapes[shapes != 0].tolist(), strict=True):
         if shape not in known:

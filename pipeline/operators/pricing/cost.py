@@ -48,6 +48,8 @@ def cost(tiers: tuple[Tier, ...], tokens: Mapping[str, Counts]) -> Costs:
     picos = np.zeros(len(whole), np.int64)
     why = np.where(contradictory, CONTRADICTION, PRICED)
     for i, name in enumerate(PARTS):
+        if not np.count_nonzero(parts[name]):
+            continue
         rate = np.array([getattr(t, name) for t in tiers], np.int64)[tier]
         missing = (parts[name] > 0) & (rate == NONE)
         why[missing & (why == PRICED)] = 1 + i
