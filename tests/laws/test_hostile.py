@@ -176,6 +176,7 @@ def honest() -> tuple[float, float]:
     return best / sum(map(len, payloads)), best / 4000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_and_memory_grow_as_the_bytes_do(name: str, honest: tuple[float, float]) -> None:
     payloads = HOSTILE[name]()
