@@ -96,7 +96,7 @@ VECTOR = (
     ),
     numbers(
         "Refusals",
-        "Refusals over all calls.",
+        "Refusals over all calls; how an answer reads is known of English only.",
         total(f"{ratio('sum(refusals)', N)} AS Refusals"),
         "percentunit",
         3,

@@ -2,7 +2,7 @@
 
 A call is drawn from a seeded generator, so the same seed gives the same traffic; encoded, it is what the three
 dialects' instrumentors write, with its root and sometimes a retriever around it. Half-way a release rolls out that
-is slower for one cohort of one route and looks fine in the mean.
+is slower for one cohort of one route and looks fine in the mean. Some answers are refusals.
 """
 
 import random
@@ -21,6 +21,11 @@ SLOW = ("support", "enterprise", "de")
 """Route, cohort and language that the second release makes slower."""
 
 SLOWDOWN = 2.4
+
+ANSWERS = {"openinference": "Parts and labour for two years [1].", "traceai": "The quarter in three sentences."}
+"""By dialect what the model said, where the spans hold it."""
+
+REFUSAL = "I'm sorry, but I can't help with that request."
 
 Attributes = dict[str, Any]
 
@@ -91,6 +96,21 @@ class Call:
     output_tokens: int | None
     cache_read_tokens: int | None
     error: str
+
+    @property
+    def answer(self) -> str | None:
+        """What the model said; None for a call that failed."""
+        return None if self.error else REFUSAL if self.is_refused else ANSWERS[self.dialect]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the model refused, one call in twenty; an answered call."""
+        return not self.error and self.trace_id[1] < 13
+
+    @property
+    def shows_refusal(self) -> bool:
+        """Whether its span shows if it was refused: those of OpenTelemetry hold no content, and only English is understood."""
+        return not self.error and self.language == "en" and self.dialect in ANSWERS
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -252,10 +272,10 @@ def _openinference(call: Call) -> Attributes:
         "llm.input_messages.1.message.role": "user",
         "llm.input_messages.1.message.content": question,
         "llm.output_messages.0.message.role": None if call.error else "assistant",
-        "llm.output_messages.0.message.content": None if call.error else "Parts and labour for two years [1].",
+        "llm.output_messages.0.message.content": call.answer,
         "input.value": question,
         "input.mime_type": "text/plain",
-        "output.value": None if call.error else "Parts and labour for two years [1].",
+        "output.value": call.answer,
         "output.mime_type": "text/plain",
         "session.id": call.trace_id[:6].hex(),
         "user.id": f"user-{call.trace_id[0]}",
@@ -278,7 +298,7 @@ def _traceai(call: Call) -> Attributes:
         "gen_ai.tool.definitions": "null",
         "input.value": "Write the quarterly report.",
         "input.mime_type": "text/plain",
-        "output.value": None if call.error else "The quarter in three sentences.",
+        "output.value": call.answer,
         "output.mime_type": "text/plain",
         "session.id": call.trace_id[:6].hex(),
         "user.id": f"user-{call.trace_id[0]}",

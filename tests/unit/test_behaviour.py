@@ -1,5 +1,6 @@
 """Where every vocabulary puts the model's answer, and what is said of it: spans and verdicts written by hand."""
 
+from random import Random
 from typing import Any
 
 import orjson
@@ -7,7 +8,8 @@ import pytest
 
 from pipeline.operators.decode.conversation import MAX_ANSWER_BYTES, read_answer
 from pipeline.operators.decode.values import MAX_JSON_BYTES
-from tests.otlp import Told, decoded_rows, spoken
+from pipeline.operators.traffic import draw, encode
+from tests.otlp import DAY_NS, DECODER, RECORDED_NS, Told, decoded_rows, record, spoken
 
 NO = "I'm sorry, but I can't help with that."
 YES = "The warranty covers parts and labour for two years."
@@ -210,3 +212,12 @@ def test_a_long_answer_is_read_at_its_head_and_a_long_document_not_at_all() -> N
     assert cut is not None
     assert len(cut.text) == MAX_ANSWER_BYTES - 1
     assert read_answer(json([message("x" * MAX_JSON_BYTES)]).encode()) is None
+
+
+def test_the_demo_shows_what_its_generator_knows() -> None:
+    random = Random(7)
+    calls = [draw(random, RECORDED_NS - DAY_NS, 0.5) for _ in range(600)]
+    columns = DECODER.decode([record(encode(calls, around=False))]).columns
+    found = dict(zip(columns["span_id"].tolist(), columns["refusal"].tolist(), strict=True))
+    assert found == {call.span_id.hex(): call.is_refused if call.shows_refusal else None for call in calls}
+    assert {True, False, None} == set(found.values())

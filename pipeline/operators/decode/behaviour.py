@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.behaviour.refusal import HEAD_CHARS, ends_in_tools, ends_refused, read_refusal
-from pipeline.operators.decode.conversation import Answer, answer_in, answer_of, is_conversation, read_answer, read_beside
+from pipeline.operators.decode.conversation import (
+    MAX_ANSWER_BYTES,
+    Answer,
+    answer_in,
+    answer_of,
+    is_conversation,
+    read_answer,
+    read_beside,
+)
 from pipeline.operators.decode.key_values import ARRAY, KVLIST, STRING
 from pipeline.operators.decode.resolve import Column, Resolver
 from pipeline.operators.decode.values import MAX_JSON_BYTES, MAX_MAP_BYTES, map_document, read_flag
@@ -45,6 +53,9 @@ def told_behaviour(resolver: Resolver, fields: Mapping[str, Sequence[Path]], row
     found = _refusals(resolver, fields, columns, np.ones(1, bool))
     return {"refusal": next((why for _, (_, why) in found), NO_ANSWER)}
 
+
+STARTS_DOCUMENT = frozenset({b"{", b"[", b'"', b" ", b"\t", b"\n", b"\r"})
+"""What a document may begin with."""
 
 NO_ANSWER = "no answer is on the span"
 FAILED = "the call failed"
@@ -101,26 +112,25 @@ def answers(resolver: Resolver, candidates: Sequence[Path], wanted: Flags) -> di
         attribute = resolver.attribute(path)
         where = (wanted & (attribute >= 0) & (resolver.within(path.scopes) if path.scopes else True)).nonzero()[0]
         places = resolver.scanned.attributes[attribute[where]]
-        starts, lengths = places["at"], np.minimum(places["len"], MAX_MAP_BYTES)
-        lengths[places["type"] == STRING] = np.minimum(lengths[places["type"] == STRING], MAX_JSON_BYTES + 1)
-        ends = starts + lengths
-        for i, kind, at, end in zip(where.tolist(), places["type"].tolist(), starts.tolist(), ends.tolist(), strict=True):
+        for i, kind, at, length in zip(where.tolist(), *(places[name].tolist() for name in ("type", "at", "len")), strict=True):
             known = found.get(i)
             if known is None or not known.is_told:
-                answer = _answer(whole[at:end], kind) if at >= 0 else None
+                answer = _answer(whole, kind, at, length)
                 if answer is not None:
                     found[i] = answer
-            elif kind == STRING and (more := read_beside(whole[at:end])) is not None:
+            elif kind == STRING and length <= MAX_JSON_BYTES and (more := read_beside(whole[at : at + length])) is not None:
                 known.add(more)
     return found
 
 
-def _answer(raw: bytes, kind: int) -> Answer | None:
-    """The answer in an attribute's value: a text, a map, or the first element of a list."""
+def _answer(whole: bytes, kind: int, at: int, length: int) -> Answer | None:
+    """The answer in an attribute's value at [at, at + length): a text, a map, or the first element of a list."""
     if kind == STRING:
-        return read_answer(raw)
-    if kind not in (KVLIST, ARRAY) or len(raw) >= MAX_MAP_BYTES:
+        most = MAX_JSON_BYTES if whole[at : at + 1] in STARTS_DOCUMENT else MAX_ANSWER_BYTES
+        return read_answer(whole[at : at + min(length, most + 1)])  # one more than is read of it: that it is longer
+    if kind not in (KVLIST, ARRAY) or at < 0 or length > MAX_MAP_BYTES:
         return None
+    raw = whole[at : at + length]
     return answer_in_value(map_document(raw if kind == KVLIST else _as_key_value(raw)))
 
 
