@@ -35,6 +35,7 @@ class Totals(NamedTuple):
 TOTALS = {
     "adk": Totals(7, 1, 0, 342, 124, 192, 0, 30, 0),
     "agents_oi": Totals(14, 2, 0, 627, 209, 224, 0, 35, 1),
+    "agents_oi_both": Totals(14, 2, 3, 627, 209, 352, 0, 55, 1),
     "aisdk4_basic": Totals(12, 2, 4, 356, 114, 192, 0, 20, 2),
     "aisdk4_oinf_retry_parallel": Totals(7, 1, 2, 342, 114, 192, 0, 30, 0),
     "aisdk4_tools": Totals(10, 0, 3, 570, 190, 320, 0, 40, 0),
@@ -54,10 +55,13 @@ TOTALS = {
     "litellm_otel_v2": Totals(16, 1, 3, 748, 247, 384, 32, 0, 1),
     "litellm_proxy_v1": Totals(8, 1, 2, 349, 114, 192, 0, 25, 0),
     "mastra": Totals(6, 1, 0, 228, 76, 128, 0, 20, 1),
+    "mixed_oilc_olmoai": Totals(16, 3, 2, 634, 209, 352, 0, 55, 1),
+    "oi_both": Totals(16, 3, 2, 634, 209, 352, 0, 55, 1),
     "oi_gemini": Totals(7, 1, 1, 285, 95, 160, 0, 25, 1),
     "oi_langchain": Totals(15, 3, 0, 627, 209, 352, 0, 55, 1),
     "oinfjs_anthropic": Totals(5, 1, 2, 228, 76, 128, 0, 0, 0),
     "oinfjs_langchain": Totals(12, 1, 2, 570, 190, 320, 0, 50, 1),
+    "oinfjs_langchain_openai_both": Totals(13, 1, 4, 570, 190, 320, 0, 50, 2),
     "oinfjs_openai": Totals(10, 0, 4, 342, 114, 192, 0, 30, 4),
     "oinfjs_openai_retry_parallel": Totals(8, 0, 4, 228, 76, 128, 0, 20, 4),
     "olm_anthropic": Totals(6, 1, 2, 285, 95, 128, 32, 0, 0),
@@ -84,6 +88,10 @@ TOTALS = {
 }
 
 BY_SPAN: dict[str, tuple[Totals, str]] = {
+    "agents_oi_both": (
+        Totals(28, 4, 3, 1197, 399, 544, 0, 85, 3),
+        "each call is told by the agents' instrumentor and by the client's under it",
+    ),
     "langfuse5": (
         Totals(16, 1, 6, 634, 209, 352, 0, 55, 3),
         "two calls of LangChain are told by its handler and by the client under it, one of them streamed and without usage",
@@ -96,9 +104,21 @@ BY_SPAN: dict[str, tuple[Totals, str]] = {
         Totals(18, 2, 4, 755, 247, 192, 0, 25, 1),
         "nine calls are told by client and proxy, one answered from the proxy's cache; each knows what the other does not",
     ),
+    "mixed_oilc_olmoai": (
+        Totals(31, 6, 2, 1261, 418, 704, 0, 105, 2),
+        "each call but the embedding is told by LangChain's instrumentor and by the client's beside it, in two dialects",
+    ),
+    "oi_both": (
+        Totals(31, 6, 2, 1261, 418, 704, 0, 110, 2),
+        "each call but the embedding is told by LangChain's instrumentor and by the client's beside it",
+    ),
     "oinfjs_anthropic": (
         Totals(10, 2, 4, 456, 152, 256, 0, 0, 0),
         "each call is told by the instrumentor and by the client itself",
+    ),
+    "oinfjs_langchain_openai_both": (
+        Totals(24, 1, 6, 1026, 342, 576, 0, 90, 5),
+        "eleven calls are told by LangChain's instrumentor and, in another trace, by the client's",
     ),
     "olm_anthropic": (
         Totals(12, 2, 3, 570, 192, 256, 64, 0, 0),
