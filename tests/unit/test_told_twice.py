@@ -76,6 +76,11 @@ def test_one_that_is_told_twice_beside_one_that_is_not() -> None:
     assert len(counted(said(1), said(2, 1, 298, CLIENT), said(3, 1, 290, CLIENT))) == 2
 
 
+def test_a_call_that_its_framework_tells_already_is_no_other_frameworks() -> None:
+    """The second framework's call holds it in time, but its own client told nothing."""
+    assert counted(said(1), said(2, 1, 298, CLIENT, parent=1), said(3, 0, 301)) == [2, 3]
+
+
 def test_retries_count_each() -> None:
     """The framework tells the last attempt's end; each attempt is told by the client, the failed ones without a response id."""
     spans = [said(1, 0, 400), said(2, 1, 60, CLIENT, error=True), said(3, 80, 60, CLIENT, error=True), said(4, 150, 249, CLIENT)]
