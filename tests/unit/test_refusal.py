@@ -1,7 +1,12 @@
 """What reads as a refusal, what does not, and of which texts nothing can be said."""
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.operators.behaviour import refusal
 from pipeline.operators.behaviour.refusal import HEAD_CHARS, ends_in_tools, ends_refused, is_english, read_refusal
 
 REFUSALS = [
@@ -61,6 +66,17 @@ def test_of_another_language_nothing_is_said(text: str) -> None:
 @pytest.mark.parametrize("text", [*REFUSALS, *ANSWERS, *OTHERS])
 def test_of_a_language_that_is_told_and_not_english_nothing_is_said(text: str) -> None:
     assert read_refusal(text, "de") is None
+
+
+@given(st.data())
+@pytest.mark.parametrize("entry", refusal.REFUSALS, ids=lambda entry: entry[1].pattern[:40])
+def test_an_expression_finds_nothing_without_a_sign_of_it(entry: tuple[str, re.Pattern[str]], data: st.DataObject) -> None:
+    found = data.draw(st.from_regex(entry[1]))
+    assert any(sign in found and entry in entries for sign, entries in refusal.BY_SIGN)
+
+
+def test_common_words_are_words_of_english() -> None:
+    assert {word.strip().encode() for word in refusal.COMMON} < refusal.FUNCTION_WORDS
 
 
 def test_only_the_head_is_looked_at() -> None:

@@ -1,7 +1,8 @@
 """Did the model refuse: what its first sentences say, in English, and how its answer ended, in any language.
 
-Each expression is tried only where its word stands, so an answer that has none of the words costs a few microseconds. What they
-find and miss on labelled answers: `make quality`. Misses are long, hedged, partial refusals.
+Each expression is tried only where its word stands, and the words are looked for only where a sign of them does, so an answer
+that has none costs about three microseconds. What they find and miss on labelled answers: `make quality`. Misses are long,
+hedged, partial refusals.
 """
 
 import re
@@ -62,16 +63,39 @@ REFUSALS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 """A word and the expression that is tried where it stands, over lower-case text."""
 
+BESIDE = {
+    "able to": ("not", "unable"),
+    "appropriate": ("not", "never"),
+    "ethical": ("not", "never"),
+    "comfortable": ("not", "n't"),
+}
+"""Words that are no sign by themselves, and what stands beside them."""
+
+SIGNS_OF_REFUSAL = ("n't", "not", "never", "unable", "sorry", "apolog", "decline", "an ai", "against my")
+BY_SIGN = tuple(
+    (sign, tuple(entry for entry in REFUSALS if sign in BESIDE.get(entry[0], (sign,) if sign in entry[0] else ())))
+    for sign in SIGNS_OF_REFUSAL
+)
+"""What stands in every text that an expression finds, and the words and expressions that are tried then."""
+
 FUNCTION_WORDS = frozenset(
-    {
+    word.encode()
+    for word in (
         *("the", "of", "and", "to", "is", "are", "that", "it", "you", "for", "with", "this", "your", "be", "can", "i", "not"),
         *("have", "there", "was", "were", "from", "they", "which", "would", "i'm", "it's", "here", "here's", "what", "how"),
-    }
+    )
 )
 """Words without which English hardly makes a sentence, and which few other languages have."""
 
-SIGNS = str.maketrans(dict.fromkeys('"{}[]()<>:;,.!?*#|/=+-_`\\\n', " "))
-"""What parts words."""
+ENOUGH = 2
+"""So many of them are one in ten of the first words."""
+
+COMMON = (" the ", " to ", " of ", " and ", " is ", " you ", " for ", " that ", " it ", " with ", " can ", " are ")
+"""The commonest of them: where enough of these stand between blanks, no words need to be parted."""
+
+SIGNS = b'"{}[]()<>:;,.!?*#|/=+-_`\\\n'
+BLANKED = bytes.maketrans(SIGNS, b" " * len(SIGNS))
+"""What parts words, made to blanks."""
 
 
 def ends_refused(finish_reason: str) -> bool:
@@ -103,9 +127,11 @@ def read_refusal(text: str, language: str = "") -> bool | None:
     head = text[: 2 * HEAD_CHARS].lstrip()[:HEAD_CHARS].lower()
     if not head.isascii():
         head = head.replace("’", "'")
-    for word, pattern in REFUSALS:
-        if word in head and pattern.search(head):
-            return True
+    for sign, entries in BY_SIGN:
+        if sign in head:
+            for word, pattern in entries:
+                if word in head and pattern.search(head):
+                    return True
     return False if language or is_json(head) or looks_english(head) else None
 
 
@@ -122,7 +148,13 @@ def looks_english(head: str) -> bool:
     letters = "" if head.isascii() else [c for c in head if c.isalpha()]
     if 10 * sum(c.isascii() for c in letters) < 9 * len(letters):
         return False
-    words = head[:ENGLISH_CHARS].translate(SIGNS).split()
+    start, common = head[:ENGLISH_CHARS], 0
+    for word in COMMON:
+        if word in start:
+            common += 1
+            if common == ENOUGH:
+                return True
+    words = start.encode().translate(BLANKED).split()
     if len(words) <= MAX_SHORT_WORDS:
         return head.isascii()
-    return 10 * len(FUNCTION_WORDS.intersection(words)) >= min(len(words), 20)
+    return 10 * len(FUNCTION_WORDS.intersection(words)) >= min(len(words), 10 * ENOUGH)

@@ -7,7 +7,7 @@ of a list and MAX_DEPTH levels are looked at, and none of one that is longer tha
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -43,6 +43,7 @@ FIRST_OF = ("choices", "candidates", "generations", "replies")
 """Keys of lists of alternatives: the first is the answer."""
 
 INWARD = (*FIRST_OF, "output", "outputs", "message", "messages", "kwargs", "content", "_content", "parts", "text", "output_text")
+ORDER = {key: i for i, key in enumerate(INWARD)}
 """Keys under which an answer may lie, the first that has one is it."""
 
 SAID = frozenset({"content", "text", "output_text"})
@@ -96,11 +97,15 @@ class Answer:
         """Whether anything at all is known of it."""
         return bool(self.text) or self.refused or self.blocked or self.tools
 
-    def add(self, more: "Answer") -> None:
-        """What another place tells of the same answer; its text is known."""
-        self.refused |= more.refused
-        self.blocked |= more.blocked
-        self.cites |= more.cites
+    def with_more(self, more: "Answer") -> "Answer":
+        """With what another place tells of the same answer; its text is known."""
+        return replace(
+            self,
+            refused=self.refused or more.refused,
+            blocked=self.blocked or more.blocked,
+            tools=self.tools or more.tools,
+            cites=self.cites or more.cites,
+        )
 
 
 def read_answer(raw: bytes) -> Answer | None:
@@ -141,7 +146,8 @@ def read_beside(raw: bytes) -> Answer | None:
     """What a document tells of an answer whose text is known from elsewhere; None if it tells nothing, which costs little."""
     if raw[:1] not in (b"{", b"[") or len(raw) > MAX_JSON_BYTES or not MORE.search(raw):
         return None
-    return read_answer(raw)
+    more = read_answer(raw)
+    return None if more is None else Answer(refused=more.refused, blocked=more.blocked, cites=more.cites)
 
 
 def is_conversation(found: Any) -> bool:
@@ -211,8 +217,9 @@ def _of_part(found: dict[str, Any], answer: Answer, depth: int) -> bool:
         return False
     if kind in TOOLS:
         return False
-    for key in INWARD:
-        below = found.get(key)
+    inward = [key for key in found if key in ORDER]
+    for key in sorted(inward, key=ORDER.__getitem__) if len(inward) > 1 else inward:
+        below = found[key]
         if not below or (isinstance(below, str) and key not in SAID):
             continue
         if key in FIRST_OF and isinstance(below, list):
