@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     user_hash_key: HashKey = Field(SecretStr(""), description="Key of the users' hashes, 16 to 64 bytes. Empty: none are kept.")
     dead_letter_raw: bool = Field(False, description="Keep the raw bytes of dead letters (they may hold user text).")
     series_file: Path | None = Field(None, description="YAML: attribute paths of the series columns; over the defaults.")
+    citation_routes: str = Field("", description="Routes whose answers are to cite, with commas between; * for all.")
+    schemas: Path | None = Field(
+        None, description="Directory of JSON Schemas of answers, <route>.json each; a request's own is first."
+    )
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
     cost_source: str = Field(
         "ours",

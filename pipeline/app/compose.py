@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
+import orjson
 import yaml
 
 from pipeline.app.status import Reporter
@@ -24,7 +25,9 @@ from pipeline.errors import EngineError, SettingsError
 from pipeline.model.columns import STATUS
 from pipeline.model.log_time import MOST_SOURCES, WindowPolicy
 from pipeline.model.stream import Effects, Message, Source
+from pipeline.operators.behaviour.schemas import Schema, UnusableSchemaError, schema_of
 from pipeline.operators.blocks import encode_rows
+from pipeline.operators.decode.behaviour import Expected
 from pipeline.operators.decode.language import Detect, shared_detector
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.dialects.series import SERIES_COLUMNS, SeriesColumn, read_series
@@ -65,6 +68,10 @@ def decode_stage(settings: Settings) -> Decode:
         horizon_ns=int(settings.horizon * SECOND),
         keep_raw=settings.dead_letter_raw,
         user_key=settings.user_hash_key.get_secret_value().encode(),
+        expected=Expected(
+            frozenset(route.strip() for route in settings.citation_routes.split(",") if route.strip()),
+            route_schemas(settings.schemas),
+        ),
     )
     outputs = DecodeOutputs(
         settings.topic("spans"),
@@ -75,6 +82,19 @@ def decode_stage(settings: Settings) -> Decode:
         settings.block_rows,
     )
     return Decode(Decoder(policy, os.urandom(16)), outputs)
+
+
+def route_schemas(directory: Path | None) -> dict[str, Schema]:
+    """The schemas of a directory, by route. Raises SettingsError for one that cannot be used."""
+    found = {}
+    for path in sorted(directory.glob("*.json")) if directory is not None else ():
+        try:
+            found[path.stem] = schema_of(orjson.loads(path.read_bytes()))
+        except (OSError, orjson.JSONDecodeError, UnusableSchemaError) as error:
+            raise SettingsError(f"TAILRACE_SCHEMAS: {path}: {error}") from None
+    if directory is not None and not found:
+        raise SettingsError(f"TAILRACE_SCHEMAS={directory}: no schemas (<route>.json) are there")
+    return found
 
 
 def _detector(series: Mapping[str, SeriesColumn]) -> Detect | None:

@@ -2,7 +2,8 @@
 
 A call is drawn from a seeded generator, so the same seed gives the same traffic; encoded, it is what the three
 dialects' instrumentors write, with its root and sometimes a retriever around it. Half-way a release rolls out that
-is slower for one cohort of one route and looks fine in the mean. Some answers are refusals.
+is slower for one cohort of one route and looks fine in the mean. Some answers are refusals, some of
+those that are to cite do not, and some do not keep their schema.
 """
 
 import random
@@ -22,8 +23,22 @@ SLOW = ("support", "enterprise", "de")
 
 SLOWDOWN = 2.4
 
-ANSWERS = {"openinference": "Parts and labour for two years [1].", "traceai": "The quarter in three sentences."}
-"""By dialect what the model said, where the spans hold it."""
+REPORT = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "summary": {"type": "string"}},
+    "required": ["title", "summary"],
+    "additionalProperties": False,
+}
+"""The schema that a report is to keep."""
+
+ANSWERS = {
+    "openinference": ("Parts and labour for two years [1].", "Parts and labour for two years."),
+    "traceai": ('{"title": "Q3", "summary": "The quarter in three sentences."}', '{"title": "Q3", "summary": "The quarter in'),
+}
+"""By dialect what the model said, where the spans hold it: as it was asked to, and not (without its source; cut off)."""
+
+SEARCH = [{"type": "file_search"}]
+FORMAT = {"type": "json_schema", "json_schema": {"name": "report", "schema": REPORT}}
 
 REFUSAL = "I'm sorry, but I can't help with that request."
 
@@ -100,7 +115,22 @@ class Call:
     @property
     def answer(self) -> str | None:
         """What the model said; None for a call that failed."""
-        return None if self.error else REFUSAL if self.is_refused else ANSWERS[self.dialect]
+        return None if self.error else REFUSAL if self.is_refused else ANSWERS[self.dialect][int(self.is_amiss)]
+
+    @property
+    def is_amiss(self) -> bool:
+        """Whether the answer is not as it was asked to be, in about one call in ten; an answered call."""
+        return not self.error and (self.is_refused or self.trace_id[2] < 26)
+
+    @property
+    def is_to_cite(self) -> bool:
+        """Whether its span shows that the answer is to cite, and the answer."""
+        return not self.error and self.dialect == "openinference"
+
+    @property
+    def is_to_keep_schema(self) -> bool:
+        """Whether its span shows a schema, and the answer."""
+        return not self.error and self.dialect == "traceai"
 
     @property
     def is_refused(self) -> bool:
@@ -260,7 +290,7 @@ def _openinference(call: Call) -> Attributes:
         "llm.system": call.provider,
         "llm.provider": call.provider,
         "llm.model_name": call.model,
-        "llm.invocation_parameters": orjson.dumps({"temperature": 0.2, "stream": call.stream}).decode(),
+        "llm.invocation_parameters": orjson.dumps({"temperature": 0.2, "stream": call.stream, "tools": SEARCH}).decode(),
         "llm.token_count.prompt": call.input_tokens,
         "llm.token_count.completion": call.output_tokens,
         "llm.token_count.total": None if call.input_tokens is None else call.input_tokens + (call.output_tokens or 0),
@@ -290,7 +320,9 @@ def _traceai(call: Call) -> Attributes:
         "gen_ai.span.kind": "LLM",
         "gen_ai.provider.name": call.provider,
         "gen_ai.request.model": call.model,
-        "gen_ai.request.parameters": orjson.dumps({"model": call.model, "max_tokens": 2048, "stream": call.stream}).decode(),
+        "gen_ai.request.parameters": orjson.dumps(
+            {"model": call.model, "max_tokens": 2048, "stream": call.stream, "response_format": FORMAT}
+        ).decode(),
         "gen_ai.usage.input_tokens": call.input_tokens,
         "gen_ai.usage.output_tokens": call.output_tokens,
         "gen_ai.usage.total_tokens": None if call.input_tokens is None else call.input_tokens + (call.output_tokens or 0),

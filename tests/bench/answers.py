@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.operators.decode.behaviour import behaviour
+from pipeline.operators.decode.behaviour import ANY_ROUTE, Expected, behaviour
 from pipeline.operators.decode.resolve import Resolver
 from tests.otlp import DECODER, Told, record, request_of
 
@@ -15,6 +15,8 @@ WORDS = (
     *("dropped", "in", "water", "or", "opened", "by", "others"),
 )
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+
+CITING = Expected(frozenset({ANY_ROUTE}))
 
 Batch = tuple[Resolver, Mapping[str, Any]]
 
@@ -58,5 +60,5 @@ def answer_batches() -> Iterator[tuple[str, Batch, int]]:
 
 def judged(batch: Batch, count: int) -> int:
     """The behaviour of a batch."""
-    behaviour(batch[0], DECODER.fields, batch[1])
+    behaviour(batch[0], DECODER.fields, batch[1], CITING)
     return count

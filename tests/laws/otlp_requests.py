@@ -64,6 +64,17 @@ ANSWERS = [
         b"\xe3\x81\x99\xe3\x81\xbf\xe3\x81\xbe\xe3\x81\x9b\xe3\x82\x93",
         b"I cannot provide " + b"x" * 20_000,
     ),
+    *(
+        b'{"response_format":{"type":"json_object"},"tools":[{"type":"web_search"}]}',
+        b'{"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object","required":["city"]}}}}',
+        b'{"type":"object","required":["country"]}',
+        b'{"$ref":"https://schemas.test/x"}',
+        b'{"city": "Paris"}',
+        b'[{"role":"assistant","parts":[{"type":"text","content":"{\\"city\\": 1, \\"country\\": 2}"}]}]',
+        b"json",
+        b"object",
+        b"perplexity",
+    ),
     *(b"content_filter", b"tool_calls", b"SAFETY", b'[{"role":"user","content":"I cannot help"}]', b'[["a"]]'),
 ]
 TEXTS += ANSWERS

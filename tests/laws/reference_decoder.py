@@ -64,7 +64,7 @@ from pipeline.operators.dialects.vocabulary import (
 from pipeline.operators.pricing.billing import host_of, who_bills
 from pipeline.operators.pricing.price import RATES, Bill, NoPrice, Price, Tier
 from pipeline.operators.pricing.services import service_of
-from tests.laws.reference_behaviour import refusal
+from tests.laws.reference_behaviour import citation, refusal, schema_valid
 from tests.laws.reference_records import together
 
 Row = dict[str, Any]
@@ -290,7 +290,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
     happened = _status(said)
     labels = {name: said.first(column.paths, partial(read_label, column), "") for name, column in policy.series.items()}
     unanswered = happened == "error" and said.tokens["output_tokens"] is None and ttft is None
-    return {
+    row: dict[str, Any] = {
         "trace_id": span.trace_id.hex(),
         "span_id": span.span_id.hex(),
         "parent_span_id": span.parent_span_id.hex() if any(span.parent_span_id) else "",
@@ -306,8 +306,6 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
         "offset": record.offset,
         "recorded_ns": record.timestamp_ns,
         "schema_version": SCHEMA_VERSION,
-        "citation": None,
-        "schema_valid": None,
         "refusal": refusal(said, kind, happened, labels["language"], text["finish_reason"]),
         **text,
         "model_said": text["model"],
@@ -322,6 +320,7 @@ def _row(policy: DecodePolicy, context: Context, record: Record, said: _Said) ->
         "usage_rule": said.rule,
         **_money(policy, bill, start, kind, said, happened == "error"),
     }
+    return row | {"citation": citation(said, row, policy.expected), "schema_valid": schema_valid(said, row, policy.expected)}
 
 
 def _status(said: _Said) -> str:

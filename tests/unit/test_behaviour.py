@@ -218,6 +218,12 @@ def test_the_demo_shows_what_its_generator_knows() -> None:
     random = Random(7)
     calls = [draw(random, RECORDED_NS - DAY_NS, 0.5) for _ in range(600)]
     columns = DECODER.decode([record(encode(calls, around=False))]).columns
-    found = dict(zip(columns["span_id"].tolist(), columns["refusal"].tolist(), strict=True))
-    assert found == {call.span_id.hex(): call.is_refused if call.shows_refusal else None for call in calls}
-    assert {True, False, None} == set(found.values())
+    truth = {
+        "refusal": [call.is_refused if call.shows_refusal else None for call in calls],
+        "citation": [not call.is_amiss if call.is_to_cite else None for call in calls],
+        "schema_valid": [not call.is_amiss if call.is_to_keep_schema else None for call in calls],
+    }
+    for name, expected in truth.items():
+        found = dict(zip(columns["span_id"].tolist(), columns[name].tolist(), strict=True))
+        assert found == dict(zip((call.span_id.hex() for call in calls), expected, strict=True))
+        assert {True, False, None} == set(expected)

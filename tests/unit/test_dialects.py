@@ -13,13 +13,14 @@ from pipeline.operators.dialects.vocabulary import (
     DIALECTS,
     KIND_ORDER,
     NAME_ORDER,
+    REQUEST_FIELDS,
     STRING_FIELDS,
     field_paths,
     fields,
 )
 
 DURATIONS = {"ttft_ns"}
-RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY, *ANSWER_FIELDS}
+RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY, *ANSWER_FIELDS, *REQUEST_FIELDS}
 NOT_COLUMNS = {
     "user_id": "user_hash",
     "span_cost": "span_cost_nusd",
@@ -30,6 +31,7 @@ NOT_COLUMNS = {
     **dict.fromkeys(CACHED_REPLY, "cost_source"),
     "server_address": "server_host",
     **dict.fromkeys(ANSWER_FIELDS, "refusal"),
+    **dict.fromkeys(REQUEST_FIELDS, "schema_valid"),
 }
 """Fields that become another column than their name says, or help to decide one."""
 

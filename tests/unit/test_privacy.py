@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from pipeline.operators.decode.accounts import dead_letter
-from pipeline.operators.dialects.vocabulary import ANSWER_FIELDS, CLASSES, IDS, field_paths
+from pipeline.operators.dialects.vocabulary import ANSWER_FIELDS, CLASSES, IDS, REQUEST_FIELDS, field_paths
 from pipeline.operators.log_marks import read_settings, read_ticks
 from pipeline.operators.siphash import key_of
 from pipeline.operators.span_columns import read_span_block
@@ -31,7 +31,7 @@ def places() -> list[str]:
     """Attributes of a span that may hold text of users: content, and the words, ids and users of every dialect."""
     asked = [
         path.name
-        for field in sorted(CLASSES | IDS | {"user_id", *ANSWER_FIELDS})
+        for field in sorted(CLASSES | IDS | {"user_id", *ANSWER_FIELDS, *REQUEST_FIELDS})
         for path in field_paths(field)
         if path.where == "span"
     ]

@@ -5,19 +5,22 @@ Answers are looked at where they lie, each distinct one of a batch once, and no 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.decode.conversation import (
     MAX_ANSWER_BYTES,
+    MAX_WHOLE_BYTES,
     Answer,
     answer_in,
     answer_of,
     is_conversation,
     read_answer,
     read_beside,
+    read_plain,
+    read_whole,
 )
 from pipeline.operators.decode.key_values import ARRAY, KVLIST, STRING
 from pipeline.operators.decode.resolve import Resolver, Rows
@@ -25,10 +28,12 @@ from pipeline.operators.decode.texts import intern
 from pipeline.operators.decode.values import MAX_JSON_BYTES, MAX_MAP_BYTES, map_document, read_flag
 from pipeline.operators.decode.wire import Bytes
 from pipeline.operators.dialects.paths import Path
+from pipeline.operators.dialects.vocabulary import ANSWER_TEXTS
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[Any]
 Reader = Callable[[bytes], Answer | None]
+Read = TypeVar("Read")
 Tell = Callable[[Rows, Codes, Sequence[Answer | None]], None]
 
 FLAGS = (("called_tools", Answer(tools=True)), ("refused", Answer(refused=True)))
@@ -77,38 +82,58 @@ class Answers:
             self.put(rows, of_rows, [(self.found[at] if at >= 0 else NOTHING).with_more(more) for at, more in both if more])
 
 
-def answers(resolver: Resolver, fields: Mapping[str, Sequence[Path]], wanted: Flags) -> Answers:
-    """The answers of the rows that are `wanted`."""
+def answers(resolver: Resolver, fields: Mapping[str, Sequence[Path]], wanted: Flags, whole: bool = False) -> Answers:
+    """The answers of the rows that are `wanted`. whole: all of each text, not its head, and JSON in a place for text as it is."""
     told = Answers(np.full(len(wanted), -1, np.int64), [])
     for path in filter(resolver.is_seen, fields["answer"]):
         attribute = resolver.attribute(path)
         rows = (wanted & (attribute >= 0) & (resolver.within(path.scopes) if path.scopes else True)).nonzero()[0]
         if len(rows):
-            _look(resolver, told, rows, attribute[rows])
+            look = _Look(resolver, told, rows, resolver.scanned.attributes[attribute[rows]])
+            look.at_all(read_plain if path in ANSWER_TEXTS else read_whole) if whole else look.at_heads()
     for name, more in FLAGS:
         rows = (wanted & resolver.resolve(fields[name], read_flag, False).astype(bool)).nonzero()[0]
         told.add(rows, np.zeros(len(rows), np.int64), [more])
     return told
 
 
-def _look(resolver: Resolver, told: Answers, rows: Rows, attribute: NDArray[Any]) -> None:
-    """What one place tells: the answer, where none is known yet, else what a document says beside it."""
-    places = resolver.scanned.attributes[attribute]
-    known, kinds, lengths = told.told(rows), places["type"], places["len"]
-    texts = kinds == STRING
-    _read(resolver, told.add, rows, places, known & texts & (lengths <= MAX_JSON_BYTES), read_beside)
-    lengths[texts] = _looked_at(resolver.scanned.buffer, places[texts])
-    _read(resolver, told.put, rows, places, ~known & texts & (lengths > 0), read_answer)
-    for kind, reader in ((KVLIST, _in_map), (ARRAY, _in_list)):
-        if np.count_nonzero(kinds == kind):
-            _read(
-                resolver,
-                told.put,
-                rows,
-                places,
-                ~known & (kinds == kind) & (lengths <= MAX_MAP_BYTES) & (places["at"] >= 0),
-                reader,
-            )
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at one place: the answer, where none is known yet, else what a document says beside it.
+
+    rows: (h,) where something stands there; places: (h,) of the scan's attributes.
+    """
+
+    resolver: Resolver
+    told: Answers
+    rows: Rows
+    places: NDArray[Any]
+
+    def at_heads(self) -> None:
+        """No further than refusals and citations are looked for."""
+        known, texts = self.told.told(self.rows), self.places["type"] == STRING
+        self._read(self.told.add, known & texts & (self.places["len"] <= MAX_JSON_BYTES), read_beside)
+        lengths = _looked_at(self.resolver.scanned.buffer, self.places[texts])
+        self.places["len"][texts] = lengths
+        self._read(self.told.put, ~known & texts & (self.places["len"] > 0), read_answer)
+        self._documents(~known)
+
+    def at_all(self, reader: Reader) -> None:
+        """At all of it, nothing if it is too long."""
+        unknown = ~self.told.told(self.rows)
+        texts = (self.places["type"] == STRING) & (self.places["len"] <= MAX_WHOLE_BYTES)
+        self._read(self.told.put, unknown & texts, reader)
+        self._documents(unknown)
+
+    def _documents(self, which: Flags) -> None:
+        for kind, reader in ((KVLIST, _in_map), (ARRAY, _in_list)):
+            of_kind = which & (self.places["type"] == kind) & (self.places["len"] <= MAX_MAP_BYTES) & (self.places["at"] >= 0)
+            self._read(self.told.put, of_kind, reader)
+
+    def _read(self, tell: Tell, which: Flags, reader: Reader) -> None:
+        """Read each distinct value among the places once, long ones as they come."""
+        if np.count_nonzero(which):
+            tell(self.rows[which], *read_each(self.resolver, self.places[which], reader))
 
 
 def _looked_at(buffer: Bytes, places: NDArray[Any]) -> NDArray[Any]:
@@ -120,16 +145,14 @@ def _looked_at(buffer: Bytes, places: NDArray[Any]) -> NDArray[Any]:
     return np.where(document & (lengths > most), 0, np.minimum(lengths, most + 1))
 
 
-def _read(resolver: Resolver, tell: Tell, rows: Rows, places: NDArray[Any], which: Flags, reader: Reader) -> None:
-    """Read each distinct value among some places once, long ones as they come."""
-    if not np.count_nonzero(which):
-        return
-    offsets, lengths = np.ascontiguousarray(places["at"][which]), np.ascontiguousarray(places["len"][which])
+def read_each(resolver: Resolver, places: NDArray[Any], reader: Callable[[bytes], Read]) -> tuple[Codes, list[Read]]:
+    """What is read at places of the scan, and per place which of these; equal values are mostly read once."""
+    offsets, lengths = np.ascontiguousarray(places["at"]), np.ascontiguousarray(places["len"])
     codes = firsts = np.arange(len(offsets))
     if lengths.mean() <= WORTH_BYTES:
         codes, firsts = intern(resolver.scanned.buffer, offsets, lengths, resolver.key)
     whole, bounds = resolver.scanned.raw, zip(offsets[firsts].tolist(), lengths[firsts].tolist(), strict=True)
-    tell(rows[which], codes, [reader(whole[at : at + length]) for at, length in bounds])
+    return codes, [reader(whole[at : at + length]) for at, length in bounds]
 
 
 def _in_map(raw: bytes) -> Answer | None:

@@ -17,8 +17,11 @@ from pipeline.operators.decode.values import MAX_JSON_BYTES, document, read_utf8
 MAX_CHARS = 600
 """So much of what a user wrote is looked at."""
 
-MAX_ANSWER_BYTES = 16 << 10
+MAX_ANSWER_BYTES = 8 << 10
 """So much of an answer in plain text is looked at."""
+
+MAX_WHOLE_BYTES = 1 << 20
+"""A longer one is not looked at where all of it matters."""
 
 MAX_PARTS = 50
 """Of a conversation so many parts are looked at: of the user's the last, of the model's the first."""
@@ -108,6 +111,22 @@ class Answer:
         )
 
 
+def read_whole(raw: bytes) -> Answer | None:
+    """As `read_answer`, with all of the text; None if it is too long."""
+    text = read_utf8(raw) if len(raw) <= MAX_WHOLE_BYTES else None
+    return None if text is None else answer_in(text, MAX_WHOLE_BYTES)
+
+
+def read_plain(raw: bytes) -> Answer | None:
+    """The same where what was said stands as it is: JSON is the answer itself, but for a list of parts."""
+    text = read_utf8(raw) if len(raw) <= MAX_WHOLE_BYTES else None
+    if text is None:
+        return None
+    if raw[:1] == b"[" and b'"type"' in raw[:256]:
+        return answer_in(text, MAX_WHOLE_BYTES)
+    return _said_as_it_is(text, MAX_WHOLE_BYTES)
+
+
 def read_answer(raw: bytes) -> Answer | None:
     """An answer as it stands in an attribute; None if it says nothing, is no UTF-8, or is a document too long to be looked at."""
     if raw[:64].lstrip()[:1] in (b"{", b"[", b'"'):
@@ -117,28 +136,32 @@ def read_answer(raw: bytes) -> Answer | None:
     return _said_as_it_is(text or "")
 
 
-def answer_in(text: str) -> Answer | None:
+def answer_in(text: str, most: int = MAX_ANSWER_BYTES) -> Answer | None:
     """The answer in a text that may be a conversation as JSON; any other text is the answer itself."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _said_as_it_is(text)
+        return _said_as_it_is(text, most)
     if isinstance(found, list) and len(found) == 1:
         found = found[0] if isinstance(found[0], str) else found
     if isinstance(found, str):
-        return _said_as_it_is(found)
-    return answer_of(found) if is_conversation(found) else _said_as_it_is(text if found else "")
+        return _said_as_it_is(found, most)
+    return (
+        answer_of(found, most)
+        if is_conversation(found)
+        else _said_as_it_is(text if found or most > MAX_ANSWER_BYTES else "", most)
+    )
 
 
-def _said_as_it_is(text: str) -> Answer | None:
-    return None if not text or text.isspace() or text in NOTHING else Answer(text[:MAX_ANSWER_BYTES])
+def _said_as_it_is(text: str, most: int = MAX_ANSWER_BYTES) -> Answer | None:
+    return None if not text or text.isspace() or text in NOTHING else Answer(text[:most])
 
 
-def answer_of(found: Any) -> Answer:
+def answer_of(found: Any, most: int = MAX_ANSWER_BYTES) -> Answer:
     """The answer in a conversation; one without anything if it holds none."""
     answer = Answer()
     _answered(found, answer, 0)
-    answer.text = "".join(answer._texts)[:MAX_ANSWER_BYTES]
+    answer.text = "".join(answer._texts)[:most]
     return answer
 
 

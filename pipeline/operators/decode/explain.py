@@ -21,7 +21,7 @@ from pipeline.operators.decode.spans import Decoder
 from pipeline.operators.decode.timing import since_start
 from pipeline.operators.decode.values import Reader, read_count, read_flag, read_number, read_text, reader_of
 from pipeline.operators.dialects.paths import Path
-from pipeline.operators.dialects.vocabulary import ANSWER_FIELDS, KIND_ORDER, STRING_FIELDS, WEAK_TTFT
+from pipeline.operators.dialects.vocabulary import ANSWER_FIELDS, KIND_ORDER, REQUEST_FIELDS, STRING_FIELDS, WEAK_TTFT
 
 TYPES = {
     STRING: "a text",
@@ -35,10 +35,10 @@ TYPES = {
 
 TAKEN = "taken"
 
-FLAGS = ("stream", "failed", "answered", "reply_cached", "cache_hit", "refused", "called_tools")
+FLAGS = ("stream", "failed", "answered", "reply_cached", "cache_hit", "refused", "called_tools", "asks_json")
 NUMBERS = ("span_cost",)
-SECRET = ("user_id", *ANSWER_FIELDS)
-"""Fields whose value is not shown: their column holds a hash, or what was found out about an answer."""
+SECRET = ("user_id", *ANSWER_FIELDS, *REQUEST_FIELDS)
+"""Fields whose value is not shown: their column holds a hash, or what was found out about an answer or what was asked."""
 
 COLUMN_OF = {
     "user_id": "user_hash",
@@ -46,6 +46,7 @@ COLUMN_OF = {
     "failed": "status",
     "answered": "status",
     **dict.fromkeys(ANSWER_FIELDS, "refusal"),
+    **dict.fromkeys(REQUEST_FIELDS, "schema_valid"),
 }
 """Columns of fields that are called otherwise."""
 
@@ -128,7 +129,7 @@ def _story(decoder: Decoder, resolver: Resolver, row: dict[str, Any], names: str
         status=_status(resolver, decoder.fields, row),
         usage=usage_story(resolver, decoder.fields, row),
         cost=_cost(row),
-        behaviour=told_behaviour(resolver, decoder.fields, row),
+        behaviour=told_behaviour(resolver, decoder.fields, row, decoder.policy.expected),
         fields=[story for story in map(_from_record, fields) if story.sources],
         row=row,
     )

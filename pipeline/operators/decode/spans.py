@@ -16,7 +16,7 @@ from pipeline.model.columns import REQUEST_KINDS, SCHEMA_VERSION
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.accounts import Account, DeadSpan, ledger
-from pipeline.operators.decode.behaviour import behaviour
+from pipeline.operators.decode.behaviour import NOTHING_MORE, Expected, behaviour
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.documents import keys_of
 from pipeline.operators.decode.kinds import UNNAMED, evident_kinds, have_unknown_words, said_kinds, status
@@ -58,6 +58,7 @@ class DecodePolicy:
     claims_first: what a span says that it cost counts before the price book.
     user_key: of the users' hashes, at most 64 bytes, secret; without one users leave no trace.
     detect: reads a text as its language, for calls that tell none; None: they have none.
+    expected: what is expected of answers beside what their requests say.
     horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
     """
 
@@ -75,6 +76,7 @@ class DecodePolicy:
     keep_raw: bool
     user_key: bytes = field(repr=False)
     detect: Detect | None = None
+    expected: Expected = NOTHING_MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ class Decoder:
         }
         columns |= series(resolver, self.policy.series, self.policy.detect, one_of(columns["kind"], REQUEST_KINDS))
         said = Said(counts, claimed_nusd(resolver, seen["span_cost"]), cached_replies(resolver, seen, used.tokens))
-        columns |= behaviour(resolver, seen, columns)
+        columns |= behaviour(resolver, seen, columns, self.policy.expected)
         columns |= money(self.policy.prices, bills, columns, said, self.policy.claims_first)
         return columns, names
 

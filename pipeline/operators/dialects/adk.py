@@ -19,6 +19,7 @@ ADK = Dialect(
     fields={
         "model": paths("gcp.vertex.agent.llm_request#model"),
         "answer": paths("gcp.vertex.agent.llm_response"),
+        "request": paths("gcp.vertex.agent.llm_request"),
         "session_id": paths("gcp.vertex.agent.session_id"),
         **{name: paths(*texts) for name, texts in RESPONSE.items()},
         "reasoning_tokens": paths("gen_ai.usage.experimental.reasoning_tokens", *RESPONSE["reasoning_tokens"]),

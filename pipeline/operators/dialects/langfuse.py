@@ -54,6 +54,7 @@ LANGFUSE = Dialect(
         "failed": paths("langfuse.observation.level~^(?i:error)$"),
         "finish_reason": paths(r'langfuse.observation.metadata.finish_reason~^"?(\w+)"?$'),
         "answer": paths("langfuse.observation.output"),
+        "request": paths("langfuse.observation.model.parameters"),
         "response_id": paths(
             r'langfuse.observation.metadata.response_id~^"?([\w-]+)"?$', r'langfuse.observation.metadata.id~^"?([\w-]+)"?$'
         ),

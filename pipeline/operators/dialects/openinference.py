@@ -56,6 +56,7 @@ OPENINFERENCE = Dialect(
             r"llm.output_messages.0.message.function_call_name~\S",
         ),
         "refused": paths(r"llm.output_messages.0.message.refusal~\S"),
+        "request": paths("llm.invocation_parameters"),
         "service_tier": paths("llm.invocation_parameters#service_tier"),
         "stream": (*paths("llm.invocation_parameters#stream"), *within(GEMINI, "name:~Stream$")),
         "ttft_ns": paths("event:First Token Stream Event", "llm.time_to_first_token_ms@ms"),

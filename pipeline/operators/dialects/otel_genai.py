@@ -95,6 +95,16 @@ OTEL_GENAI = Dialect(
             "gen_ai.completion",
             "gen_ai.response.text",
         ),
+        "request": paths("gen_ai.request.parameters"),
+        "output_schema": paths(
+            "gen_ai.request.structured_output_schema", "gen_ai.request.output_schema", "llm.request.structured_output_schema"
+        ),
+        "asks_json": paths(
+            r"gen_ai.output.type~^(?i:json)$",
+            r"gen_ai.openai.request.response_format~json",
+            r"gen_ai.request.response_format~json",
+            r"openai.request.response_format~json",
+        ),
         "response_id": paths("gen_ai.response.id"),
         "service_tier": paths(
             "openai.response.service_tier",

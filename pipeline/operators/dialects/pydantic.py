@@ -37,6 +37,7 @@ PYDANTIC = Dialect(
         "cache_write_1h_tokens": paths(*RAW["cache_write_1h_tokens"]),
         "searches": paths(f"{DETAILS}.web_search_requests", *RAW["searches"]),
         "answer": within(SCOPES, "events", "all_messages_events", "response_data"),
+        "request": (*paths("model_request_parameters"), *within(SCOPES, "request_data")),
         "ttft_ns": paths("pydantic_ai.time_to_first_token_ms@ms"),
         "span_cost": paths("operation.cost"),
     },

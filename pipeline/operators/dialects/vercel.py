@@ -54,6 +54,10 @@ VERCEL = Dialect(
         "answered": paths("ai.response.finishReason~^(?!error$)"),
         "answer": paths("ai.response.object", "ai.response.text", "ai.result.object", "ai.result.text"),
         "called_tools": paths(r"ai.response.toolCalls~^\s*\[\s*\{", r"ai.result.toolCalls~^\s*\[\s*\{"),
+        "output_schema": paths("ai.schema"),
+        "asks_json": paths(
+            r"ai.operationId~^ai\.(?:generate|stream)Object\b", r"ai.settings.output~^(?:object|array|enum|no-schema)$"
+        ),
         "response_id": paths("ai.response.id"),
         "service_tier": paths(f"{META}#openai#serviceTier"),
         "stream": paths("ai.operationId~[.]doStream$"),

@@ -134,6 +134,26 @@ CACHED_REPLY = ("reply_cached", "cache_hit")
 ANSWER_FIELDS = ("answer", "called_tools", "refused")
 """What the model answered, beside how it ended: users' text, which is looked at and never shown."""
 
+REQUEST_FIELDS = ("request", "output_schema", "asks_json")
+"""What it was asked for: documents that hold a request or part of one, a schema itself, and flags."""
+
+ANSWER_TEXTS = frozenset(
+    paths(
+        "gen_ai.completion.0.content",
+        "llm.completions.0.content",
+        "llm.output_messages.0.message.content",
+        "llm.output_messages.0.message.contents.0.message_content.text",
+        "llm.choices.0.completion.text",
+        "gen_ai.output.messages.0.message.content",
+        "gen_ai.output.messages.0.message.contents.0.message_content.text",
+        "ai.response.object",
+        "ai.response.text",
+        "ai.result.object",
+        "ai.result.text",
+    )
+)
+"""Places of an answer where what was said stands as it is: JSON there is said, and no message around it."""
+
 CLASSES = frozenset({"operation", "error_type", "finish_reason", "service_tier"})
 IDS = frozenset({"session_id", "response_id"})
 """Which of them hold words for classes, and which ids. There instrumentors put text of users when a call goes wrong; the others
