@@ -13,6 +13,9 @@ SCHEMA_VERSION = 3
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 """The series key, in order. Unknown is the empty string."""
 
+TRACE_SERIES = tuple(name for name in SERIES if name != "model")
+"""The series key of a trace, which may ask several models."""
+
 OVERFLOW = "__other__"
 """Every component of the series that takes what the cardinality limit refused."""
 
@@ -165,6 +168,80 @@ PANES: tuple[Column, ...] = (
     Column("schema_version", "integer", "version of these columns"),
 )
 
+TRACE_COUNTS: dict[str, str] = {
+    "traces": "traces that are over",
+    "incomplete": "of these, those whose root was not seen or that were cut",
+    "failed": "traces whose root ended in an error",
+    "spans": "spans",
+    "calls": "model calls, each once",
+    "errors": "calls that ended in an error",
+    "told_twice": "spans that repeat a call that another stands for",
+    "refusals": "calls that were refused",
+    "unknown_usage": "calls without an error that said neither input nor output tokens",
+    "unpriced": "calls that said tokens but whose model has no price, or none to be believed",
+    "unpriced_traces": "traces with such a call, or with one of unknown usage: their cost is known in part",
+}
+"""The counting measures of a pane of traces, in order."""
+
+TRACES: tuple[Column, ...] = (
+    Column("trace_id", "string", "32 lower-case hex digits"),
+    *_strings(*TRACE_SERIES, doc="what the root says, else the first span that says it; empty if none does"),
+    Column("first_ns", "integer", "start of the first span, nanoseconds since 1970"),
+    Column("last_ns", "integer", "end of the last span, nanoseconds since 1970"),
+    Column("closed_ns", "integer", "event time at which the trace had gone quiet; its window holds it"),
+    Column("spans", "integer", "spans"),
+    Column("calls", "integer", "model calls, each once"),
+    Column("errors", "integer", "calls that ended in an error"),
+    Column("failed", "boolean", "the root ended in an error"),
+    Column("told_twice", "integer", "spans that repeat a call that another stands for"),
+    Column("refusals", "integer", "calls that were refused"),
+    *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
+    Column("unknown_usage", "integer", "calls without an error that said neither input nor output tokens"),
+    Column("unpriced", "integer", "calls that said tokens but whose model has no price, or none to be believed"),
+    Column("cost_nusd", "integer", "sum of costs, nano-USD"),
+    Column("latency_ns", "integer", "of the root; without one from the first start to the last end"),
+    Column("ttft_ns", "integer", "time to first token of the first call that has one", True),
+    Column("incomplete", "boolean", "the root was not seen, or the trace was cut"),
+    Column("source", "string", "log id of the partition of spans: topic:partition:epoch"),
+    Column("first_offset", "integer", "offset of the block with its first span"),
+    Column("revision", "integer", "offset up to which the partition was folded"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+
+TRACE_PANES: tuple[Column, ...] = (
+    Column("window_start_ns", "integer", "start of the window, inclusive"),
+    Column("window_end_ns", "integer", "end of the window, exclusive"),
+    *_strings(*TRACE_SERIES, doc="component of the trace's series, empty if unknown, __other__ over the cardinality limit"),
+    Column("source", "string", "log id of the partition of spans: topic:partition:epoch"),
+    Column("revision", "integer", "offset up to which the partition was folded; the largest wins"),
+    Column("firing", "string", "final: a window of traces is whole when it fires"),
+    *(Column(name, "integer", doc) for name, doc in TRACE_COUNTS.items()),
+    *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
+    Column("cost_nusd", "string", "sum of costs, nano-USD, decimal digits (128 bits)"),
+    Column("cost_sq", "string", "sum over traces of squared costs, decimal digits (128 bits)"),
+    Column("latency_sum_ns", "string", "sum of latencies, decimal digits (128 bits)"),
+    Column("latency_sq", "string", "sum of squared latencies, decimal digits (128 bits)"),
+    Column("calls_sq", "string", "sum of squared numbers of calls, decimal digits (128 bits)"),
+    Column("ttft_count", "integer", "traces with a time to first token"),
+    Column("ttft_sum_ns", "string", "sum of these, decimal digits (128 bits)"),
+    Column("cost_digest", "string", "t-digest of a trace's cost_nusd: base64 of ClickHouse's quantilesTDigest state"),
+    Column("latency_digest", "string", "t-digest of a trace's latency_ns, same coding"),
+    Column("calls_digest", "string", "t-digest of a trace's calls, same coding"),
+    Column("ttft_digest", "string", "t-digest of a trace's ttft_ns, same coding"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+
+REPEATS: tuple[Column, ...] = (
+    Column("trace_id", "string", "32 lower-case hex digits"),
+    Column("span_id", "string", "the span that repeats a call, 16 lower-case hex digits"),
+    Column("counted_by", "string", "the span that stands for the call, 16 lower-case hex digits"),
+    Column("rule", "string", "which rule decided: response_id, parent, steps, record, beside"),
+    Column("end_ns", "integer", "end of the span that repeats, nanoseconds since 1970"),
+    Column("source", "string", "log id of the partition of spans: topic:partition:epoch"),
+    Column("revision", "integer", "offset up to which the partition was folded"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+
 LEDGER: tuple[Column, ...] = (
     Column("stage", "string", "decode (per OTLP record) or aggregate (per span block)"),
     Column("source", "string", "log id: topic:partition:epoch"),
@@ -180,6 +257,8 @@ LEDGER: tuple[Column, ...] = (
     Column("duplicate", "integer", "aggregate: rows seen before"),
     Column("too_late", "integer", "aggregate: rows of a window already final"),
     Column("ahead_of_clock", "integer", "aggregate: rows that end too far after they were appended"),
+    Column("late_for_trace", "integer", "aggregate: of those counted, rows whose trace was over", absent=0),
+    Column("outside_nusd", "integer", "aggregate: cost of the calls among these, in no trace's row, nano-USD", absent=0),
 )
 
 DEAD_LETTERS: tuple[Column, ...] = (

@@ -25,6 +25,9 @@ class WindowPolicy:
 
     source_patience_ns: log time a source may hold finality back without a word, while others are heard.
     outage_ns: a log silent for longer had nobody to tick it; then ticks wait an allowed lateness before they count.
+    call_hold_ns: how long, in event time, a call waits for others that tell of it.
+    trace_settle_ns, trace_idle_ns: a trace is over so long after its last span, its root seen or not.
+    max_trace_spans: a trace of more is cut. max_open_spans, max_traces: per partition; beyond, the oldest are cut and forgotten.
     """
 
     window_ns: int
@@ -34,6 +37,12 @@ class WindowPolicy:
     max_series: int
     source_patience_ns: int = 3_600_000_000_000
     outage_ns: int = 30_000_000_000
+    call_hold_ns: int = 0
+    trace_settle_ns: int = 60_000_000_000
+    trace_idle_ns: int = 900_000_000_000
+    max_trace_spans: int = 10_000
+    max_open_spans: int = 1_000_000
+    max_traces: int = 1_000_000
 
     def start(self, end_ns: Any) -> Any:
         """Start of the window [start, start + window) of each event time."""

@@ -16,115 +16,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import OVERFLOW, SCHEMA_VERSION, SERIES, Firing
+from pipeline.model.columns import SCHEMA_VERSION, Firing
 from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.operators import eras
-from pipeline.operators.digest import SeriesDigests
-from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values
 from pipeline.operators.log_marks import Ticks
-from pipeline.operators.span_columns import SUMS, Ints, Series, SpanColumns
+from pipeline.operators.span_columns import CALLS, Ints, SpanColumns
+from pipeline.operators.trace_rows import TRACES, measured
+from pipeline.operators.traces import ClosedTraces, Decided, Outcome, Repeats, Traces
 from pipeline.operators.watermark import Watermark
+from pipeline.operators.window import Window
 
-_OTHER: Series = (OVERFLOW,) * len(SERIES)
+MOMENTS = 60
+"""Moments in a window at which it is decided what calls and traces are due; each end of a window is one more."""
 
-_WIDE = {
-    "cost_nusd": (add_values, "cost"),
-    "cost_sq": (add_squares, "cost"),
-    "latency_sum_ns": (add_values, "latency"),
-    "latency_sq": (add_squares, "latency"),
-    "ttft_sum_ns": (add_values, "ttft"),
-}
-"""What a series adds up in 128 bits: how, and which of SpanColumns."""
+Fired = tuple[int, Window, Firing, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """How many rows of one block ended how: rows = counted + duplicate + too_late + ahead_of_clock."""
+    """How many rows of one block ended how: rows = counted + duplicate + too_late + ahead_of_clock.
+
+    late_for_trace: of those counted, rows whose trace was over. outside_nusd: cost of the calls among them.
+    """
 
     rows: int
     counted: int
     duplicate: int
     too_late: int
     ahead_of_clock: int
-
-
-class Window:
-    """One open window [start, end): who was seen, and per series what it adds up to."""
-
-    __slots__ = (
-        *("_high", "_low", "_max_series", "_sums", "changed", "digests", "end_ns", "final_ns", "first_offset", "keys"),
-        *("on_time", "overflow", "seen", "slots"),
-    )
-
-    def __init__(self, start_ns: int, policy: WindowPolicy, first_offset: int) -> None:
-        self.end_ns = start_ns + policy.window_ns
-        self.final_ns = self.end_ns + policy.allowed_lateness_ns
-        self._max_series = policy.max_series
-        self.first_offset = first_offset
-        self.seen = HashSet()
-        self.slots: dict[Series, int] = {}
-        self.keys: list[Series] = []
-        self.changed: set[int] = set()
-        self.on_time = False
-        self.overflow = 0
-        self.digests = {name: SeriesDigests() for name in ("latency_digest", "ttft_digest", "tps_digest")}
-        self._sums = np.zeros((8, len(SUMS)), np.int64)
-        self._high = np.zeros((len(_WIDE), 8), np.uint64)
-        self._low = np.zeros((len(_WIDE), 8), np.uint64)
-
-    def fold(self, columns: SpanColumns, rows: NDArray[np.intp]) -> None:
-        """Add the requests among `rows`, none of them seen before."""
-        requests = columns.request[rows]
-        requests = requests[requests >= 0]
-        if len(requests) == 0:
-            return
-        codes, inverse = np.unique(columns.code[requests], return_inverse=True)
-        of_code = np.array([self._slot(columns.series[code]) for code in codes.tolist()], np.int64)
-        slots = of_code[inverse]
-        self.overflow += int(np.count_nonzero(slots == self.slots.get(_OTHER, -1)))
-        add_rows(self._sums, slots, columns.sums[requests])
-        whole = {name: _whole(getattr(columns, name)[requests]) for name in ("cost", "latency", "ttft")}
-        for i, (add, name) in enumerate(_WIDE.values()):
-            add(self._high[i], self._low[i], slots, whole[name])
-        for name, values in (
-            ("latency_digest", columns.latency),
-            ("ttft_digest", columns.ttft),
-            ("tps_digest", columns.tps),
-        ):
-            known = ~np.isnan(values[requests])
-            self.digests[name].add(slots[known], values[requests][known])
-        self.changed.update(of_code.tolist())
-
-    def _slot(self, series: Series) -> int:
-        """The series' slot; over the limit that of `__other__`."""
-        if series not in self.slots:
-            if len(self.slots) >= self._max_series:
-                series = _OTHER
-            if series not in self.slots:
-                self.slots[series] = len(self.keys)
-                self.keys.append(series)
-                self._make_room()
-        return self.slots[series]
-
-    def _make_room(self) -> None:
-        if len(self.keys) > len(self._sums):
-            self._sums = np.concatenate((self._sums, np.zeros_like(self._sums)))
-            self._high, self._low = (np.concatenate((a, np.zeros_like(a)), axis=1) for a in (self._high, self._low))
-
-    def rows(self, slots: Sequence[int]) -> dict[str, list[Any]]:
-        """The measures of some series as columns of a pane block."""
-        columns: dict[str, list[Any]] = {name: [self.keys[s][i] for s in slots] for i, name in enumerate(SERIES)}
-        columns |= {name: self._sums[slots, j].tolist() for j, name in enumerate(SUMS)}
-        for i, name in enumerate(_WIDE):
-            columns[name] = [str((int(self._high[i, s]) << 64) + int(self._low[i, s])) for s in slots]
-        for name, digests in self.digests.items():
-            columns[name] = [digests.encode(s) for s in slots]
-        return columns
-
-
-def _whole(values: NDArray[Any]) -> Ints:
-    """The values as integers, 0 for nan."""
-    return np.where(np.isnan(values), 0, values).astype(np.int64)
+    late_for_trace: int
+    outside_nusd: int
 
 
 class Windows:
@@ -141,6 +62,10 @@ class Windows:
         self._reached: LogTime | None = reached
         self.watermark = Watermark(begin.eras[-1].policy, begin.clock, begin.watermark_ns)
         self.open: dict[int, Window] = {}
+        self.traces = Traces()
+        self.open_traces: dict[int, Window] = {}
+        self._repeats: list[Repeats] = []
+        self._closed: list[ClosedTraces] = []
         self._marks = deque([(position, begin)])
 
     @property
@@ -153,29 +78,43 @@ class Windows:
         self._catch_up(offset)
         known = columns.recorded_ns > 0  # a row that does not know when it was recorded moves no watermark
         recorded = np.where(known, np.minimum(columns.recorded_ns, append_ns), append_ns)
-        starts, ahead, too_late = self._judged(offset, columns.end_ns, recorded)
-        eligible = ~ahead & ~too_late
-        counted = sum(
-            self._fold_window(int(start), offset, columns, np.flatnonzero(eligible & (starts == start)))
-            for start in np.unique(starts[eligible]).tolist()
-        )
+        before, judged = self.watermark_ns, self._judged(offset, columns.end_ns, recorded)
+        fresh = np.zeros(len(columns), np.bool_)
+        for start in np.unique(judged.starts[judged.eligible]).tolist():
+            rows = np.flatnonzero(judged.eligible & (judged.starts == start))
+            fresh[rows] = self._window(start, offset).seen.add(columns.ids[rows])
+        outside = self._arrive(offset, columns, judged, fresh)
         self.watermark.appended(append_ns)
-        self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~ahead))
-        self._advance()
-        self.position = offset + 1
+        self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~judged.ahead))
+        self._advance(offset, before)
         if offset < self.judged:
             return None
-        fits = int(np.count_nonzero(eligible))
-        late = int(np.count_nonzero(too_late))
-        return Verdicts(len(columns), counted, fits - counted, late, len(columns) - fits - late)
+        counted, fits = int(np.count_nonzero(fresh)), int(np.count_nonzero(judged.eligible))
+        late = int(np.count_nonzero(judged.too_late))
+        return Verdicts(len(columns), counted, fits - counted, late, len(columns) - fits - late, *outside)
+
+    def _arrive(self, offset: int, columns: SpanColumns, judged: "_Judged", fresh: NDArray[np.bool_]) -> tuple[int, int]:
+        """Spans come to their traces; returns how many came too late for them, and what the calls among these cost."""
+        rows, again = np.flatnonzero(fresh), np.flatnonzero(judged.eligible & ~fresh)
+        policy, at_ns = self.eras[-1].policy, self.watermark_ns
+        if len(again):
+            self.traces.touch(columns.trace_hash[again], columns.end_ns[again], at_ns)
+        if len(rows) == 0:
+            return 0, 0
+        late = self.traces.arrive(offset, columns, rows, judged.windows(rows), policy, at_ns)
+        if len(late) == 0:
+            return 0, 0
+        decided = self.traces.late(columns, late, judged.starts[late])
+        self._count(decided)
+        return len(late), int(decided.measured.values["cost"].sum())
 
     def tick(self, offset: int, append_ns: int, ticks: Ticks) -> None:
         """Fold what decode says of its sources."""
         self._catch_up(offset)
+        before = self.watermark_ns
         self.watermark.appended(append_ns)
         self.watermark.ticks(ticks)
-        self._advance()
-        self.position = offset + 1
+        self._advance(offset, before)
 
     def change(self, offset: int, append_ns: int, policy: WindowPolicy) -> None:
         """Fold a message that asks for another policy."""
@@ -191,26 +130,34 @@ class Windows:
         self.watermark.appended(append_ns)
         self.position = offset + 1
 
-    def _judged(self, offset: int, ends: Ints, recorded: Ints) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Per row the start of its window, is it ahead of its clock, is it too late; each by the policy of its era."""
-        starts, ahead, final = np.empty_like(ends), np.zeros(len(ends), bool), np.zeros(len(ends), bool)
+    def _judged(self, offset: int, ends: Ints, recorded: Ints) -> "_Judged":
+        """What becomes of each row, by the policy of its era."""
+        starts, window_ends, finals = np.empty_like(ends), np.empty_like(ends), np.empty_like(ends)
+        ahead = np.zeros(len(ends), np.bool_)
         for i, era in enumerate(self.eras):
-            rows = ends >= era.from_ns if i else np.ones(len(ends), bool)  # a later era overwrites
+            rows = ends >= era.from_ns if i else np.ones(len(ends), np.bool_)  # a later era overwrites
             starts[rows] = era.policy.start(ends[rows])
+            window_ends[rows] = starts[rows] + era.policy.window_ns
+            finals[rows] = window_ends[rows] + era.policy.allowed_lateness_ns
             ahead[rows] = (offset < era.since) | (ends[rows] > recorded[rows] + era.policy.max_ahead_ns)
-            final[rows] = era.policy.is_final(starts[rows], self.watermark_ns)
-        return starts, ahead, final & ~ahead
+        return _Judged(starts, window_ends, finals, ahead, ~ahead & (finals <= self.watermark_ns))
 
-    def _fold_window(self, start: int, offset: int, columns: SpanColumns, rows: NDArray[np.intp]) -> int:
-        """Fold rows of one window; returns how many were not seen before."""
+    def _window(self, start: int, offset: int) -> Window:
+        """The open window that begins at `start`, opened by the message at `offset` if there is none."""
         window = self.open.get(start)
         if window is None:
             self._mark(offset)
-            window = self.open[start] = Window(start, eras.policy_at(self.eras, start), offset)
+            policy = eras.policy_at(self.eras, start)
+            final_ns = start + policy.window_ns + policy.allowed_lateness_ns
+            window = self.open[start] = Window(CALLS, start, policy, final_ns, offset)
             window.on_time = window.end_ns <= self.watermark_ns
-        fresh = window.seen.add(columns.ids[rows])
-        window.fold(columns, rows[fresh])
-        return int(np.count_nonzero(fresh))
+        return window
+
+    def _count(self, decided: Decided) -> None:
+        """Calls count, each in its window."""
+        for start in np.unique(decided.window_ns).tolist():
+            if start in self.open:  # a final one that a replay finds again was told long ago
+                self.open[start].fold(decided.of(start))
 
     def _catch_up(self, offset: int) -> None:
         """At the first message nobody has judged: what stood there holds, whatever expired on the way."""
@@ -227,11 +174,58 @@ class Windows:
     def _now(self) -> LogTime:
         return LogTime(self.watermark_ns, self.watermark.snapshot(), self.eras)
 
-    def _advance(self) -> None:
+    def _advance(self, offset: int, before_ns: int) -> None:
+        """The message at `offset` has said what it had to say of time: the watermark moves, and what is due is decided."""
         self.watermark.advance()
         self.eras = eras.current(self.eras, self.watermark_ns)
+        self.position = offset + 1
+        policy, at_ns = self.eras[-1].policy, self.watermark_ns
+        if self._is_moment(policy, before_ns, at_ns):
+            self._take(self.traces.moment(policy, before_ns, at_ns), before_ns)
+        elif policy.call_hold_ns == 0:
+            self._take(self.traces.decide(at_ns), before_ns)
 
-    def due(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
+    def _is_moment(self, policy: WindowPolicy, before_ns: int, at_ns: int) -> bool:
+        grain = max(1, policy.window_ns // MOMENTS)
+        if at_ns // grain != before_ns // grain:
+            return True
+        return any(before_ns < line <= at_ns for w in self.open.values() for line in (w.end_ns, w.final_ns))
+
+    def _take(self, outcome: Outcome, before_ns: int) -> None:
+        """Count what was decided. Traces that are over count in the window of the time at which they had gone quiet; it is
+        final when whatever went quiet in it is over, so none comes too late for it.
+        """
+        for decided in outcome.decided:
+            self._count(decided)
+        told = self.position <= self.judged
+        if not told:
+            self._repeats += outcome.repeats
+            self._closed += outcome.closed
+        policy = self.eras[-1].policy
+        for closed in outcome.closed:
+            np.maximum(closed.columns["closed_ns"], before_ns - policy.trace_settle_ns, out=closed.columns["closed_ns"])
+            starts = self._trace_windows(closed.columns["closed_ns"])
+            for start in np.unique(starts).tolist():
+                self.open_traces[start].fold(measured(closed, starts == start))
+
+    def _trace_windows(self, closed_ns: Ints) -> Ints:
+        """The window of each time, opened if it is not."""
+        starts = np.empty_like(closed_ns)
+        for i, at_ns in enumerate(closed_ns.tolist()):
+            policy = eras.policy_at(self.eras, at_ns)
+            starts[i] = start = policy.start(at_ns)
+            if start not in self.open_traces:
+                final_ns = start + policy.window_ns + policy.trace_settle_ns
+                self.open_traces[start] = Window(TRACES, start, policy, final_ns, self.position)
+        return starts
+
+    def told(self) -> tuple[list[Repeats], list[ClosedTraces]]:
+        """What was decided since this was last asked."""
+        told = self._repeats, self._closed
+        self._repeats, self._closed = [], []
+        return told
+
+    def due(self) -> Iterator[Fired]:
         """On-time and final firings the watermark has reached, by rising window; final windows are closed.
 
         What was due up to `judged` was fired by whoever judged it, and may not be whole here.
@@ -249,13 +243,28 @@ class Windows:
                 if not told:
                     yield start, window, Firing.ON_TIME, list(range(len(window.keys)))
 
-    def close(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
-        """The log has ended: every window is final."""
-        for start in sorted(self.open):
-            window = self.open.pop(start)
-            yield start, window, Firing.FINAL, list(range(len(window.keys)))
+    def due_traces(self) -> Iterator[Fired]:
+        """Windows of traces that are whole, by rising window; they are closed."""
+        for start in sorted(self.open_traces):
+            window = self.open_traces[start]
+            if window.final_ns <= self.watermark_ns:
+                del self.open_traces[start]
+                if self.position > self.judged:
+                    yield start, window, Firing.FINAL, list(range(len(window.keys)))
 
-    def changed(self) -> Iterator[tuple[int, Window, Firing, list[int]]]:
+    def end(self) -> None:
+        """The log has ended: every call is decided, every trace is over."""
+        self._take(self.traces.end(), self.watermark_ns)
+
+    def close(self) -> Iterator[Fired]:
+        """The log has ended: every window is final."""
+        return _emptied(self.open)
+
+    def close_traces(self) -> Iterator[Fired]:
+        """The same of traces."""
+        return _emptied(self.open_traces)
+
+    def changed(self) -> Iterator[Fired]:
         """Early and late firings: the series that changed since they last fired."""
         if self.position < self.judged:
             return
@@ -267,13 +276,40 @@ class Windows:
                 yield start, window, Firing.LATE if window.on_time else Firing.EARLY, slots
 
     def held(self) -> tuple[int, LogTime]:
-        """First offset still held, the first row of the oldest open window, and what stood there."""
+        """First offset still held, the first row of the oldest open window or trace, and what stood there."""
         held = min((window.first_offset for window in self.open.values()), default=self.position)
+        held = min(held, self.traces.held(self.position))
         if held == self.position:
             self._mark(held)
         while len(self._marks) > 1 and self._marks[1][0] <= held:
             self._marks.popleft()
         return self._marks[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What becomes of n rows: the window of each, when it is final; is the row ahead of its clock, is it too late."""
+
+    starts: Ints
+    ends: Ints
+    finals: Ints
+    ahead: NDArray[np.bool_]
+    too_late: NDArray[np.bool_]
+
+    @property
+    def eligible(self) -> NDArray[np.bool_]:
+        """Rows that count if they were not seen before."""
+        return ~self.ahead & ~self.too_late
+
+    def windows(self, rows: NDArray[np.intp]) -> tuple[Ints, Ints, Ints]:
+        """Start, end and finality of the windows of some rows."""
+        return self.starts[rows], self.ends[rows], self.finals[rows]
+
+
+def _emptied(windows: dict[int, Window]) -> Iterator[Fired]:
+    for start in sorted(windows):
+        window = windows.pop(start)
+        yield start, window, Firing.FINAL, list(range(len(window.keys)))
 
 
 def _reached(columns: SpanColumns, event_ns: Ints, rows: NDArray[np.bool_]) -> dict[str, int]:

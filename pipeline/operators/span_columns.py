@@ -16,17 +16,46 @@ from numpy.typing import NDArray
 from pipeline.model.columns import COUNTS, REQUEST_KINDS, SERIES, TOKENS
 from pipeline.model.log_time import LONGEST_SOURCE
 from pipeline.operators.kernels import identity
-from pipeline.operators.siphash import Key
+from pipeline.operators.siphash import Key, siphash_rows
+from pipeline.operators.tellers import comparable, layer_of
+from pipeline.operators.told_columns import DETAILS, KINDS, THROUGH
+from pipeline.operators.window import Family, Series
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-Series = tuple[str, ...]
 Value = TypeVar("Value", bound=Hashable)
 
 SUMS = (*COUNTS, *TOKENS, "ttft_count")
 """What a series adds up in 64 bits, in order; money and time need more."""
 
+CALLS = Family(
+    sums=SUMS,
+    totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
+    squares={"cost_sq": "cost", "latency_sq": "latency"},
+    digests={"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
+)
+"""What a pane of calls adds up."""
+
+TOLD = {
+    "span": np.uint64,
+    "parent": np.uint64,
+    "start_ns": np.int64,
+    "end_ns": np.int64,
+    "call": np.bool_,
+    "kind": np.uint8,
+    "through": np.bool_,
+    "teller": np.uint32,
+    "layer": np.uint8,
+    "model": np.uint64,
+    "response": np.uint64,
+    "input": np.int64,
+    "output": np.int64,
+    "reasoning": np.int64,
+    "details": np.uint8,
+    **dict.fromkeys(("error", "stream", "ttft", "cached", "priced"), np.bool_),
+}
+"""What of a span says whether it repeats another: the columns of `told_twice.Told` but for the bounds."""
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -41,6 +70,8 @@ class _Block(msgspec.Struct):
 
     trace_id: list[str]
     span_id: list[str]
+    parent_span_id: list[str]
+    start_ns: list[Nanoseconds]
     end_ns: list[Nanoseconds]
     source: list[str]
     environment: list[str]
@@ -66,8 +97,14 @@ class _Block(msgspec.Struct):
     refusal: list[bool | None]
     citation: list[bool | None]
     schema_valid: list[bool | None]
+    dialect: list[str]
+    scope_name: list[str]
+    response_id: list[str]
     recorded_ns: list[Nanoseconds] = []
 
+
+WHOLE = ("input", "output", "reasoning")
+"""Tokens by which calls are compared."""
 
 _decoder = msgspec.json.Decoder(_Block)
 
@@ -79,8 +116,9 @@ class SpanColumns:
     end_ns, ids: (n,) event time and hash of (trace id, span id).
     recorded_ns: (n,) append time of the OTLP record, 0 if the block does not know it (schema version 1).
     sources: distinct log ids of the OTLP records; source_code: (n,) index into it.
+    trace, trace_hash: (n, 2) words of the trace's id, (n,) its hash. told: by name (n,), see TOLD.
+    series: distinct series of the spans; code: (n,) index into it.
     request: (n,) index into the request columns below, -1 for a span that is no model call.
-    series: distinct series of the spans; code: (m,) index into it.
     sums: (m, len(SUMS)). latency, ttft, tps: (m,) float, nan where there is none. cost: (m,) nano-USD, 0 where none.
     """
 
@@ -89,9 +127,12 @@ class SpanColumns:
     recorded_ns: Ints
     sources: list[str]
     source_code: Ints
-    request: Ints
+    trace: NDArray[np.uint64]
+    trace_hash: NDArray[np.uint64]
+    told: dict[str, NDArray[Any]]
     series: list[Series]
     code: Ints
+    request: Ints
     sums: Ints
     latency: Floats
     ttft: Floats
@@ -121,21 +162,76 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         raise ValueError("source is no log id")
     series, code = _series([getattr(block, name) for name in SERIES], n)
     numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
+    ids = _ids(block.trace_id, block.span_id)
+    trace = np.ascontiguousarray(ids[:, :2])
+    ends = np.fromiter(block.end_ns, np.int64, n)
     return SpanColumns(
-        np.fromiter(block.end_ns, np.int64, n),
-        identity(_ids(block.trace_id, block.span_id), key),
+        ends,
+        identity(ids, key),
         np.fromiter(block.recorded_ns, np.int64, n),
         sources,
         source_code,
-        position,
+        trace,
+        siphash_rows(trace, *key),
+        _told(block, ids[:, 2], ends, np.array(request, np.bool_)),
         series,
-        code[where],
+        code,
+        position,
         _sums(block, numbers, where),
         numbers["latency_ns"],
         numbers["ttft_ns"],
         _speed(numbers),
         _or_zero(numbers["cost_nusd"]).astype(np.int64),
     )
+
+
+def _told(block: _Block, span: NDArray[np.uint64], ends: Ints, call: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """What says whether spans repeat each other, see TOLD. Hashes hold within this process."""
+    n = len(ends)
+    kinds, kind = _coded(block.kind, n)
+    scopes, scope = _coded(block.scope_name, n)
+    dialects, dialect = _coded(block.dialect, n)
+    models, model = _coded(block.model, n)
+    tokens = {name: _numbers(getattr(block, name)) for name in ("input_tokens", "output_tokens", *DETAILS)}
+    tellers = np.array([[hash((s, d)) & 0xFFFFFFFF for d in dialects] for s in scopes], np.uint32).reshape(len(scopes), -1)
+    return {
+        "span": span,
+        "parent": _parents(block.parent_span_id),
+        "start_ns": np.fromiter(block.start_ns, np.int64, n),
+        "end_ns": ends,
+        "call": call,
+        "kind": np.array([KINDS.index(k) if k in KINDS else len(KINDS) - 1 for k in kinds], np.uint8)[kind],
+        "through": np.array([k in THROUGH for k in kinds], np.bool_)[kind],
+        "teller": tellers[scope, dialect],
+        "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
+        "model": _hashes(comparable(m) for m in models)[model],
+        "response": _hashes(block.response_id),
+        **{name: np.where(np.isnan(tokens[f"{name}_tokens"]), -1, tokens[f"{name}_tokens"]).astype(np.int64) for name in WHOLE},
+        "details": np.sum([~np.isnan(tokens[name]) for name in DETAILS], axis=0).astype(np.uint8),
+        "error": _is(block.status, "error"),
+        "stream": _numbers(block.stream) == 1,
+        "ttft": ~np.isnan(_numbers(block.ttft_ns)),
+        "cached": _is(block.cost_source, "cached"),
+        "priced": ~np.isnan(_numbers(block.cost_nusd)),
+    }
+
+
+def _is(values: list[str], one: str) -> NDArray[np.bool_]:
+    """Which of the values are this one."""
+    found, code = _coded(values, len(values))
+    return np.array([value == one for value in found], np.bool_)[code] if found else np.zeros(0, np.bool_)
+
+
+def _hashes(values: Iterable[str]) -> NDArray[np.uint64]:
+    """A hash of each text, 0 of the empty one. Equal means equal, in this process."""
+    return np.array([hash(value) & 0xFFFFFFFFFFFFFFFF if value else 0 for value in values], np.uint64)
+
+
+def _parents(values: list[str]) -> NDArray[np.uint64]:
+    """Ids of parents as words, 0 for none. Raises ValueError if one is not hex of the right length."""
+    if set(map(len, values)) - {0, 16}:
+        raise ValueError("parent_span_id of the wrong length")
+    return np.frombuffer(bytes.fromhex("".join(value or "0" * 16 for value in values)), np.uint64)
 
 
 def _series(columns: list[list[str]], n: int) -> tuple[list[Series], Ints]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, STATUS, Firing
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, STATUS, TRACE_PANES, TRACES, Column
 from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
@@ -18,9 +18,10 @@ from pipeline.operators import eras
 from pipeline.operators.blocks import blank, by_column, encode_bounded, encode_rows
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
-from pipeline.operators.panes import Verdicts, Window, Windows, pane_columns
+from pipeline.operators.panes import Fired, Verdicts, Windows, pane_columns
 from pipeline.operators.siphash import Key, key_of
 from pipeline.operators.span_columns import SpanColumns, read_span_block
+from pipeline.operators.trace_rows import repeat_columns, trace_columns
 from pipeline.topics import partition_of, route_key
 
 STATUS_EVERY_NS = 10_000_000_000
@@ -28,7 +29,9 @@ ASK_EVERY_NS = 60_000_000_000
 MOST_NAMED = 20
 """Sources left out that a status names."""
 
-Fired = tuple[int, Window, Firing, list[int]]
+TRACES_KEY = b"traces"
+"""Of a message of panes: it holds panes of traces."""
+
 Columns = dict[str, list[Any]]
 
 
@@ -41,6 +44,8 @@ class Outputs:
     dead_letters: str
     status: str
     panes_partitions: int
+    traces: str = "traces"
+    repeats: str = "repeats"
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class Partition:
     ledger: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     panes: list[Columns] = field(default_factory=list)
+    trace_panes: list[Columns] = field(default_factory=list)
+    traces: list[Message] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +101,22 @@ class Aggregate:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
         for record in batch:
             self._fold(state, record)
+            self._told(state)
             self._fire(state, state.windows.due())
+            self._fire_traces(state, state.windows.due_traces())
         if now_ns - state.early_at_ns >= self.early_every_ns:
             state.early_at_ns = now_ns
             self._fire(state, state.windows.changed())
-        messages = (*self._panes(state), *self._side(state), *self._status(state, now_ns), *self._ask(state, now_ns))
+        messages = (*self._out(state), *self._status(state, now_ns), *self._ask(state, now_ns))
         return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
 
     def close(self, state: Partition) -> Effects:
         """The log of a replayed file has ended: everything becomes final."""
+        state.windows.end()
+        self._told(state)
         self._fire(state, state.windows.close())
-        return Effects(messages=(*self._panes(state), *self._side(state)))
+        self._fire_traces(state, state.windows.close_traces())
+        return Effects(messages=self._out(state))
 
     def _fold(self, state: Partition, record: Record) -> None:
         windows, value = state.windows, record.value or b""
@@ -143,21 +155,41 @@ class Aggregate:
                 source, revision = str(state.source), state.windows.position
                 state.panes.append(pane_columns(start, window, firing, slots, source, revision))
 
-    def _panes(self, state: Partition) -> list[Message]:
+    def _fire_traces(self, state: Partition, firings: Iterable[Fired]) -> None:
+        for start, window, firing, slots in firings:
+            state.trace_panes.append(pane_columns(start, window, firing, slots, str(state.source), state.windows.position))
+
+    def _told(self, state: Partition) -> None:
+        """Rows of the traces that are over, and of spans that repeat a call."""
+        repeats, closed = state.windows.told()
+        source, revision = state.source, state.windows.position
+        written = [(self.outputs.traces, TRACES, trace_columns(k, str(source), revision)) for k in closed]
+        written += [(self.outputs.repeats, REPEATS, repeat_columns(k, str(source), revision)) for k in repeats]
+        for topic, columns, values in written:
+            state.traces += [Message(topic, source.partition, block) for block in encode_bounded(columns, values)]
+
+    def _out(self, state: Partition) -> tuple[Message, ...]:
+        """All that this step has to write."""
+        panes = self._by_route(state.panes, PANES, None)
+        trace_panes = self._by_route(state.trace_panes, TRACE_PANES, TRACES_KEY)
+        messages = (*state.traces, *panes, *trace_panes, *self._side(state))
+        state.panes, state.trace_panes, state.traces = [], [], []
+        return messages
+
+    def _by_route(self, firings: list[Columns], table: Sequence[Column], key: bytes | None) -> list[Message]:
         """Everything fired in this step by partition of panes, in the order of firing."""
-        blocks: dict[int, Columns] = defaultdict(lambda: {column.name: [] for column in PANES})
-        for fired in state.panes:
+        blocks: dict[int, Columns] = defaultdict(lambda: {column.name: [] for column in table})
+        for fired in firings:
             rows: dict[int, list[int]] = defaultdict(list)
             for i, (environment, route) in enumerate(zip(fired["environment"], fired["route"], strict=True)):
                 rows[partition_of(route_key(environment, route), self.outputs.panes_partitions)].append(i)
             for p, chosen in rows.items():
                 for name, values in blocks[p].items():
                     values += [fired[name][i] for i in chosen]
-        state.panes = []
         return [
-            Message(self.outputs.panes, p, block)
+            Message(self.outputs.panes, p, block, key)
             for p, columns in sorted(blocks.items())
-            for block in encode_bounded(PANES, columns)
+            for block in encode_bounded(table, columns)
         ]
 
     def _side(self, state: Partition) -> list[Message]:
@@ -183,6 +215,8 @@ class Aggregate:
             "open_windows": float(len(windows.open)),
             "series": float(sum(len(w.keys) for w in windows.open.values())),
             "overflow": float(sum(w.overflow for w in windows.open.values())),
+            "open_traces": float(len(windows.traces)),
+            "trace_spans": float(windows.traces.spans),
             "held_offsets": float(windows.position - windows.held()[0]),
         }
         where = f"{state.source.topic}:{state.source.partition}"
@@ -229,4 +263,6 @@ def _ledger_row(record: Record, verdicts: Verdicts) -> dict[str, Any]:
         "duplicate": verdicts.duplicate,
         "too_late": verdicts.too_late,
         "ahead_of_clock": verdicts.ahead_of_clock,
+        "late_for_trace": verdicts.late_for_trace,
+        "outside_nusd": verdicts.outside_nusd,
     }

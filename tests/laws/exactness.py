@@ -97,7 +97,7 @@ class World:
             self.logs[message.partition].ask(message)
             return
         for row in rows_of(message.value):
-            if message.topic == "panes":
+            if message.topic == "panes" and message.key is None:
                 key = (row["source"], row["window_start_ns"], row["window_end_ns"], row["route"], row["model"])
                 old = self.panes.get(key)
                 if old is None or not self.rules.revision or row["revision"] >= old[0]:

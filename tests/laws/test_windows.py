@@ -71,7 +71,7 @@ def read(messages: list[Message]) -> tuple[Outcome, Outcome, Outcome]:
     for message in messages:
         columns = orjson.loads(message.value)
         for row in (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)):
-            if message.topic == "panes":
+            if message.topic == "panes" and message.key is None:
                 key = (row["window_start_ns"], row["route"], row["model"])
                 digests[key] = {n: row.pop(n) for n in list(row) if n.endswith("_digest")}
                 panes[key] = row

@@ -30,7 +30,7 @@ def run(transcript: dict[str, Any]) -> None:
         for message in effects.messages:
             columns = orjson.loads(message.value)
             for row in (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)):
-                if message.topic == "panes":
+                if message.topic == "panes" and message.key is None:
                     fired.append(f"{row['firing']} {row['window_start_ns']} {row['route'] or 'n'}={row['requests']}")
                     assert row["revision"] == offset + 1
                 elif message.topic == "ledger":

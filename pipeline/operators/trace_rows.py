@@ -1,0 +1,86 @@
+"""What a closed trace looks like outside: rows of `traces` and `repeats`, and what a pane of traces adds up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import SCHEMA_VERSION, SERIES, TOKENS, TRACE_COUNTS, TRACE_SERIES
+from pipeline.operators.span_columns import SUMS
+from pipeline.operators.told_twice import Rule
+from pipeline.operators.traces import ClosedTraces, Repeats
+from pipeline.operators.window import Family, Measured, Series
+
+TRACES = Family(
+    sums=(*TRACE_COUNTS, *TOKENS, "ttft_count"),
+    totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
+    squares={"cost_sq": "cost", "latency_sq": "latency", "calls_sq": "calls"},
+    digests={"cost_digest": "cost", "latency_digest": "latency", "calls_digest": "calls", "ttft_digest": "ttft"},
+)
+"""What a pane of traces adds up."""
+
+_OF_CALLS = {"calls": "requests", "errors": "errors", "refusals": "refusals", "unknown_usage": "unknown_usage"} | {
+    name: name for name in ("unpriced", *TOKENS)
+}
+"""Measures that a trace has from its calls."""
+
+
+def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
+    """Some of the traces as what a window adds up."""
+    found = _counts(closed)
+    found |= {
+        "traces": np.ones(len(closed), np.int64),
+        "unpriced_traces": ((found["unpriced"] + found["unknown_usage"]) > 0).astype(np.int64),
+        "ttft_count": (~np.isnan(closed.ttft)).astype(np.int64),
+    }
+    codes: dict[Series, int] = {series: code for code, series in enumerate(dict.fromkeys(closed.series))}
+    code = np.array([codes[series] for series in closed.series], np.int64)
+    sums = np.column_stack([found[name] for name in TRACES.sums])
+    values = {"cost": closed.cost, "latency": closed.columns["latency_ns"], "ttft": closed.ttft, "calls": found["calls"]}
+    return Measured(list(codes), code[rows], np.ascontiguousarray(sums[rows]), {name: of[rows] for name, of in values.items()})
+
+
+def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str, list[Any]]:
+    """The traces as columns of a block of `traces`."""
+    k, found = len(closed), _counts(closed)
+    columns: dict[str, list[Any]] = {name: values.tolist() for name, values in (closed.columns | found).items()}
+    columns |= {name: [series[SERIES.index(name)] for series in closed.series] for name in TRACE_SERIES}
+    return columns | {
+        "trace_id": hex_ids(closed.trace),
+        "failed": [bool(value) for value in columns["failed"]],
+        "incomplete": [bool(value) for value in columns["incomplete"]],
+        "cost_nusd": closed.cost.tolist(),
+        "ttft_ns": [None if np.isnan(value) else int(value) for value in closed.ttft.tolist()],
+        "source": [source] * k,
+        "revision": [revision] * k,
+        "schema_version": [SCHEMA_VERSION] * k,
+    }
+
+
+def repeat_columns(repeats: Repeats, source: str, revision: int) -> dict[str, list[Any]]:
+    """What repeats a call as columns of a block of `repeats`."""
+    k = len(repeats.span)
+    return {
+        "trace_id": hex_ids(repeats.trace),
+        "span_id": hex_ids(repeats.span),
+        "counted_by": hex_ids(repeats.counted_by),
+        "rule": [Rule(rule).name.lower() for rule in repeats.rule.tolist()],
+        "end_ns": repeats.end_ns.tolist(),
+        "source": [source] * k,
+        "revision": [revision] * k,
+        "schema_version": [SCHEMA_VERSION] * k,
+    }
+
+
+def hex_ids(words: NDArray[np.uint64]) -> list[str]:
+    """Ids as lower-case hex, from (n,) or (n, w) words as they were read."""
+    digits, width = np.ascontiguousarray(words).tobytes().hex(), 16 * (words.shape[1] if words.ndim > 1 else 1)
+    return [digits[i : i + width] for i in range(0, len(digits), width)]
+
+
+def _counts(closed: ClosedTraces) -> dict[str, NDArray[np.int64]]:
+    """By name (k,) what the traces count, their calls' sums included."""
+    of_calls = {name: closed.sums[:, SUMS.index(of)] for name, of in _OF_CALLS.items()}
+    own: Sequence[str] = ("spans", "failed", "told_twice", "incomplete")
+    return of_calls | {name: closed.columns[name] for name in own}

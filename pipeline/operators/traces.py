@@ -1,0 +1,517 @@
+"""Whole traces of one partition: which spans belong together, which of them count as calls, when a trace is over.
+
+A call is held until the watermark is `call_hold_ns` past its arrival, at most to the end of its window, so that all who tell of
+it are there; then the group is decided at once and the one that stands is folded into its window, once. A call that names no
+route or cohort of its own takes them from its trace, and waits for one that names them, for the root, or until its window would
+be final. A trace is closed `trace_settle_ns` after its last span if its root was seen, else after `trace_idle_ns`, or when it
+holds `max_trace_spans`; its row is written then, and a later span changes nothing.
+
+All of it is a function of the log. A trace is remembered, and holds back what may be acknowledged, until everything that could
+tell a replay apart from the first time is over: `remembered_ns` after its last span.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import SERIES, TRACE_SERIES
+from pipeline.model.log_time import BEGINNING, WindowPolicy
+from pipeline.operators import trace_kernels as kernels
+from pipeline.operators.kernels import add_rows
+from pipeline.operators.pool import Pool
+from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
+from pipeline.operators.told_twice import Told, stands
+from pipeline.operators.window import Measured, Series
+
+UNDECIDED, COUNTED, TOLD_TWICE = 0, 1, 2
+OPEN, CLOSED = False, True
+ROUTE, COHORT = SERIES.index("route"), SERIES.index("cohort")
+TAKEN = (ROUTE, COHORT)
+"""What a call takes from its trace if it does not say it."""
+_OF_TRACE = tuple(SERIES.index(name) for name in TRACE_SERIES)
+
+_SLOTS = {
+    "key": np.uint64,
+    "id": (np.uint64, 2),
+    "first_offset": np.int64,
+    "first_ns": np.int64,
+    "last_ns": np.int64,
+    "quiet_ns": np.int64,
+    "touched_ns": np.int64,
+    "spans": np.int64,
+    "calls": np.int64,
+    "rooted": np.bool_,
+    "named": np.uint8,
+    "closed": np.bool_,
+    "taken": (np.int32, len(TAKEN)),
+}
+_ROWS = {"slot": np.int64, "state": np.uint8, "waits": np.bool_, "series": np.int32, "measures": np.int64, **TOLD}
+_MEASURES = {
+    "row": np.int64,
+    "due_ns": np.int64,
+    "latest_ns": np.int64,
+    "window_ns": np.int64,
+    "sums": (np.int64, len(SUMS)),
+    "latency": np.float64,
+    "ttft": np.float64,
+    "tps": np.float64,
+    "cost": np.int64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Calls that count from now on, by the window they count in."""
+
+    window_ns: Ints
+    measured: Measured
+
+    def of(self, window_ns: int) -> Measured:
+        """Those of one window."""
+        rows, all_of = self.window_ns == window_ns, self.measured
+        values = {name: values[rows] for name, values in all_of.values.items()}
+        return Measured(all_of.series, all_of.code[rows], all_of.sums[rows], values)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Spans that tell of a call another stands for: trace (n, 2) words, span and counted_by (n,) ids, rule (n,)."""
+
+    trace: NDArray[np.uint64]
+    span: NDArray[np.uint64]
+    counted_by: NDArray[np.uint64]
+    rule: NDArray[np.uint8]
+    end_ns: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTraces:
+    """k traces that are over.
+
+    trace: (k, 2) words of the id. series: of each. columns: by name (k,). sums: (k, len(SUMS)) over the calls that count;
+    cost: (k,). ttft: (k,) nan without one.
+    """
+
+    trace: NDArray[np.uint64]
+    series: list[Series]
+    columns: dict[str, NDArray[np.int64]]
+    sums: Ints
+    cost: Ints
+    ttft: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a moment decides."""
+
+    decided: list[Decided]
+    repeats: list[Repeats]
+    closed: list[ClosedTraces]
+
+
+class Traces:
+    """The open traces of one partition, and those that are remembered."""
+
+    def __init__(self) -> None:
+        self._slots, self._rows, self._measures = Pool(_SLOTS), Pool(_ROWS), Pool(_MEASURES)
+        self._table = np.zeros(64, np.int32)
+        self._series = _Names()
+        self._dead = 0
+
+    def __len__(self) -> int:
+        """Open traces."""
+        return int(np.count_nonzero(~self._slots["closed"]))
+
+    @property
+    def spans(self) -> int:
+        """Spans held."""
+        return self._rows.size - self._dead
+
+    @property
+    def remembered(self) -> int:
+        """Traces known, open or closed."""
+        return self._slots.size
+
+    def held(self, position: int) -> int:
+        """First offset of a trace that is remembered, `position` if there is none."""
+        return int(self._slots["first_offset"].min()) if self._slots.size else position
+
+    # In.
+
+    def arrive(
+        self, offset: int, columns: SpanColumns, rows: Ints, windows: tuple[Ints, Ints, Ints], policy: WindowPolicy, at_ns: int
+    ) -> Ints:
+        """Spans, none seen before, come to their traces at watermark `at_ns`. Returns those whose trace is over.
+
+        windows: (len(rows),) start and end of the window of each, and when it is final.
+        """
+        hashes = columns.trace_hash[rows]
+        slots = self._placed(offset, hashes, columns.trace[rows])
+        series = self._series.codes(columns.series)[columns.code[rows]]
+        parts = self._series.parts[series]
+        names = ((parts[:, ROUTE] > 0) + 2 * (parts[:, COHORT] > 0)).astype(np.uint8)
+        call, late = columns.request[rows] >= 0, np.zeros(len(rows), np.bool_)
+        of, s = {name: values[rows] for name, values in columns.told.items()}, self._slots
+        kernels.arrive(
+            *(slots, of["start_ns"], of["end_ns"], call, of["parent"] == 0, names, at_ns, policy.max_trace_spans),
+            *(s["closed"], s["first_ns"], s["last_ns"], s["quiet_ns"], s["spans"], s["calls"], s["rooted"], s["named"]),
+            *(s["touched_ns"], late),
+        )
+        keep = ~late
+        kept = {name: values[keep] for name, values in of.items()}
+        where = self._rows.append(
+            kept | {"slot": slots[keep], "series": series[keep], "waits": (names != 3)[keep] & call[keep], "measures": -1},
+            int(np.count_nonzero(keep)),
+        )
+        self._measure(columns, rows[keep], where, [line[keep] for line in windows], at_ns, policy.call_hold_ns)
+        return rows[late]
+
+    def _measure(self, columns: SpanColumns, rows: Ints, where: Ints, windows: Sequence[Ints], at_ns: int, hold_ns: int) -> None:
+        """Keep what the calls among `rows` add up to until it is decided whether they do."""
+        request = columns.request[rows]
+        calls = np.flatnonzero(request >= 0)
+        of = request[calls]
+        starts, ends, finals = (line[calls] for line in windows)
+        held = np.maximum(columns.end_ns[rows[calls]], at_ns + hold_ns) if hold_ns else np.full(len(calls), at_ns)
+        due = np.minimum(held, np.where(ends > at_ns, ends, finals))
+        self._rows["measures"][where[calls]] = self._measures.append(
+            {
+                "row": where[calls],
+                "due_ns": due,
+                "latest_ns": finals,
+                "window_ns": starts,
+                **{name: getattr(columns, name)[of] for name in ("sums", "latency", "ttft", "tps", "cost")},
+            },
+            len(calls),
+        )
+
+    def touch(self, hashes: NDArray[np.uint64], ends: Ints, at_ns: int) -> None:
+        """Duplicates came: whoever remembers their traces has to do so for longer."""
+        slots = np.empty(len(hashes), np.int64)
+        kernels.find(self._table, self._slots["key"], hashes, slots)
+        known = slots >= 0
+        np.maximum.at(self._slots["touched_ns"], slots[known], np.maximum(ends[known], at_ns))
+
+    def late(self, columns: SpanColumns, rows: Ints, windows: Ints) -> Decided:
+        """Calls whose trace is over: counted by themselves, under the names of their trace."""
+        calls = columns.request[rows] >= 0
+        rows, windows = rows[calls], windows[calls]
+        slots = np.empty(len(rows), np.int64)
+        kernels.find(self._table, self._slots["key"], columns.trace_hash[rows], slots)
+        series = self._series.codes(columns.series)[columns.code[rows]]
+        series = self._series.with_taken(series, self._slots["taken"][slots])
+        of = columns.request[rows]
+        values = {name: getattr(columns, name)[of] for name in ("latency", "ttft", "tps", "cost")}
+        return Decided(windows, Measured(self._series.known, series.astype(np.int64), columns.sums[of], values))
+
+    def _placed(self, offset: int, hashes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> Ints:
+        """The slot of each span's trace, new ones made."""
+        known = self._slots.size
+        if 2 * (known + len(hashes)) > len(self._table):
+            self._table = np.zeros(1 << (2 * (known + len(hashes))).bit_length(), np.int32)
+            kernels.rebuild(self._table, self._slots["key"])
+        slots = np.empty(len(hashes), np.int64)
+        keys = np.concatenate((self._slots["key"], np.zeros(len(hashes), np.uint64)))
+        now = kernels.place(self._table, keys, known, hashes, slots)
+        if now > known:
+            new = np.zeros((now - known, 2), np.uint64)
+            new[slots[slots >= known] - known] = ids[slots >= known]
+            begun = {"key": keys[known:now], "id": new, "first_offset": offset, "touched_ns": BEGINNING, "quiet_ns": BEGINNING}
+            self._slots.append(begun, now - known)
+        return slots
+
+    # Out.
+
+    def decide(self, at_ns: int) -> Outcome:
+        """Decide what is due at watermark `at_ns`."""
+        outcome = Outcome([], [], [])
+        self._decide(outcome, np.zeros(self._slots.size, np.bool_), at_ns)
+        return outcome
+
+    def moment(self, policy: WindowPolicy, before_ns: int, at_ns: int) -> Outcome:
+        """The same, and close what is over; the watermark was at `before_ns`."""
+        s, outcome = self._slots, Outcome([], [], [])
+        over = s["rooted"] & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
+        over |= (s["quiet_ns"] + policy.trace_idle_ns <= at_ns) | (s["spans"] >= policy.max_trace_spans)
+        over &= ~s["closed"]
+        if self.spans > policy.max_open_spans:
+            over |= self._oldest(self.spans - policy.max_open_spans)
+        self._decide(outcome, over, at_ns)
+        self._close(outcome, over, s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
+        grain = max(1, remembered_ns(policy) // 16)
+        if at_ns // grain != before_ns // grain or s.size > policy.max_traces:
+            self._forget(policy, at_ns)
+        if self._dead > max(4096, self._rows.size // 2):
+            self._thin_out()
+        return outcome
+
+    def end(self) -> Outcome:
+        """The log has ended: everything is decided, every trace is over."""
+        outcome = Outcome([], [], [])
+        over = ~self._slots["closed"]
+        self._decide(outcome, over, BEGINNING)
+        self._close(outcome, over, over)
+        return outcome
+
+    def _oldest(self, spans: int) -> NDArray[np.bool_]:
+        """The open traces seen first that hold at least so many spans together."""
+        s = self._slots
+        held = np.where(s["closed"], 0, s["spans"])
+        order = np.argsort(s["first_offset"], kind="stable")
+        before = np.cumsum(held[order]) - held[order]
+        chosen = np.zeros(s.size, np.bool_)
+        chosen[order] = (before < spans) & (held[order] > 0)
+        return chosen
+
+    def _decide(self, outcome: Outcome, over: NDArray[np.bool_], at_ns: int) -> None:
+        """Decide the calls that are due, and whoever tells of the same ones."""
+        rows, measures, s = self._rows, self._measures, self._slots
+        waiting = np.flatnonzero(rows["state"][measures["row"]] == UNDECIDED) if measures.size else np.zeros(0, np.int64)
+        row = measures["row"][waiting]
+        slot = rows["slot"][row]
+        waits = rows["waits"][row]
+        if waits.any():
+            waits &= ~s["rooted"][slot] & (self._unnamed(row) & ~s["named"][slot] != 0)
+        ready = ((measures["due_ns"][waiting] <= at_ns) & ~waits) | (measures["latest_ns"][waiting] <= at_ns) | over[slot]
+        row, slot = row[ready], slot[ready]
+        if len(row) == 0:
+            return
+        together = (s["calls"][slot] > 1) | rows["waits"][row]
+        alone = row[~together]
+        rows["state"][alone] = COUNTED
+        counted, series = [alone], [rows["series"][alone]]
+        if together.any():
+            by_trace, first = self._of(np.unique(slot[together]))
+            ready_rows = np.zeros(rows.size, np.bool_)
+            ready_rows[row[together]] = True
+            chosen = self._settle(outcome, by_trace, first, ready_rows)
+            counted.append(by_trace[chosen])
+            series.append(self._taken_by(by_trace, first, chosen))
+        self._count(outcome, np.concatenate(counted), np.concatenate(series))
+
+    def _settle(self, outcome: Outcome, by_trace: Ints, first: Ints, ready: NDArray[np.bool_]) -> Ints:
+        """Decide groups among whole traces; returns the positions in `by_trace` that count from now on."""
+        rows = self._rows
+        calls = stands(Told(first=first, **{name: rows[name][by_trace] for name in TOLD}))
+        state, by = rows["state"][by_trace], np.empty(len(by_trace), np.int64)
+        kernels.settle(calls.row, ready[by_trace], state, UNDECIDED, COUNTED, TOLD_TWICE, by)
+        rows["state"][by_trace] = state
+        repeat = np.flatnonzero((by >= 0) & (by != np.arange(len(by))))
+        if len(repeat):
+            row = by_trace[repeat]
+            trace = self._slots["id"][rows["slot"][row]]
+            stand = by_trace[by[repeat]]
+            told = Repeats(trace, rows["span"][row], rows["span"][stand], calls.rule[repeat], rows["end_ns"][row])
+            outcome.repeats.append(told)
+        return np.flatnonzero(by == np.arange(len(by)))
+
+    def _count(self, outcome: Outcome, row: Ints, series: NDArray[np.int32]) -> None:
+        """These calls count from now on, under these series; in the order in which they came."""
+        order = np.argsort(row, kind="stable")
+        row, series = row[order], series[order]
+        self._rows["series"][row] = series
+        of = self._rows["measures"][row]
+        values = {name: self._measures[name][of] for name in ("latency", "ttft", "tps", "cost")}
+        measured = Measured(self._series.known, series.astype(np.int64), self._measures["sums"][of], values)
+        outcome.decided.append(Decided(self._measures["window_ns"][of], measured))
+
+    def _unnamed(self, row: Ints) -> NDArray[np.uint8]:
+        """What of route and cohort each row does not name, as bits."""
+        parts = self._series.parts[self._rows["series"][row]]
+        unnamed: NDArray[np.uint8] = ((parts[:, ROUTE] == 0) + 2 * (parts[:, COHORT] == 0)).astype(np.uint8)
+        return unnamed
+
+    def _of(self, slots: Ints) -> tuple[Ints, Ints]:
+        """The rows of some traces, by trace and in the order in which they came, and (k+1,) the bounds of each."""
+        marked = np.zeros(self._slots.size + 1, np.bool_)
+        marked[slots] = True
+        found = np.flatnonzero(marked[self._rows["slot"]])  # rows let go have slot -1, the last mark, which is never set
+        slot = self._rows["slot"][found]
+        order = np.argsort(slot, kind="stable")
+        return found[order], np.append(0, np.searchsorted(slot[order], slots, side="right")).astype(np.int64)
+
+    def _named(self, by_trace: Ints, first: Ints, columns: Sequence[int]) -> NDArray[np.int32]:
+        """(k, columns) what each trace is called."""
+        rows, out = self._rows, np.zeros((len(first) - 1, len(columns)), np.int32)
+        values = self._series.parts[rows["series"][by_trace]][:, list(columns)]
+        root = rows["parent"][by_trace] == 0
+        kernels.first_named(first, np.ascontiguousarray(values), root, rows["start_ns"][by_trace], rows["span"][by_trace], out)
+        return out
+
+    def _taken_by(self, by_trace: Ints, first: Ints, chosen: Ints) -> NDArray[np.int32]:
+        """Their series, with what they take from their traces."""
+        row = by_trace[chosen]
+        if not self._rows["waits"][row].any():
+            series: NDArray[np.int32] = self._rows["series"][row]
+            return series
+        trace = np.repeat(np.arange(len(first) - 1), np.diff(first))[chosen]
+        return self._series.with_taken(self._rows["series"][row], self._named(by_trace, first, TAKEN)[trace])
+
+    def _close(self, outcome: Outcome, over: NDArray[np.bool_], settled: NDArray[np.bool_]) -> None:
+        """Write the rows of traces that are over, and let their spans go. settled: (slots,) they have gone quiet."""
+        slots = np.flatnonzero(over)
+        if len(slots) == 0:
+            return
+        s, rows = self._slots, self._rows
+        by_trace, first = self._of(slots)
+        trace = np.repeat(np.arange(len(slots)), np.diff(first))
+        named = self._named(by_trace, first, _OF_TRACE)
+        s["taken"][slots] = named[:, [_OF_TRACE.index(column) for column in TAKEN]]
+        s["closed"][slots] = True
+        state = rows["state"][by_trace]
+        call = state == COUNTED
+        of, whose = rows["measures"][by_trace[call]], trace[call]
+        sums, cost = np.zeros((len(slots), len(SUMS)), np.int64), np.zeros(len(slots), np.int64)
+        add_rows(sums, whose, self._measures["sums"][of])
+        np.add.at(cost, whose, self._measures["cost"][of])
+        root, failed = self._root(by_trace, trace, len(slots))
+        whole = s["last_ns"][slots] - s["first_ns"][slots]
+        cut = s["rooted"][slots] & ~settled[slots]
+        columns = {
+            **{name: s[name][slots] for name in ("first_offset", "first_ns", "last_ns", "spans")},
+            "closed_ns": s["quiet_ns"][slots],
+            "incomplete": (~s["rooted"][slots] | cut).astype(np.int64),
+            "failed": failed,
+            "told_twice": np.bincount(trace[state == TOLD_TWICE], minlength=len(slots)),
+            "latency_ns": np.where(root >= 0, root, whole),
+        }
+        ttft = self._first_answer(by_trace[call], whose, len(slots))
+        series = [self._series.of_trace(parts) for parts in named.tolist()]
+        outcome.closed.append(ClosedTraces(s["id"][slots], series, columns, sums, cost, ttft))
+        rows["slot"][by_trace] = -1
+        self._dead += len(by_trace)
+
+    def _root(self, by_trace: Ints, trace: Ints, k: int) -> tuple[Ints, Ints]:
+        """Per trace how long its root took, -1 without one, and did it fail; of several roots the first to begin counts."""
+        rows, latency, failed = self._rows, np.full(k, -1), np.zeros(k, np.int64)
+        root = np.flatnonzero(rows["parent"][by_trace] == 0)
+        row = by_trace[root]
+        order = np.lexsort((rows["span"][row], rows["start_ns"][row], trace[root]))[::-1]
+        latency[trace[root][order]] = (rows["end_ns"][row] - rows["start_ns"][row])[order]
+        failed[trace[root][order]] = rows["error"][row][order]
+        return latency, failed
+
+    def _first_answer(self, row: Ints, trace: Ints, k: int) -> NDArray[np.float64]:
+        """Per trace the time to first token of the first call that has one."""
+        out, rows = np.full(k, np.nan), self._rows
+        ttft = self._measures["ttft"][rows["measures"][row]]
+        known = np.flatnonzero(~np.isnan(ttft))
+        order = known[np.lexsort((rows["span"][row[known]], rows["start_ns"][row[known]], trace[known]))[::-1]]
+        out[trace[order]] = ttft[order]
+        return out
+
+    def _forget(self, policy: WindowPolicy, at_ns: int) -> None:
+        """Let go of traces nobody can ask for any more; of too many, of those over for longest."""
+        s = self._slots
+        gone = s["closed"] & (s["touched_ns"] + remembered_ns(policy) <= at_ns)
+        too_many = s.size - int(np.count_nonzero(gone)) - policy.max_traces
+        if too_many > 0:
+            closed = np.flatnonzero(s["closed"] & ~gone)
+            gone[closed[np.argsort(s["touched_ns"][closed], kind="stable")][: too_many + policy.max_traces // 16]] = True
+        moved = s.keep(~gone)
+        slot = self._rows["slot"]
+        slot[:] = np.where(slot >= 0, moved[slot], -1)
+        self._table = np.zeros(1 << max(6, (4 * s.size).bit_length()), np.int32)
+        kernels.rebuild(self._table, s["key"])
+
+    def _thin_out(self) -> None:
+        rows = self._rows
+        alive = rows["slot"] >= 0
+        of = rows["measures"]
+        needed = np.zeros(self._measures.size, np.bool_)
+        needed[of[alive & (of >= 0)]] = True
+        moved = rows.keep(alive)
+        self._measures["row"][:] = moved[self._measures["row"]]
+        at = self._measures.keep(needed)
+        rows["measures"][:] = np.where(rows["measures"] >= 0, at[rows["measures"]], -1)
+        self._dead = 0
+        self._series.only(rows["series"], self._slots["taken"])
+
+
+def remembered_ns(policy: WindowPolicy) -> int:
+    """How long after its last span a trace is remembered: nothing a replay could meet of it comes later."""
+    quiet = max(policy.trace_idle_ns, policy.trace_settle_ns) + policy.trace_settle_ns
+    return 2 * policy.window_ns + quiet + policy.allowed_lateness_ns + policy.call_hold_ns
+
+
+class _Names:
+    """Series and their components as small numbers. 0 is the empty component."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.known: list[Series] = []
+        self._code: dict[Series, int] = {}
+        self._parts: dict[str, int] = {"": 0}
+        self._part_names: list[str] = [""]
+        self._rows = np.zeros((64, len(SERIES)), np.int32)
+
+    @property
+    def parts(self) -> NDArray[np.int32]:
+        """(series, 6) the component codes of each series."""
+        return self._rows[: len(self.known)]
+
+    def codes(self, series: Sequence[Series]) -> NDArray[np.int32]:
+        """The code of each series."""
+        return np.array([self._of(one) for one in series], np.int32)
+
+    def with_taken(self, series: NDArray[np.int32], taken: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The series with `taken` (n, len(TAKEN)) where they say nothing themselves."""
+        if len(series) == 0:
+            return series
+        parts = self.parts[series]
+        wanted = np.where(parts[:, list(TAKEN)] == 0, taken, parts[:, list(TAKEN)])
+        found, inverse = np.unique(np.column_stack((series, wanted)), axis=0, return_inverse=True)
+        codes = [self._of(self._filled(self.known[code], said)) for code, *said in found.tolist()]
+        out: NDArray[np.int32] = np.array(codes, np.int32)[inverse.reshape(-1)]
+        return out
+
+    def _filled(self, series: Series, said: Sequence[int]) -> Series:
+        filled = list(series)
+        for column, part in zip(TAKEN, said, strict=True):
+            filled[column] = self._part_names[part]
+        return tuple(filled)
+
+    def of_trace(self, parts: Sequence[int]) -> Series:
+        """The series of a trace by its component codes: of no model."""
+        filled = [""] * len(SERIES)
+        for column, part in zip(_OF_TRACE, parts, strict=True):
+            filled[column] = self._part_names[part]
+        return tuple(filled)
+
+    def only(self, used: NDArray[np.int32], parts: NDArray[np.int32]) -> None:
+        """Forget series and components nobody uses if they are many; gives those used, in place, their new codes."""
+        kept, inverse = np.unique(used, return_inverse=True)
+        if len(self.known) < 1024 + 2 * len(kept) and len(self._part_names) < 1024 + 2 * (len(kept) + len(parts)):
+            return
+        known, names = [self.known[code] for code in kept.tolist()], self._part_names
+        self._begin()
+        codes = {code: self._of(one) for code, one in enumerate(known)}
+        assert list(codes.values()) == list(codes)
+        used[:] = inverse.reshape(used.shape)
+        taken, inverse = np.unique(parts, return_inverse=True)
+        now = np.array([self._part(names[code]) for code in taken.tolist()], np.int32)
+        parts[:] = now[inverse].reshape(parts.shape) if len(taken) else parts
+
+    def _of(self, series: Series) -> int:
+        code = self._code.get(series)
+        if code is None:
+            code = self._code[series] = len(self.known)
+            self.known.append(series)
+            if code >= len(self._rows):
+                self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+            self._rows[code] = [self._part(name) for name in series]
+        return code
+
+    def _part(self, name: str) -> int:
+        code = self._parts.get(name)
+        if code is None:
+            code = self._parts[name] = len(self._part_names)
+            self._part_names.append(name)
+        return code
