@@ -91,11 +91,15 @@ class LogClock:
 
 @dataclass(frozen=True, slots=True)
 class LogTime:
-    """All that time and rules depend on at one offset of a log: who folds on from there finds what everybody finds."""
+    """All that time and rules depend on at one offset of a log: who folds on from there finds what everybody finds.
+
+    whole_ns: windows of traces that end by then are whole.
+    """
 
     watermark_ns: int
     clock: LogClock
     eras: tuple[Era, ...]
+    whole_ns: int = BEGINNING
 
 
 NOTHING_SAID = LogClock()

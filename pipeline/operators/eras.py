@@ -33,9 +33,9 @@ def changed(eras: Eras, policy: WindowPolicy, offset: int, appended_ns: int) -> 
     return (*eras, Era((reached // grid + 1) * grid, policy, offset))
 
 
-def current(eras: Eras, watermark_ns: int) -> Eras:
-    """Without those whose windows are final, also by the rules of the era that follows."""
-    while len(eras) > 1 and _is_over(eras[0], eras[1], watermark_ns):
+def current(eras: Eras, watermark_ns: int, whole_ns: int) -> Eras:
+    """Without those whose windows are final, also by the rules of the era that follows, and whose windows of traces are whole."""
+    while len(eras) > 1 and eras[1].from_ns <= whole_ns and _is_over(eras[0], eras[1], watermark_ns):
         eras = eras[1:]
     return eras
 

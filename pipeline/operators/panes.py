@@ -64,6 +64,7 @@ class Windows:
         self.open: dict[int, Window] = {}
         self.traces = Traces()
         self.open_traces: dict[int, Window] = {}
+        self._whole_ns = begin.whole_ns
         self._repeats: list[Repeats] = []
         self._closed: list[ClosedTraces] = []
         self._marks = deque([(position, begin)])
@@ -98,7 +99,7 @@ class Windows:
         rows, again = np.flatnonzero(fresh), np.flatnonzero(judged.eligible & ~fresh)
         policy, at_ns = self.eras[-1].policy, self.watermark_ns
         if len(again):
-            self.traces.touch(columns.trace_hash[again], columns.end_ns[again], at_ns)
+            self.traces.touch(columns.trace_hash[again], columns.end_ns[again], policy, at_ns)
         if len(rows) == 0:
             return 0, 0
         late = self.traces.arrive(offset, columns, rows, judged.windows(rows), policy, at_ns)
@@ -172,18 +173,19 @@ class Windows:
             self._marks.append((offset, self._now()))
 
     def _now(self) -> LogTime:
-        return LogTime(self.watermark_ns, self.watermark.snapshot(), self.eras)
+        return LogTime(self.watermark_ns, self.watermark.snapshot(), self.eras, self._whole_ns)
 
     def _advance(self, offset: int, before_ns: int) -> None:
         """The message at `offset` has said what it had to say of time: the watermark moves, and what is due is decided."""
         self.watermark.advance()
-        self.eras = eras.current(self.eras, self.watermark_ns)
         self.position = offset + 1
         policy, at_ns = self.eras[-1].policy, self.watermark_ns
         if self._is_moment(policy, before_ns, at_ns):
-            self._take(self.traces.moment(policy, before_ns, at_ns), before_ns)
+            self._take(self.traces.moment(policy, before_ns, at_ns))
+            self._whole_ns = max(self._whole_ns, at_ns - policy.trace_settle_ns)
         elif policy.call_hold_ns == 0:
-            self._take(self.traces.decide(at_ns), before_ns)
+            self._take(self.traces.decide(at_ns))
+        self.eras = eras.current(self.eras, at_ns, self._whole_ns)
 
     def _is_moment(self, policy: WindowPolicy, before_ns: int, at_ns: int) -> bool:
         grain = max(1, policy.window_ns // MOMENTS)
@@ -191,7 +193,7 @@ class Windows:
             return True
         return any(before_ns < line <= at_ns for w in self.open.values() for line in (w.end_ns, w.final_ns))
 
-    def _take(self, outcome: Outcome, before_ns: int) -> None:
+    def _take(self, outcome: Outcome) -> None:
         """Count what was decided. Traces that are over count in the window of the time at which they had gone quiet; it is
         final when whatever went quiet in it is over, so none comes too late for it.
         """
@@ -201,9 +203,8 @@ class Windows:
         if not told:
             self._repeats += outcome.repeats
             self._closed += outcome.closed
-        policy = self.eras[-1].policy
         for closed in outcome.closed:
-            np.maximum(closed.columns["closed_ns"], before_ns - policy.trace_settle_ns, out=closed.columns["closed_ns"])
+            np.maximum(closed.columns["closed_ns"], self._whole_ns, out=closed.columns["closed_ns"])
             starts = self._trace_windows(closed.columns["closed_ns"])
             for start in np.unique(starts).tolist():
                 self.open_traces[start].fold(measured(closed, starts == start))
@@ -215,8 +216,7 @@ class Windows:
             policy = eras.policy_at(self.eras, at_ns)
             starts[i] = start = policy.start(at_ns)
             if start not in self.open_traces:
-                final_ns = start + policy.window_ns + policy.trace_settle_ns
-                self.open_traces[start] = Window(TRACES, start, policy, final_ns, self.position)
+                self.open_traces[start] = Window(TRACES, start, policy, start + policy.window_ns, self.position)
         return starts
 
     def told(self) -> tuple[list[Repeats], list[ClosedTraces]]:
@@ -247,14 +247,14 @@ class Windows:
         """Windows of traces that are whole, by rising window; they are closed."""
         for start in sorted(self.open_traces):
             window = self.open_traces[start]
-            if window.final_ns <= self.watermark_ns:
+            if window.end_ns <= self._whole_ns:
                 del self.open_traces[start]
                 if self.position > self.judged:
                     yield start, window, Firing.FINAL, list(range(len(window.keys)))
 
     def end(self) -> None:
         """The log has ended: every call is decided, every trace is over."""
-        self._take(self.traces.end(), self.watermark_ns)
+        self._take(self.traces.end())
 
     def close(self) -> Iterator[Fired]:
         """The log has ended: every window is final."""

@@ -67,14 +67,15 @@ def arrive(
     calls: Ints,
     rooted: NDArray[np.bool_],
     named: NDArray[np.uint8],
-    touched: Ints,
+    known_until: Ints,
+    remembered: int,
     late: NDArray[np.bool_],
 ) -> None:
     """Spans come to their traces, in log order, at watermark `at`. Marks those whose trace is closed or holds `most` spans."""
     for i in range(len(slots)):
         s = slots[i]
         heard = max(end[i], at)
-        touched[s] = max(touched[s], heard)
+        known_until[s] = max(known_until[s], heard + remembered)
         if closed[s] or spans[s] >= most:
             late[i] = True
             continue

@@ -39,7 +39,7 @@ _SLOTS = {
     "first_ns": np.int64,
     "last_ns": np.int64,
     "quiet_ns": np.int64,
-    "touched_ns": np.int64,
+    "known_until_ns": np.int64,
     "spans": np.int64,
     "calls": np.int64,
     "rooted": np.bool_,
@@ -160,7 +160,7 @@ class Traces:
         kernels.arrive(
             *(slots, of["start_ns"], of["end_ns"], call, of["parent"] == 0, names, at_ns, policy.max_trace_spans),
             *(s["closed"], s["first_ns"], s["last_ns"], s["quiet_ns"], s["spans"], s["calls"], s["rooted"], s["named"]),
-            *(s["touched_ns"], late),
+            *(s["known_until_ns"], remembered_ns(policy), late),
         )
         keep = ~late
         kept = {name: values[keep] for name, values in of.items()}
@@ -190,12 +190,13 @@ class Traces:
             len(calls),
         )
 
-    def touch(self, hashes: NDArray[np.uint64], ends: Ints, at_ns: int) -> None:
+    def touch(self, hashes: NDArray[np.uint64], ends: Ints, policy: WindowPolicy, at_ns: int) -> None:
         """Duplicates came: whoever remembers their traces has to do so for longer."""
         slots = np.empty(len(hashes), np.int64)
         kernels.find(self._table, self._slots["key"], hashes, slots)
         known = slots >= 0
-        np.maximum.at(self._slots["touched_ns"], slots[known], np.maximum(ends[known], at_ns))
+        until = np.maximum(ends[known], at_ns) + remembered_ns(policy)
+        np.maximum.at(self._slots["known_until_ns"], slots[known], until)
 
     def late(self, columns: SpanColumns, rows: Ints, windows: Ints) -> Decided:
         """Calls whose trace is over: counted by themselves, under the names of their trace."""
@@ -221,7 +222,13 @@ class Traces:
         if now > known:
             new = np.zeros((now - known, 2), np.uint64)
             new[slots[slots >= known] - known] = ids[slots >= known]
-            begun = {"key": keys[known:now], "id": new, "first_offset": offset, "touched_ns": BEGINNING, "quiet_ns": BEGINNING}
+            begun = {
+                "key": keys[known:now],
+                "id": new,
+                "first_offset": offset,
+                "known_until_ns": BEGINNING,
+                "quiet_ns": BEGINNING,
+            }
             self._slots.append(begun, now - known)
         return slots
 
@@ -314,7 +321,6 @@ class Traces:
         """These calls count from now on, under these series; in the order in which they came."""
         order = np.argsort(row, kind="stable")
         row, series = row[order], series[order]
-        self._rows["series"][row] = series
         of = self._rows["measures"][row]
         values = {name: self._measures[name][of] for name in ("latency", "ttft", "tps", "cost")}
         measured = Measured(self._series.known, series.astype(np.int64), self._measures["sums"][of], values)
@@ -408,14 +414,14 @@ class Traces:
     def _forget(self, policy: WindowPolicy, at_ns: int) -> None:
         """Let go of traces nobody can ask for any more; of too many, of those over for longest."""
         s = self._slots
-        gone = s["closed"] & (s["touched_ns"] + remembered_ns(policy) <= at_ns)
+        gone = s["closed"] & (s["known_until_ns"] <= at_ns)
         too_many = s.size - int(np.count_nonzero(gone)) - policy.max_traces
         if too_many > 0:
             closed = np.flatnonzero(s["closed"] & ~gone)
-            gone[closed[np.argsort(s["touched_ns"][closed], kind="stable")][: too_many + policy.max_traces // 16]] = True
-        moved = s.keep(~gone)
+            gone[closed[np.argsort(s["known_until_ns"][closed], kind="stable")][: too_many + policy.max_traces // 16]] = True
+        moved = np.append(s.keep(~gone), -1)
         slot = self._rows["slot"]
-        slot[:] = np.where(slot >= 0, moved[slot], -1)
+        slot[:] = moved[slot]
         self._table = np.zeros(1 << max(6, (4 * s.size).bit_length()), np.int32)
         kernels.rebuild(self._table, s["key"])
 
@@ -427,8 +433,7 @@ class Traces:
         needed[of[alive & (of >= 0)]] = True
         moved = rows.keep(alive)
         self._measures["row"][:] = moved[self._measures["row"]]
-        at = self._measures.keep(needed)
-        rows["measures"][:] = np.where(rows["measures"] >= 0, at[rows["measures"]], -1)
+        rows["measures"][:] = np.append(self._measures.keep(needed), -1)[rows["measures"]]
         self._dead = 0
         self._series.only(rows["series"], self._slots["taken"])
 

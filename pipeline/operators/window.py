@@ -76,8 +76,10 @@ class Window:
         if len(measured.code) == 0:
             return
         family = self._family
-        codes, inverse = np.unique(measured.code, return_inverse=True)
-        of_code = np.array([self._slot(measured.series[code]) for code in codes.tolist()], np.int64)
+        codes, first, inverse = np.unique(measured.code, return_index=True, return_inverse=True)
+        of_code = np.empty(len(codes), np.int64)
+        for at in np.argsort(first).tolist():  # who comes first has a slot: codes differ from process to process
+            of_code[at] = self._slot(measured.series[codes[at]])
         slots = of_code[inverse]
         self.overflow += int(np.count_nonzero(slots == self.slots.get(_OTHER, -1)))
         add_rows(self._sums, slots, measured.sums)

@@ -81,6 +81,8 @@ class Decode:
     def __init__(self, rng: random.Random, rules: Rules, made: Histories) -> None:
         self.rng, self.rules, self.made = rng, rules, made
         self.number = 0
+        self.traces: list[int] = []
+        self.calls: dict[int, list[Row]] = {}
         self.remade_at = rng.randint(BEGIN + 100, BEGIN + 300) if rng.random() < 0.25 else -1
         self.otlp = self._otlp("a", BEGIN)
         self.members = rng.randint(1, 3)
@@ -159,7 +161,7 @@ class Decode:
         for append, row in otlp.partitions[p][begin:end]:
             source = f"otlp_spans:{p if self.rules.sources_are_apart else 0}:{otlp.epoch}"
             told = {"source": source, "recorded_ns": append if self.rules.records_bound_spans else 10**6}
-            blocks[int(row["span_id"], 16) % len(blocks)].append(row | told)
+            blocks[int(row["trace_id"], 16) % len(blocks)].append(row | told)
         return [[Entry(0, tuple(rows))] if rows else [] for rows in blocks]
 
     def _append(self, now: int, blocks: list[list[Entry]]) -> None:
@@ -189,6 +191,24 @@ class Decode:
     def _otlp(self, epoch: str, begin: int) -> OtlpLog:
         return OtlpLog(epoch, [list(self._records(begin)) for _ in range(self.rng.randint(1, 4))])
 
+    def _row(self, end: int) -> Row:
+        """A span of a trace begun lately, or of a new one: its root, a call, or another span that tells of one of its calls."""
+        rng = self.rng
+        self.number += 1
+        trace = rng.choice(self.traces[-6:]) if self.traces and rng.random() < 0.6 else self.number
+        self.traces.append(trace)
+        told = self.calls.setdefault(trace, [])
+        names = {"route": rng.choice(["", f"r{rng.randint(0, 4)}"]), "cohort": rng.choice(["", "", "c"])}
+        own = {"trace_id": f"{trace:032x}", "start_ns": end - rng.randint(0, 30), **names}
+        if rng.random() < 0.3:
+            return span(self.number, end, kind="chain", parent_span_id=rng.choice(["", "f" * 16]), cost_nusd=None, **own)
+        if told and rng.random() < 0.3:
+            return told[rng.randrange(len(told))] | {"span_id": f"{self.number:016x}", "scope_name": f"other {self.number}"}
+        usage = {"input_tokens": rng.randint(1, 9), "cost_nusd": rng.randint(1, 99), "latency_ns": end - own["start_ns"]}
+        row = span(self.number, end, parent_span_id="f" * 16, response_id=f"answer {self.number}", **usage, **own)
+        told.append(row)
+        return row
+
     def _records(self, begin: int) -> Iterator[tuple[int, Row]]:
         """One partition: thick or thin, maybe silent at first; a tenth of the hosts have wrong clocks, some rows come twice."""
         rng, sent = self.rng, list[Row]()
@@ -204,10 +224,8 @@ class Decode:
                 continue
             honest = rng.random() > 0.1
             end = append - rng.randint(0, HONEST_DELAY) if honest else append + rng.choice([-1, 1]) * rng.randint(20, 500)
-            self.number += 1
-            usage = {"input_tokens": rng.randint(1, 9), "cost_nusd": rng.randint(1, 99)}
-            row = span(self.number, end, route=f"r{rng.randint(0, 4)}", **usage)
-            if honest:
+            row = self._row(end)
+            if honest and append - row["end_ns"] <= HONEST_DELAY:
                 self.made.honest.add(row["span_id"])
             sent.append(row)
             yield append, row

@@ -23,17 +23,28 @@ from tests.laws.decode_world import HONEST_DELAY, Entry, Histories
 from tests.laws.plain_fold import Told, fold
 from tests.spans import record, tick
 
-POLICY = WindowPolicy(10, 20, HONEST_DELAY + 2, 50, max_series=3, source_patience_ns=2000, outage_ns=30)
+POLICY = WindowPolicy(
+    *(10, 20, HONEST_DELAY + 2, 50),
+    max_series=3,
+    source_patience_ns=2000,
+    outage_ns=30,
+    call_hold_ns=6,
+    trace_settle_ns=15,
+    trace_idle_ns=60,
+)
 OTHERS = (
     POLICY,
     replace(POLICY, window_ns=15),
     replace(POLICY, window_ns=20, allowed_lateness_ns=35),
     replace(POLICY, allowed_lateness_ns=60, max_series=1),
     replace(POLICY, max_ahead_ns=5, max_series=9),
+    replace(POLICY, call_hold_ns=0, trace_settle_ns=5, trace_idle_ns=20),
 )
 Said = TypeVar("Said", Progress, LogTime)
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
 PARTITIONS = 2
+OF_TRACES = ("traces", "incomplete", "spans", "calls", "told_twice", "input_tokens", "cost_nusd")
+"""What is compared of panes of traces."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Rules:
     verdicts_are_keyed: bool = True
     commits_are_fenced: bool = True
     settings_stand_in_the_log: bool = True
+    begins_where_it_was: bool = True
     logs_have_identity: bool = True
     decode: decode_world.Rules = field(default_factory=decode_world.Rules)
 
@@ -88,6 +100,10 @@ class World:
     panes: dict[tuple[Any, ...], tuple[int, str, tuple[int, int, int]]] = field(default_factory=dict)
     verdicts: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
     counters: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    traces: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    trace_panes: dict[tuple[Any, ...], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    repeats: set[tuple[str, str, str]] = field(default_factory=set)
+    outside: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def identity(self, source: Source) -> Any:
         return source if self.rules.logs_have_identity else source.partition
@@ -98,12 +114,22 @@ class World:
             return
         for row in rows_of(message.value):
             if message.topic == "panes" and message.key is None:
-                key = (row["source"], row["window_start_ns"], row["window_end_ns"], row["route"], row["model"])
+                key = (row["source"], row["window_start_ns"], row["window_end_ns"], row["route"], row["cohort"])
                 old = self.panes.get(key)
                 if old is None or not self.rules.revision or row["revision"] >= old[0]:
                     measures = row["requests"], row["input_tokens"], int(row["cost_nusd"])
                     self.panes[key] = row["revision"], row["firing"], measures
+            elif message.topic == "panes":
+                key = (row["source"], row["window_start_ns"], row["route"], row["cohort"])
+                older = self.trace_panes.get(key)
+                if older is None or not self.rules.revision or row["revision"] >= older[0]:
+                    self.trace_panes[key] = row["revision"], tuple(int(row[name]) for name in OF_TRACES)
+            elif message.topic == "traces":
+                self.traces[row["source"], row["trace_id"], row["first_offset"]] = row
+            elif message.topic == "repeats":
+                self.repeats.add((row["source"], row["trace_id"], row["span_id"]))
             elif message.topic == "ledger":
+                self.outside[row["source"], row["offset"]] = row["late_for_trace"], row["outside_nusd"]
                 verdict = tuple(row[name] for name in ("counted", "duplicate", "too_late", "ahead_of_clock"))
                 self.verdicts[row["source"], row["offset"]] = verdict
                 self.counters = [a + b for a, b in zip(self.counters, verdict, strict=True)]
@@ -116,6 +142,8 @@ class World:
         assert found is not None
         if not self.rules.settings_stand_in_the_log:
             return replace(found, eras=(), begin=None)
+        if not self.rules.begins_where_it_was:
+            return replace(self._kept(found), begin=None)
         return replace(self._kept(found), begin=found.begin and self._kept(found.begin))
 
     def _kept(self, told: Said) -> Said:
@@ -263,8 +291,36 @@ def wrongs(world: World, made: Histories) -> Iterator[str]:
         yield "ledger"
     if any(t.too_late & made.honest for t in told.values()):
         yield "an honest span too late"
+    yield from wrong_traces(world, told)
     if any(t.open for t in told.values()) or firings - {"final"}:
         yield "a window that never closed"
+
+
+def wrong_traces(world: World, told: dict[str, Told]) -> Iterator[str]:
+    """The same of traces: rows, panes, who repeats a call, and that no cost is lost or counted twice."""
+    rows = {at: row for at, row in world.traces.items() if at[0] in told}
+    true = {(source, *at): row for source, t in told.items() for at, row in t.traces.items()}
+    if rows.keys() != true.keys() or any(rows[at][name] != value for at, row in true.items() for name, value in row.items()):
+        yield "traces"
+    got: dict[Any, tuple[int, ...]] = {}
+    for (source, start, *_), (_, measures) in world.trace_panes.items():
+        if source in told:
+            got[source, start] = tuple(map(sum, zip(measures, got.get((source, start), (0,) * len(OF_TRACES)), strict=True)))
+    wanted = {
+        (source, start): tuple(sum(int(row.get(name, 1)) for row in of) for name in OF_TRACES)
+        for source, t in told.items()
+        for start, of in t.trace_windows.items()
+    }
+    if got != wanted:
+        yield "panes of traces"
+    if len({at for at in world.repeats if at[0] in told}) != sum(row["told_twice"] for row in true.values()):
+        yield "repeats"
+    outside = [sum(c) for c in zip(*(v for (s, _), v in world.outside.items() if s in told), strict=True)] or [0, 0]
+    if outside != [sum(c) for c in zip(*(t.outside for t in told.values()), strict=True)]:
+        yield "late for their traces"
+    calls = sum(m[2] for (source, *_), (_, _, m) in world.panes.items() if source in told)
+    if sum(row["cost_nusd"] for row in rows.values()) + outside[1] != calls:
+        yield "cost of traces is not cost of calls"
 
 
 def true_panes(told: dict[str, Told]) -> dict[Any, tuple[int, int, int]]:
@@ -273,4 +329,5 @@ def true_panes(told: dict[str, Told]) -> dict[Any, tuple[int, int, int]]:
         (source, start, end): (len(rows), sum(r["input_tokens"] for r in rows), sum(r["cost_nusd"] for r in rows))
         for source, t in told.items()
         for start, (end, rows) in t.windows.items()
+        if rows
     }

@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.model.log_time import WindowPolicy
 from pipeline.model.stream import Record
+from tests.laws.plain_traces import PlainTraces
 
 NEVER = -(10**9)
 
@@ -21,6 +22,9 @@ class Told:
     verdicts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     too_late: set[str] = field(default_factory=set)
     open: set[int] = field(default_factory=set)
+    traces: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    trace_windows: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    outside: list[int] = field(default_factory=lambda: [0, 0])
 
 
 @dataclass
@@ -30,21 +34,33 @@ class Fold:
     eras: list[tuple[int, WindowPolicy]]
     sources: dict[str, list[int]] = field(default_factory=dict)
     watermark: int = NEVER
+    whole: int = NEVER
     appended: int = NEVER
     lived: int = 0
     ticks_from: int = NEVER
     seen: set[tuple[int, str]] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
     told: Told = field(default_factory=Told)
+    traces: PlainTraces = field(default_factory=PlainTraces)
 
     def era(self, event: int) -> WindowPolicy:
         return [policy for begin, policy in self.eras if begin <= event or begin == self.eras[0][0]][-1]
+
+    def count(self, calls: list[tuple[int, dict[str, Any], bool]]) -> None:
+        """Calls count in their windows; of those outside all traces it is known what they cost."""
+        for start, row, outside in calls:
+            if row["kind"] == "llm":
+                self.told.windows[start][1].append(row)
+            if outside:
+                self.told.outside[0] += 1
+                self.told.outside[1] += row["cost_nusd"] or 0
 
 
 def fold(log: Sequence[Record], policy: WindowPolicy) -> Told:
     """The whole log under `policy`, and under what it asks for itself."""
     state = Fold([(NEVER, policy)])
     for record in log:
+        before = state.watermark
         _time_passes(state, record.timestamp_ns)
         said = orjson.loads(record.value or b"")
         if record.key == b"ticks":
@@ -52,8 +68,9 @@ def fold(log: Sequence[Record], policy: WindowPolicy) -> Told:
         elif record.key == b"window-settings":
             _change(state, WindowPolicy(**{name: value for name, (value,) in said.items()}))
         else:
-            _rows(state, [dict(zip(said, values, strict=True)) for values in zip(*said.values(), strict=True)])
+            _rows(state, [dict(zip(said, values, strict=True)) for values in zip(*said.values(), strict=True)], record.offset)
         _advance(state)
+        _moment(state, before)
     state.told.open = {start for start in state.told.windows if not _is_final(state, start)}
     return state.told
 
@@ -89,7 +106,7 @@ def _change(s: Fold, policy: WindowPolicy) -> None:
         s.eras.append(((reached // grid + 1) * grid, policy))
 
 
-def _rows(s: Fold, rows: list[dict[str, Any]]) -> None:
+def _rows(s: Fold, rows: list[dict[str, Any]], offset: int) -> None:
     reached: dict[str, int] = {}
     judged = []
     for row in rows:
@@ -100,6 +117,7 @@ def _rows(s: Fold, rows: list[dict[str, Any]]) -> None:
         if not ahead and row["recorded_ns"]:
             reached[row["source"]] = max(reached.get(row["source"], NEVER), min(row["end_ns"], recorded))
         judged.append((row, start, start + policy.window_ns, ahead, _is_final(s, start)))
+    policy = s.eras[-1][1]
     for row, start, end, ahead, final in judged:
         if ahead:
             s.told.verdicts[3] += 1
@@ -109,10 +127,13 @@ def _rows(s: Fold, rows: list[dict[str, Any]]) -> None:
                 s.told.too_late.add(row["span_id"])
         elif (start, row["span_id"]) in s.seen:
             s.told.verdicts[1] += 1
+            s.traces.touch(row, policy, s.watermark)
         else:
             s.seen.add((start, row["span_id"]))
             s.told.verdicts[0] += 1
-            s.told.windows.setdefault(start, (end, []))[1].append(row)
+            s.told.windows.setdefault(start, (end, []))
+            final_ns = end + s.era(start).allowed_lateness_ns
+            s.count(s.traces.arrive(row, (start, end, final_ns), offset, policy, s.watermark))
         s.known.add(row["span_id"])
     for source, event in reached.items():
         epochs = {name.rpartition(":")[2] for name in s.sources}
@@ -125,9 +146,27 @@ def _advance(s: Fold) -> None:
     waited_for = [event for event, heard in s.sources.values() if s.lived - heard <= patience]
     if waited_for and min(waited_for) != NEVER:
         s.watermark = max(s.watermark, min(waited_for) - s.eras[-1][1].out_of_orderness_ns)
+
+
+def _moment(s: Fold, before: int) -> None:
+    policy = s.eras[-1][1]
+    grain = max(1, policy.window_ns // 60)
+    lines = [line for start, (end, _) in s.told.windows.items() for line in (end, end + s.era(start).allowed_lateness_ns)]
+    moment = s.watermark // grain != before // grain or any(before < line <= s.watermark for line in lines)
+    counted, closed = s.traces.moment(policy, before, s.watermark) if moment else ([], [])
+    if not moment and policy.call_hold_ns == 0:
+        counted = s.traces.decide(s.watermark, ())
+    s.count(counted)
+    for row in closed:
+        row["closed_ns"] = max(row["closed_ns"], s.whole)
+        length = s.era(row["closed_ns"]).window_ns
+        s.told.trace_windows.setdefault(row["closed_ns"] // length * length, []).append(row)
+        s.told.traces[row["trace_id"], row["first_offset"]] = row
+    if moment:
+        s.whole = max(s.whole, s.watermark - policy.trace_settle_ns)
     while len(s.eras) > 1:
         lateness = max(s.eras[0][1].allowed_lateness_ns, s.eras[1][1].allowed_lateness_ns)
-        if s.eras[1][0] + lateness > s.watermark:
+        if s.eras[1][0] + lateness > s.watermark or s.eras[1][0] > s.whole:
             break
         s.eras.pop(0)
 

@@ -2,7 +2,8 @@
 
 A history has sources with clocks hours ahead and behind, outages of decode and of single members, backlogs read in any
 order, settings that change, topics made anew, crashes of decode and aggregate, and zombies. What is checked: panes and
-verdicts are those of one plain pass over the logs, no honest span is too late, and every window closes.
+verdicts, rows and panes of traces, and who repeats a call are those of one plain pass over the logs, the cost of calls is that
+of traces and of what came too late for them, no honest span is too late, and every window closes.
 """
 
 import os
@@ -35,6 +36,7 @@ def test_no_history_breaks_the_counts(zombies: bool) -> None:
         "clock_is_kept",
         "verdicts_are_keyed",
         "settings_stand_in_the_log",
+        "begins_where_it_was",
         "logs_have_identity",
     ],
 )
