@@ -26,7 +26,7 @@ from pipeline.operators.traces import ClosedTraces, Decided, Outcome, Repeats, T
 from pipeline.operators.watermark import Watermark
 from pipeline.operators.window import Window
 
-MOMENTS = 60
+MOMENTS = 12
 """Moments in a window at which it is decided what calls and traces are due; each end of a window is one more."""
 
 Fired = tuple[int, Window, Firing, list[int]]
@@ -211,11 +211,10 @@ class Windows:
 
     def _trace_windows(self, closed_ns: Ints) -> Ints:
         """The window of each time, opened if it is not."""
-        starts = np.empty_like(closed_ns)
-        for i, at_ns in enumerate(closed_ns.tolist()):
-            policy = eras.policy_at(self.eras, at_ns)
-            starts[i] = start = policy.start(at_ns)
+        starts = self._judged(self.position, closed_ns, closed_ns).starts
+        for start in np.unique(starts).tolist():
             if start not in self.open_traces:
+                policy = eras.policy_at(self.eras, start)
                 self.open_traces[start] = Window(TRACES, start, policy, start + policy.window_ns, self.position)
         return starts
 

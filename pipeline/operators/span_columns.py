@@ -103,6 +103,8 @@ class _Block(msgspec.Struct):
     recorded_ns: list[Nanoseconds] = []
 
 
+NUMBERS = ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
+
 WHOLE = ("input", "output", "reasoning")
 """Tokens by which calls are compared."""
 
@@ -153,7 +155,8 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     block.recorded_ns = block.recorded_ns or [0] * n
     if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):
         raise ValueError("ragged block")
-    request = [kind in REQUEST_KINDS for kind in block.kind]
+    kinds, kind = _coded(block.kind, n)
+    request = np.array([k in REQUEST_KINDS for k in kinds], np.bool_)[kind]
     where = np.flatnonzero(request)
     position = np.full(n, -1, np.int64)
     position[where] = np.arange(len(where))
@@ -161,7 +164,11 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     if max(map(len, sources), default=0) > LONGEST_SOURCE:
         raise ValueError("source is no log id")
     series, code = _series([getattr(block, name) for name in SERIES], n)
-    numbers = {name: _numbers(getattr(block, name))[where] for name in ("latency_ns", "ttft_ns", "cost_nusd", *TOKENS)}
+    said: dict[str, NDArray[Any]] = {
+        name: _numbers(getattr(block, name)) for name in ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
+    }
+    said["error"] = _is(block.status, "error")
+    numbers = {name: values[where] for name, values in said.items()}
     ids = _ids(block.trace_id, block.span_id)
     trace = np.ascontiguousarray(ids[:, :2])
     ends = np.fromiter(block.end_ns, np.int64, n)
@@ -173,7 +180,7 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         source_code,
         trace,
         siphash_rows(trace, *key),
-        _told(block, ids[:, 2], ends, np.array(request, np.bool_)),
+        _told(block, said, {"span": ids[:, 2], "end_ns": ends, "call": request, "kind": _kinds(kinds)[kind]}),
         series,
         code,
         position,
@@ -185,35 +192,34 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     )
 
 
-def _told(block: _Block, span: NDArray[np.uint64], ends: Ints, call: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """What says whether spans repeat each other, see TOLD. Hashes hold within this process."""
-    n = len(ends)
-    kinds, kind = _coded(block.kind, n)
+    n = len(block.end_ns)
     scopes, scope = _coded(block.scope_name, n)
     dialects, dialect = _coded(block.dialect, n)
     models, model = _coded(block.model, n)
-    tokens = {name: _numbers(getattr(block, name)) for name in ("input_tokens", "output_tokens", *DETAILS)}
     tellers = np.array([[hash((s, d)) & 0xFFFFFFFF for d in dialects] for s in scopes], np.uint32).reshape(len(scopes), -1)
-    return {
-        "span": span,
+    through = np.array([kind in THROUGH for kind in KINDS], np.bool_)
+    return known | {
         "parent": _parents(block.parent_span_id),
         "start_ns": np.fromiter(block.start_ns, np.int64, n),
-        "end_ns": ends,
-        "call": call,
-        "kind": np.array([KINDS.index(k) if k in KINDS else len(KINDS) - 1 for k in kinds], np.uint8)[kind],
-        "through": np.array([k in THROUGH for k in kinds], np.bool_)[kind],
+        "through": through[known["kind"]],
         "teller": tellers[scope, dialect],
         "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
-        "model": _hashes(comparable(m) for m in models)[model],
+        "model": _hashes([comparable(m) for m in models])[model],
         "response": _hashes(block.response_id),
-        **{name: np.where(np.isnan(tokens[f"{name}_tokens"]), -1, tokens[f"{name}_tokens"]).astype(np.int64) for name in WHOLE},
-        "details": np.sum([~np.isnan(tokens[name]) for name in DETAILS], axis=0).astype(np.uint8),
-        "error": _is(block.status, "error"),
-        "stream": _numbers(block.stream) == 1,
-        "ttft": ~np.isnan(_numbers(block.ttft_ns)),
+        **{name: np.nan_to_num(said[f"{name}_tokens"], nan=-1).astype(np.int64) for name in WHOLE},
+        "details": np.add.reduce([~np.isnan(said[name]) for name in DETAILS], dtype=np.uint8),
+        "error": said["error"],
+        "stream": said["stream"] == 1,
+        "ttft": ~np.isnan(said["ttft_ns"]),
         "cached": _is(block.cost_source, "cached"),
-        "priced": ~np.isnan(_numbers(block.cost_nusd)),
+        "priced": ~np.isnan(said["cost_nusd"]),
     }
+
+
+def _kinds(kinds: list[str]) -> NDArray[np.uint8]:
+    return np.array([KINDS.index(kind) if kind in KINDS else len(KINDS) - 1 for kind in kinds], np.uint8)
 
 
 def _is(values: list[str], one: str) -> NDArray[np.bool_]:
@@ -222,16 +228,21 @@ def _is(values: list[str], one: str) -> NDArray[np.bool_]:
     return np.array([value == one for value in found], np.bool_)[code] if found else np.zeros(0, np.bool_)
 
 
-def _hashes(values: Iterable[str]) -> NDArray[np.uint64]:
+def _hashes(values: list[str]) -> NDArray[np.uint64]:
     """A hash of each text, 0 of the empty one. Equal means equal, in this process."""
-    return np.array([hash(value) & 0xFFFFFFFFFFFFFFFF if value else 0 for value in values], np.uint64)
+    if values and not values[0] and values.count("") == len(values):
+        return np.zeros(len(values), np.uint64)
+    return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
+
+
+_NONE = "0" * 16
 
 
 def _parents(values: list[str]) -> NDArray[np.uint64]:
     """Ids of parents as words, 0 for none. Raises ValueError if one is not hex of the right length."""
     if set(map(len, values)) - {0, 16}:
         raise ValueError("parent_span_id of the wrong length")
-    return np.frombuffer(bytes.fromhex("".join(value or "0" * 16 for value in values)), np.uint64)
+    return np.frombuffer(bytes.fromhex("".join([value or _NONE for value in values])), np.uint64)
 
 
 def _series(columns: list[list[str]], n: int) -> tuple[list[Series], Ints]:
@@ -263,17 +274,17 @@ def _coded(values: Iterable[Value], n: int) -> tuple[list[Value], Ints]:
     return list(codes), code
 
 
-def _sums(block: _Block, numbers: dict[str, Floats], where: NDArray[np.intp]) -> Ints:
+def _sums(block: _Block, numbers: dict[str, Any], where: NDArray[np.intp]) -> Ints:
     """The (m, len(SUMS)) matrix of what each request adds."""
-    error = np.array([status == "error" for status in block.status], bool)[where]
+    error = numbers["error"]
     unknown = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
     columns: dict[str, Any] = {name: _or_zero(numbers[name]) for name in TOKENS}
     columns |= {
         "requests": np.ones(len(where)),
         "errors": error,
-        "streamed": _numbers(block.stream)[where] == 1,
+        "streamed": numbers["stream"] == 1,
         "unknown_usage": unknown & ~error,
-        "unpriced": np.array([source == "unpriced" for source in block.cost_source], bool)[where],
+        "unpriced": _is(block.cost_source, "unpriced")[where],
         "ttft_count": ~np.isnan(numbers["ttft_ns"]),
     }
     for flag, checked, found in (

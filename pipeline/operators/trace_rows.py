@@ -10,7 +10,7 @@ from pipeline.model.columns import SCHEMA_VERSION, SERIES, TOKENS, TRACE_COUNTS,
 from pipeline.operators.span_columns import SUMS
 from pipeline.operators.told_twice import Rule
 from pipeline.operators.traces import ClosedTraces, Repeats
-from pipeline.operators.window import Family, Measured, Series
+from pipeline.operators.window import Family, Measured
 
 TRACES = Family(
     sums=(*TRACE_COUNTS, *TOKENS, "ttft_count"),
@@ -34,31 +34,43 @@ def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
         "unpriced_traces": ((found["unpriced"] + found["unknown_usage"]) > 0).astype(np.int64),
         "ttft_count": (~np.isnan(closed.ttft)).astype(np.int64),
     }
-    codes: dict[Series, int] = {series: code for code, series in enumerate(dict.fromkeys(closed.series))}
-    code = np.array([codes[series] for series in closed.series], np.int64)
     sums = np.column_stack([found[name] for name in TRACES.sums])
     values = {"cost": closed.cost, "latency": closed.columns["latency_ns"], "ttft": closed.ttft, "calls": found["calls"]}
-    return Measured(list(codes), code[rows], np.ascontiguousarray(sums[rows]), {name: of[rows] for name, of in values.items()})
+    return Measured(
+        closed.series, closed.code[rows], np.ascontiguousarray(sums[rows]), {name: of[rows] for name, of in values.items()}
+    )
 
 
-def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str, list[Any]]:
+def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str, Any]:
     """The traces as columns of a block of `traces`."""
-    k, found = len(closed), _counts(closed)
-    columns: dict[str, list[Any]] = {name: values.tolist() for name, values in (closed.columns | found).items()}
-    columns |= {name: [series[SERIES.index(name)] for series in closed.series] for name in TRACE_SERIES}
+    k, code = len(closed), closed.code.tolist()
+    named = {name: [series[SERIES.index(name)] for series in closed.series] for name in TRACE_SERIES}
+    columns: dict[str, Any] = closed.columns | _counts(closed)
     return columns | {
+        **{name: [names[c] for c in code] for name, names in named.items()},
         "trace_id": hex_ids(closed.trace),
-        "failed": [bool(value) for value in columns["failed"]],
-        "incomplete": [bool(value) for value in columns["incomplete"]],
-        "cost_nusd": closed.cost.tolist(),
-        "ttft_ns": [None if np.isnan(value) else int(value) for value in closed.ttft.tolist()],
+        "failed": columns["failed"] > 0,
+        "incomplete": columns["incomplete"] > 0,
+        "cost_nusd": closed.cost,
+        "ttft_ns": _or_none(closed.ttft),
         "source": [source] * k,
-        "revision": [revision] * k,
-        "schema_version": [SCHEMA_VERSION] * k,
+        "revision": np.full(k, revision),
+        "schema_version": np.full(k, SCHEMA_VERSION),
     }
 
 
-def repeat_columns(repeats: Repeats, source: str, revision: int) -> dict[str, list[Any]]:
+def _or_none(values: NDArray[np.float64]) -> list[int | None]:
+    """Integers, None for nan."""
+    none = np.isnan(values)
+    if none.all():
+        return [None] * len(values)
+    return [
+        None if no else value
+        for no, value in zip(none.tolist(), np.where(none, 0, values).astype(np.int64).tolist(), strict=True)
+    ]
+
+
+def repeat_columns(repeats: Repeats, source: str, revision: int) -> dict[str, Any]:
     """What repeats a call as columns of a block of `repeats`."""
     k = len(repeats.span)
     return {

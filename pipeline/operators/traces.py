@@ -12,6 +12,7 @@ tell a replay apart from the first time is over: `remembered_ns` after its last 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +91,13 @@ class Repeats:
 class ClosedTraces:
     """k traces that are over.
 
-    trace: (k, 2) words of the id. series: of each. columns: by name (k,). sums: (k, len(SUMS)) over the calls that count;
-    cost: (k,). ttft: (k,) nan without one.
+    trace: (k, 2) words of the id. series[code[i]] is the series of the i-th. columns: by name (k,).
+    sums: (k, len(SUMS)) over the calls that count; cost: (k,). ttft: (k,) nan without one.
     """
 
     trace: NDArray[np.uint64]
     series: list[Series]
+    code: Ints
     columns: dict[str, NDArray[np.int64]]
     sums: Ints
     cost: Ints
@@ -156,17 +158,26 @@ class Traces:
         parts = self._series.parts[series]
         names = ((parts[:, ROUTE] > 0) + 2 * (parts[:, COHORT] > 0)).astype(np.uint8)
         call, late = columns.request[rows] >= 0, np.zeros(len(rows), np.bool_)
-        of, s = {name: values[rows] for name, values in columns.told.items()}, self._slots
+        everything = len(rows) == len(columns)
+        of, s = columns.told if everything else {name: values[rows] for name, values in columns.told.items()}, self._slots
         kernels.arrive(
             *(slots, of["start_ns"], of["end_ns"], call, of["parent"] == 0, names, at_ns, policy.max_trace_spans),
             *(s["closed"], s["first_ns"], s["last_ns"], s["quiet_ns"], s["spans"], s["calls"], s["rooted"], s["named"]),
             *(s["known_until_ns"], remembered_ns(policy), late),
         )
-        keep = ~late
-        kept = {name: values[keep] for name, values in of.items()}
+        if late.any():
+            keep: Any = ~late
+            of, slots, series, names, call = (
+                {n: v[keep] for n, v in of.items()},
+                slots[keep],
+                series[keep],
+                names[keep],
+                call[keep],
+            )
+        else:
+            keep = slice(None)
         where = self._rows.append(
-            kept | {"slot": slots[keep], "series": series[keep], "waits": (names != 3)[keep] & call[keep], "measures": -1},
-            int(np.count_nonzero(keep)),
+            of | {"slot": slots, "series": series, "waits": (names != 3) & call, "measures": -1}, len(slots)
         )
         self._measure(columns, rows[keep], where, [line[keep] for line in windows], at_ns, policy.call_hold_ns)
         return rows[late]
@@ -387,8 +398,8 @@ class Traces:
             "latency_ns": np.where(root >= 0, root, whole),
         }
         ttft = self._first_answer(by_trace[call], whose, len(slots))
-        series = [self._series.of_trace(parts) for parts in named.tolist()]
-        outcome.closed.append(ClosedTraces(s["id"][slots], series, columns, sums, cost, ttft))
+        series, code = self._series.of_traces(named)
+        outcome.closed.append(ClosedTraces(s["id"][slots], series, code, columns, sums, cost, ttft))
         rows["slot"][by_trace] = -1
         self._dead += len(by_trace)
 
@@ -483,8 +494,15 @@ class _Names:
             filled[column] = self._part_names[part]
         return tuple(filled)
 
-    def of_trace(self, parts: Sequence[int]) -> Series:
-        """The series of a trace by its component codes: of no model."""
+    def of_traces(self, named: NDArray[np.int32]) -> tuple[list[Series], Ints]:
+        """The distinct series, of no model, by their component codes (k, len(TRACE_SERIES)), and (k,) the code of each."""
+        code = np.zeros(len(named), np.int64)
+        for column in named.T:
+            _, code = np.unique(code * len(self._part_names) + column, return_inverse=True)
+        _, first = np.unique(code, return_index=True)
+        return [self._of_trace(parts) for parts in named[first].tolist()], code
+
+    def _of_trace(self, parts: Sequence[int]) -> Series:
         filled = [""] * len(SERIES)
         for column, part in zip(_OF_TRACE, parts, strict=True):
             filled[column] = self._part_names[part]

@@ -150,7 +150,7 @@ def _advance(s: Fold) -> None:
 
 def _moment(s: Fold, before: int) -> None:
     policy = s.eras[-1][1]
-    grain = max(1, policy.window_ns // 60)
+    grain = max(1, policy.window_ns // 12)
     lines = [line for start, (end, _) in s.told.windows.items() for line in (end, end + s.era(start).allowed_lateness_ns)]
     moment = s.watermark // grain != before // grain or any(before < line <= s.watermark for line in lines)
     counted, closed = s.traces.moment(policy, before, s.watermark) if moment else ([], [])
