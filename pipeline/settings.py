@@ -104,6 +104,14 @@ class Settings(BaseSettings):
         300, ge=0, le=7 * 86400, description="A span ending later than this after it was appended is not counted."
     )
     max_series: int = Field(2000, ge=1, description="Series per partition and window; the rest goes to __other__.")
+    call_hold: Seconds = Field(
+        10, ge=0, description="How long, in event time, a call waits for other spans that tell of it too. 0: for none."
+    )
+    trace_settle: Seconds = Field(60, ge=0, description="How long after its last span a trace is over, its root seen.")
+    trace_idle: Seconds = Field(900, ge=0, description="The same of a trace whose root was not seen.")
+    max_trace_spans: int = Field(10_000, ge=1, description="A trace of more spans is cut.")
+    max_open_spans: int = Field(1_000_000, ge=1, description="Spans of open traces per partition; beyond, the oldest are cut.")
+    max_traces: int = Field(1_000_000, ge=1, description="Traces a partition remembers; beyond, the oldest are forgotten.")
     source_patience: Seconds = Field(
         3600, gt=0, description="How long a partition of otlp_spans that is not read may hold windows open; then it is left out."
     )
@@ -163,6 +171,14 @@ class Settings(BaseSettings):
     def topic(self, key: str) -> str:
         """The broker's name of one of our topics."""
         return topics()[key].named(self.topic_prefix, self.otlp_topic)
+
+    def tables(self) -> dict[tuple[str, bytes | None], str]:
+        """The table of every block, by the topic's name on the broker and the key of the message; other messages are none."""
+        found: dict[tuple[str, bytes | None], str] = {}
+        for key, topic in topics().items():
+            keyed = {name.encode(): table for name, table in topic.keyed.items()}
+            found |= {(self.topic(key), said): table for said, table in {None: topic.table, **keyed}.items() if table}
+        return found
 
     def partitions(self, key: str) -> int:
         """How many partitions a topic gets when we create it."""

@@ -21,13 +21,17 @@ def schemas_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as its file describes it. `table` is where the sink puts its blocks ("" if nowhere)."""
+    """One topic as its file describes it.
+
+    table: where the sink puts its blocks, "" if nowhere. keyed: likewise, by the key of the message.
+    """
 
     key: str
     name: str
     partitions: str
     config: dict[str, str] = field(default_factory=dict)
     table: str = ""
+    keyed: dict[str, str] = field(default_factory=dict)
 
     def named(self, prefix: str, otlp: str) -> str:
         """The name on the broker: the collector's for `otlp_spans`, `<prefix>.<name>.v1` for ours."""
@@ -46,6 +50,7 @@ def topics() -> dict[str, Topic]:
             raw["partitions"],
             {k: str(v) for k, v in raw["config"].items()},
             raw.get("table", ""),
+            raw.get("keyed", {}),
         )
     return found
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS, Column, Firing
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, Firing
 from pipeline.model.log_time import MOST_SOURCES
 from pipeline.model.reasons import Reason
+from pipeline.operators.told_twice import Rule
 
 JSON = Path(__file__).parent / "json"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,10 +30,10 @@ NARROWER: dict[str, Document] = {
     "parent_span_id": {"pattern": "^([0-9a-f]{16})?$"},
     "firing": {"enum": [firing.value for firing in Firing]},
     "reason": {"enum": [reason.value for reason in Reason]},
-    "latency_digest": DIGEST,
-    "ttft_digest": DIGEST,
-    "tps_digest": DIGEST,
-    **dict.fromkeys(("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "ttft_sum_ns"), DIGITS),
+    "counted_by": {"pattern": "^[0-9a-f]{16}$"},
+    "rule": {"enum": [rule.name.lower() for rule in Rule if rule is not Rule.ALONE]},
+    **dict.fromkeys(("latency_digest", "ttft_digest", "tps_digest", "cost_digest", "calls_digest"), DIGEST),
+    **dict.fromkeys(("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns"), DIGITS),
 }
 """What a column's texts keep beyond their type, whatever the block."""
 
@@ -72,6 +73,10 @@ def _object(doc: str, properties: dict[str, Document], optional: Sequence[str] =
     }
 
 
+SINCE_TRACES = ("call_hold_ns", "trace_settle_ns", "trace_idle_ns", "max_trace_spans", "max_open_spans", "max_traces")
+"""What a policy written before there were traces lacks."""
+
+
 def _policy() -> Document:
     return _object(
         "what is promised for a window",
@@ -83,7 +88,14 @@ def _policy() -> Document:
             "max_series": _integer("series per partition and window", minimum=1),
             "source_patience_ns": _integer("log time a silent source may hold finality back", minimum=0),
             "outage_ns": _integer("a log silent for longer had nobody to tick it", minimum=0),
+            "call_hold_ns": _integer("how long a call waits for other spans that tell of it", minimum=0),
+            "trace_settle_ns": _integer("how long after its last span a trace is over, its root seen", minimum=0),
+            "trace_idle_ns": _integer("the same of a trace whose root was not seen", minimum=0),
+            "max_trace_spans": _integer("a trace of more is cut", minimum=0),
+            "max_open_spans": _integer("spans of open traces; beyond, the oldest are cut", minimum=0),
+            "max_traces": _integer("traces remembered; beyond, the oldest are forgotten", minimum=0),
         },
+        optional=SINCE_TRACES,
     )
 
 
@@ -148,11 +160,17 @@ def _window_settings() -> Document:
 BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "spans": ("Decoded spans, requests and others", SPANS),
     "panes": ("Firings of windows, one row for each series", PANES),
+    "trace-panes": (
+        "Windows of traces that are over, one row for each series; messages of panes with the key `traces`",
+        TRACE_PANES,
+    ),
+    "traces": ("Traces that are over, each written once", TRACES),
+    "repeats": ("Spans that tell of a call another span stands for", REPEATS),
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
     "status": ("What the stages measured of themselves", STATUS),
 }
-"""Title and columns of the blocks, by the name of their topic."""
+"""Title and columns of the blocks, by the name of their topic, or of what the key of its messages makes them."""
 
 DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
     "progress": _progress(),

@@ -1,11 +1,11 @@
-"""Rows of pane blocks for tests: some requests of one window and series, changed where the test says."""
+"""Rows of pane blocks for tests: some requests, or some traces, of one window and series, changed where the test says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.model.columns import COUNTS, PANES, SERIES, TOKENS
+from pipeline.model.columns import COUNTS, PANES, SERIES, TOKENS, TRACE_COUNTS, TRACE_PANES, TRACE_SERIES
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.digest import EMPTY, SeriesDigests
 
@@ -38,3 +38,24 @@ def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict
 def panes(*rows: Mapping[str, Any]) -> bytes:
     """Panes as a block."""
     return encode_rows(PANES, rows)
+
+
+def trace_pane(minute: int = 0, costs: Sequence[int] = (), **changes: Any) -> dict[str, Any]:
+    """A pane of `len(costs)` traces of one call each in the window that starts so many minutes after noon."""
+    start, n = NOON_NS + minute * MINUTE_NS, len(costs)
+    return (
+        {"window_start_ns": start, "window_end_ns": start + MINUTE_NS}
+        | dict.fromkeys(TRACE_SERIES, "")
+        | {"environment": "prod", "route": "chat", "source": "spans:0:e", "revision": 1, "firing": "final"}
+        | dict.fromkeys((*TRACE_COUNTS, *TOKENS), 0)
+        | {"traces": n, "calls": n, "cost_nusd": str(sum(costs)), "cost_sq": str(sum(x * x for x in costs))}
+        | {"latency_sum_ns": "0", "latency_sq": "0", "calls_sq": str(n), "ttft_count": 0, "ttft_sum_ns": "0"}
+        | {"cost_digest": digest(costs), "latency_digest": digest([0] * n), "calls_digest": digest([1] * n)}
+        | {"ttft_digest": EMPTY, "schema_version": 1}
+        | changes
+    )
+
+
+def trace_panes(*rows: Mapping[str, Any]) -> bytes:
+    """Panes of traces as a block."""
+    return encode_rows(TRACE_PANES, rows)

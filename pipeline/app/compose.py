@@ -40,7 +40,7 @@ from pipeline.stages.aggregate import Outputs as AggregateOutputs
 from pipeline.stages.decode import Decode
 from pipeline.stages.decode import Outputs as DecodeOutputs
 from pipeline.stages.sink import Sink
-from pipeline.topics import inputs, topics
+from pipeline.topics import inputs
 
 Read = TypeVar("Read")
 
@@ -124,6 +124,12 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         max_ahead_ns=int(settings.max_ahead * SECOND),
         max_series=settings.max_series,
         source_patience_ns=int(settings.source_patience * SECOND),
+        call_hold_ns=int(settings.call_hold * SECOND),
+        trace_settle_ns=int(settings.trace_settle * SECOND),
+        trace_idle_ns=int(settings.trace_idle * SECOND),
+        max_trace_spans=settings.max_trace_spans,
+        max_open_spans=settings.max_open_spans,
+        max_traces=settings.max_traces,
     )
     outputs = AggregateOutputs(
         settings.topic("panes"),
@@ -131,14 +137,15 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         settings.topic("dead-letters"),
         settings.topic("status"),
         settings.panes_partitions,
+        settings.topic("traces"),
+        settings.topic("repeats"),
     )
     return Aggregate(policy, outputs, int(settings.early_every * SECOND), int(settings.progress_every * SECOND))
 
 
 def sink_stage(settings: Settings) -> Sink:
     """sink under `settings`."""
-    tables = {settings.topic(key): topic.table for key, topic in topics().items() if topic.table}
-    return Sink(tables, settings.topic("dead-letters"), settings.panes_partitions, settings.dead_letter_raw)
+    return Sink(settings.tables(), settings.topic("dead-letters"), settings.panes_partitions, settings.dead_letter_raw)
 
 
 def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001 - members of its group need no name

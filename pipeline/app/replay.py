@@ -20,7 +20,6 @@ from pipeline.errors import Fatal
 from pipeline.model.log_time import BEGINNING, END_OF_TIME
 from pipeline.model.stream import Message, Record, Source
 from pipeline.settings import Settings
-from pipeline.topics import topics
 
 BATCH = 200
 DEAD = "SELECT reason, sum(count) FROM dead_letters FINAL GROUP BY reason ORDER BY reason"
@@ -85,13 +84,13 @@ def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
 
 
 def store(settings: Settings, messages: Iterator[Message]) -> int:
-    """Put every message whose topic has a table into it. Returns how many spans that were."""
-    tables = {settings.topic(key): topic.table for key, topic in topics().items() if topic.table}
+    """Put every message that has a table into it. Returns how many spans that were."""
+    tables = settings.tables()
     spans = 0
     with connect(settings) as client:
         pending: dict[str, list[bytes]] = defaultdict(list)
         for message in messages:
-            table = tables.get(message.topic)
+            table = tables.get((message.topic, message.key))
             if table is None:
                 continue
             spans += len(orjson.loads(message.value)["trace_id"]) if table == "spans" else 0

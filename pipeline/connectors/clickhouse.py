@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS, Column, JsonType
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, JsonType
 from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
@@ -36,6 +36,9 @@ for _library in ("clickhouse_connect", "urllib3"):  # what they log, with a stac
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "spans": SPANS,
     "panes": PANES,
+    "traces": TRACES,
+    "trace_panes": TRACE_PANES,
+    "repeats": REPEATS,
     "ledger": LEDGER,
     "dead_letters": DEAD_LETTERS,
     "status": STATUS,
@@ -50,6 +53,11 @@ KEEP: Final[dict[str, str]] = {
     "panes_hourly": "refreshed_at + toIntervalDay({keep_hourly})",
     "panes_hourly_routes": "refreshed_at + toIntervalDay({keep_hourly})",
     "panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
+    "traces": "inserted_at + toIntervalDay({keep_spans})",
+    "repeats": "inserted_at + toIntervalDay({keep_spans})",
+    "trace_panes": "inserted_at + toIntervalDay({keep_panes})",
+    "trace_panes_hourly": "refreshed_at + toIntervalDay({keep_hourly})",
+    "trace_panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
     "ledger": "inserted_at + toIntervalDay({keep_ledger})",
     "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
     "status": "inserted_at + toIntervalDay({keep_ledger})",

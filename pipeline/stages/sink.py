@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, SPANS, STATUS
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Insert, Message, Record
 from pipeline.operators.blocks import encode_rows
@@ -18,7 +18,8 @@ from pipeline.topics import partition_of
 
 DETAIL_CHARS = 256
 
-COLUMNS = frozenset(column.name for table in (SPANS, PANES, LEDGER, DEAD_LETTERS, STATUS) for column in table)
+BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, LEDGER, DEAD_LETTERS, STATUS)
+COLUMNS = frozenset(column.name for table in BLOCKS for column in table)
 AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 
 
@@ -26,10 +27,11 @@ AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 class Sink:
     """The stage.
 
-    tables: table by topic. dead_letters, side_partitions: where refused blocks go. keep_raw: with their bytes.
+    tables: table by topic and key; a message of another key is no block.
+    dead_letters, side_partitions: where refused blocks go. keep_raw: with their bytes.
     """
 
-    tables: Mapping[str, str]
+    tables: Mapping[tuple[str, bytes | None], str]
     dead_letters: str
     side_partitions: int
     keep_raw: bool = False
@@ -38,8 +40,9 @@ class Sink:
         """One insert per table, blocks in the batch's order: of two rows equal in key and version the later one stays."""
         by_table: dict[str, list[Record]] = defaultdict(list)
         for record in batch:
-            if record.value is not None and record.key is None:  # what has a key is no block: ticks, settings
-                by_table[self.tables[record.source.topic]].append(record)
+            table = self.tables.get((record.source.topic, record.key))
+            if record.value is not None and table is not None:  # ticks and settings have none
+                by_table[table].append(record)
         return Effects(
             inserts=tuple(
                 Insert(table, tuple(r.value for r in records if r.value is not None), tuple(records))

@@ -10,12 +10,12 @@ from pydantic import SecretStr
 
 from pipeline.connectors.clickhouse import TABLES, TYPES, apply_schema, connect, insert_blocks, query
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, REPEATS, SPANS, STATUS, TRACES
 from pipeline.operators.blocks import blank, empty_block, encode_rows
 from pipeline.operators.ddl import Migration, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
-from tests.panes import NOON_NS, pane, panes
+from tests.panes import NOON_NS, pane, panes, trace_pane
 from tests.spans import block as spans
 from tests.spans import span
 
@@ -60,6 +60,11 @@ PARTITIONS = {
     "panes_hourly": "toMonth(window_start)",
     "panes_daily": "toMonth(window_start)",
     "panes_hourly_routes": "toMonth(window_start)",
+    "traces": "toDayOfMonth(closed_time)",
+    "repeats": "toDayOfMonth(end_time)",
+    "trace_panes": "toDayOfMonth(window_start)",
+    "trace_panes_hourly": "toMonth(window_start)",
+    "trace_panes_daily": "toMonth(window_start)",
 }
 """Of few values whatever the times are, and a function of the sorting key, inside which rows are replaced."""
 
@@ -112,10 +117,12 @@ def test_an_insert_makes_a_bounded_number_of_parts_whatever_times_spans_claim(st
 
 def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:
     settings, _ = store
-    assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == ["spans: rows kept 30 days"]
+    kept = [f"{table}: rows kept 30 days" for table in ("spans", "traces", "repeats")]
+    assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == kept
 
 
-WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "ttft_sum_ns")
+WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns")
+OF_WINDOWS = ("panes", "trace_panes")
 """Sums of a pane that blocks bring as decimal digits."""
 
 
@@ -125,13 +132,18 @@ def test_tables_have_the_columns_of_the_blocks(store: tuple[Settings, Client], t
     types = {row[0]: row[1] for row in rows}
     plain = {name: kind.removeprefix("LowCardinality(").removesuffix(")") for name, kind in types.items()}
     wanted = {c.name: f"Nullable({TYPES[c.type]}" if c.nullable else TYPES[c.type] for c in TABLES[table]}
-    exact = dict.fromkeys(WIDE, "Int128")
-    assert {name: plain[name] for name in wanted} == wanted | (exact if table == "panes" else {})
+    exact = {name: "Int128" for name in WIDE if name in wanted and table in OF_WINDOWS}
+    assert {name: plain[name] for name in wanted} == wanted | exact
 
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "spans": [span(1, NOON_NS, stream=True, ttft_ns=5), span(2, NOON_NS)],
     "panes": [pane(latencies=[1, 2, 3])],
+    "traces": [
+        blank(TRACES) | {"trace_id": "ab" * 16, "closed_ns": NOON_NS, "failed": True, "incomplete": False, "ttft_ns": None}
+    ],
+    "trace_panes": [trace_pane(costs=[1, 2, 3])],
+    "repeats": [blank(REPEATS) | {"trace_id": "ab" * 16, "counted_by": "cd" * 8, "end_ns": NOON_NS}],
     "ledger": [blank(LEDGER) | {"stage": "decode", "source": "s", "names": "a.model, a.tokens"}],
     "dead_letters": [{c.name: "" if c.type == "string" else -1 for c in DEAD_LETTERS}],
     "status": [{c.name: "" if c.type == "string" else 0.5 if c.type == "number" else 0 for c in STATUS}],
@@ -148,7 +160,7 @@ def test_a_block_lands_and_a_resend_replaces(store: tuple[Settings, Client], tab
     stored = [c.name for c in columns if not c.name.endswith("_digest")]
     names = ", ".join(f"`{name}`" for name in stored)
     found = client.query(f"SELECT {names} FROM {table} FINAL ORDER BY ALL").result_rows
-    key = [tuple(int(row[n]) if table == "panes" and n in WIDE else row[n] for n in stored) for row in ROWS[table]]
+    key = [tuple(int(row[n]) if table in OF_WINDOWS and n in WIDE else row[n] for n in stored) for row in ROWS[table]]
     assert sorted(found, key=repr) == sorted(key, key=repr)
 
 
@@ -189,6 +201,7 @@ def test_blocks_written_before_a_column_existed_land_with_new_ones(store: tuple[
     row = {column.name: 5 if column.type == "integer" else "" for column in DEAD_LETTERS}
     for table, columns, absent, new in (
         ("spans", {"recorded_ns": 5, "model_said": "openai/gpt", "searches": 3, "price_rule": "said"}, (0, "", None, ""), spans),
+        ("ledger", {"late_for_trace": 4, "outside_nusd": 9}, (0, 0), lambda rows: encode_rows(LEDGER, [blank(LEDGER) | rows[0]])),
         ("dead_letters", {"count": 5}, (1,), lambda rows: encode_rows(DEAD_LETTERS, [row | one for one in rows])),
     ):
         blocks = [new([(span(n, NOON_NS) if new is spans else {"offset": n}) | columns]) for n in (1, 2)]

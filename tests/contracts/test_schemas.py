@@ -116,3 +116,5 @@ def test_topic_file_names_its_schema(topic: str) -> None:
 def test_only_blocks_have_tables() -> None:
     for topic in topics().values():
         assert bool(topic.table) == (topic.key in BLOCKS)
+    tables = {table.replace("_", "-") for topic in topics().values() for table in (topic.table, *topic.keyed.values()) if table}
+    assert tables == set(BLOCKS)

@@ -8,7 +8,8 @@ from pipeline.stages.sink import Sink
 from pipeline.topics import partition_of
 
 PANES, LEDGER = Source("t.panes.v1", 0, "e"), Source("t.ledger.v1", 1, "e")
-SINK = Sink({"t.panes.v1": "panes", "t.ledger.v1": "ledger"}, "t.dead-letters.v1", 4)
+TABLES = {("t.panes.v1", None): "panes", ("t.panes.v1", b"traces"): "trace_panes", ("t.ledger.v1", None): "ledger"}
+SINK = Sink(TABLES, "t.dead-letters.v1", 4)
 
 
 def test_blocks_are_grouped_by_table_in_order() -> None:
@@ -17,6 +18,12 @@ def test_blocks_are_grouped_by_table_in_order() -> None:
     assert [(i.table, i.blocks) for i in effects.inserts] == [("panes", (b"a", b"c")), ("ledger", (b"b",))]
     assert [r.offset for r in effects.inserts[0].origins] == [0, 2]
     assert SINK.step([], 0).inserts == ()
+
+
+def test_the_key_of_a_message_decides_too() -> None:
+    keys = (None, b"traces", b"frontier", b"")
+    effects = SINK.step([Record(PANES, n, 5, str(key).encode(), key) for n, key in enumerate(keys)], 0)
+    assert [(i.table, [r.offset for r in i.origins]) for i in effects.inserts] == [("panes", [0]), ("trace_panes", [1])]
 
 
 def test_a_refused_block_becomes_a_dead_letter_without_its_data() -> None:
