@@ -20,12 +20,6 @@ FIELD = Path(__file__).parents[1] / "data" / "field"
 
 EXPECTED: dict[str, dict[str, Any]] = orjson.loads((FIELD / "expected.json").read_bytes())
 
-PENDING: dict[str, str] = {
-    "06-nested-langchain-anthropic": "one call told by two spans, one under the other: wants whole traces",
-    "08-twice-under-two-span-ids": "one call told by two spans without a bond: wants whole traces",
-}
-"""Cases whose answer is not right yet, and what it waits for. One that is right must leave."""
-
 READ_TOO = {"44-old-instrumentation-library-spans": {"requests": 1, "dead": 0}}
 """Where `why` allows another answer than `expect`: the older shape is read."""
 
@@ -42,7 +36,7 @@ def answer(file: str) -> dict[str, Any]:
     told: dict[str, list[dict[str, Any]]] = {key: [] for key in ("spans", "panes", "dead-letters")}
     topics = {settings.topic(key): key for key in told}
     for message in run(settings, read_requests([FIELD / file])):
-        if message.topic in topics and message.value:
+        if message.topic in topics and message.key is None:
             told[topics[message.topic]] += rows_of(message.value)
     panes = told["panes"]
     calls = [row for row in told["spans"] if row["kind"] in REQUEST_KINDS]
@@ -69,18 +63,11 @@ def given_of(case: str, wanted: dict[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in wanted}
 
 
-@pytest.mark.parametrize("case", sorted(set(EXPECTED) - set(PENDING)))
+@pytest.mark.parametrize("case", sorted(EXPECTED))
 def test_case(case: str) -> None:
     right = right_answers(case)
     assert given_of(case, right[0]) in right or any(given_of(case, wanted) == wanted for wanted in right)
 
 
-@pytest.mark.parametrize("case", PENDING)
-def test_what_is_pending_is_not_right_yet(case: str) -> None:
-    right = [wanted for wanted in right_answers(case) if given_of(case, wanted) == wanted]
-    assert not right, "right now: it must leave PENDING"
-
-
 def test_every_case_is_there() -> None:
     assert {found["file"] for found in EXPECTED.values()} == {path.name for path in FIELD.glob("[0-9]*.json")}
-    assert set(PENDING) < set(EXPECTED)
