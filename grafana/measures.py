@@ -5,6 +5,7 @@ SECOND = 1_000_000_000
 N = "sum(requests)"
 STREAMED = "sum(streamed)"
 COST = "sum(cost_nusd) / 1e9"
+TRACES = "sum(traces)"
 SAMPLE = "n"
 """Name of the column or line that holds the sample size."""
 

@@ -10,6 +10,7 @@ from grafana.comparison import SIDES, comparison
 from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
 from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
+from grafana.traces import traces
 from grafana.variables import assemble, component, side, view
 
 UID = "tailrace-performance"
@@ -236,6 +237,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Speed": SPEED,
     "Traffic and errors": TRAFFIC,
     "Tokens and cost": SPENDING,
+    "Whole traces": traces(),
     "Slices": SLICES,
     "Release against release": comparison(UID),
 }
@@ -246,7 +248,7 @@ def board() -> Dashboard:
     return assemble(
         UID,
         "Performance",
-        "Latency, time to first token, errors, tokens and cost of deployed models by route, model, release and cohort.",
+        "Latency, time to first token, errors, tokens and cost of deployed models, call by call and trace by trace.",
         [view(), *map(component, SERIES), *map(side, SIDES)],
         ROWS,
     )

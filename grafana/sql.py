@@ -27,6 +27,12 @@ UNKNOWN = "(unknown)"
 VIEW_ROWS = "`${view:percentencode}`"
 """What follows FROM: a name between backquotes, whatever the variable says."""
 
+TRACE_ROWS = "`trace_${view:percentencode}`"
+"""The same of whole traces: each view of calls has its view of traces."""
+
+TRACE_SERIES = tuple(column for column in SERIES if column != "model")
+"""A trace may ask several models, so the variable of the model selects none."""
+
 MOST_LINES = 12
 """Lines of one chart; more cannot be told apart."""
 
@@ -99,6 +105,9 @@ SELECTED = where(*SERIES)
 ANY_RELEASE = where(*(column for column in SERIES if column != "release"))
 """The same, whatever the release: for panels that compare two."""
 
+TRACES_SELECTED = where(*TRACE_SERIES)
+"""Traces of the time range that the variables select."""
+
 
 def shown(column: str) -> str:
     """A component of the series key as the board shows and selects it, with a word for unknown.
@@ -140,26 +149,24 @@ def rate(total: str) -> str:
     return f"({total}) / greatest($__interval_s, any(window_end - window_start))"
 
 
-def over_time(*values: str, by: str = "", selected: str = SELECTED) -> Query:
-    """Series of `values` over time; with `by` one for each of the components with most requests."""
+def over_time(*values: str, by: str = "", selected: str = SELECTED, view: str = VIEW_ROWS, size: str = "sum(requests)") -> Query:
+    """Series of `values` over time; with `by` one for each of the components with the largest `size`."""
     if not by:
         return Query(
             f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines(values)}\n"
-            f"FROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
+            f"FROM {view}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
         )
-    largest = (
-        f"SELECT {by} FROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY {by} ORDER BY sum(requests) DESC, {by} LIMIT {MOST_LINES}"
-    )
+    largest = f"SELECT {by} FROM {view}\nWHERE {selected}\nGROUP BY {by} ORDER BY {size} DESC, {by} LIMIT {MOST_LINES}"
     return Query(
         f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines((named(by), *values))}\n"
-        f"FROM {VIEW_ROWS}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
+        f"FROM {view}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
         f"GROUP BY time, {by.capitalize()}\nORDER BY time, {by.capitalize()}"
     )
 
 
-def total(*values: str, selected: str = SELECTED) -> Query:
+def total(*values: str, selected: str = SELECTED, view: str = VIEW_ROWS) -> Query:
     """One row: `values` over the whole time range."""
-    return Query(f"SELECT\n  {_lines(values)}\nFROM {VIEW_ROWS}\nWHERE {selected}", table=True)
+    return Query(f"SELECT\n  {_lines(values)}\nFROM {view}\nWHERE {selected}", table=True)
 
 
 def rows(*values: str, by: tuple[str, ...], order: str, having: str = "", selected: str = SELECTED, limit: int = 500) -> Query:

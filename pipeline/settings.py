@@ -176,8 +176,9 @@ class Settings(BaseSettings):
         """The table of every block, by the topic's name on the broker and the key of the message; other messages are none."""
         found: dict[tuple[str, bytes | None], str] = {}
         for key, topic in topics().items():
-            keyed = {name.encode(): table for name, table in topic.keyed.items()}
-            found |= {(self.topic(key), said): table for said, table in {None: topic.table, **keyed}.items() if table}
+            if topic.table:
+                found[self.topic(key), None] = topic.table
+            found |= {(self.topic(key), said.encode()): table for said, table in topic.keyed.items()}
         return found
 
     def partitions(self, key: str) -> int:

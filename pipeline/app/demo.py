@@ -13,10 +13,10 @@ from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns, steady
 from pipeline.connectors.kafka import sources
 from pipeline.model.stream import Message
-from pipeline.operators.traffic import draw, encode, spans_of
+from pipeline.operators.traffic import draw, encode, spans_of, with_steps
 from pipeline.settings import SECOND, Settings
 
-CALLS_PER_SECOND = 200
+TRACES_PER_SECOND = 175
 SLICE_S = 0.2
 """The generator sends in slices of this length."""
 
@@ -39,6 +39,30 @@ VISIBLE = """
 SELECT sum(requests) AS n FROM performance WHERE environment = 'demo' AND window_start >= toDateTime({since}, 'UTC')
 """
 
+TRACES = """
+SELECT route, traces, calls / traces AS calls_mean, cost_usd[1] AS mean, cost_usd[2] AS p50, cost_usd[3] AS p95, latency_p95_ns,
+       unknown, incomplete
+FROM
+(
+    SELECT route, count() AS traces, sum(calls) AS calls, quantile(0.95)(latency_ns) AS latency_p95_ns,
+           [sum(cost_nusd) / count(), quantileExactLow(0.5)(cost_nusd), quantileExactHigh(0.95)(cost_nusd)] AS cost,
+           arrayMap(nusd -> nusd / 1e9, cost) AS cost_usd,
+           countIf(unpriced + unknown_usage > 0) / count() AS unknown, countIf(incomplete) AS incomplete
+    FROM traces FINAL
+    WHERE environment = 'demo' AND closed_time >= toDateTime({since}, 'UTC')
+    GROUP BY route
+)
+ORDER BY route
+"""
+"""Of the rows of traces: they are there as soon as a trace is over, its window when the last of it is."""
+
+OVER = """
+SELECT count() AS n FROM traces FINAL WHERE environment = 'demo' AND closed_time >= toDateTime({since}, 'UTC')
+"""
+
+SOON = {"TAILRACE_TRACE_SETTLE": "2"}
+"""The demo's traces send all they have at once, so nobody has to wait for more; a demo is short."""
+
 QUERIES = {
     "the release, cohort by cohort": (
         "SELECT release, cohort, language, sum(requests) AS n,"
@@ -48,6 +72,10 @@ QUERIES = {
     "what each route costs": (
         "SELECT route, model, sum(requests) AS n, round(sum(cost_nusd) / 1e9, 2) AS usd,"
         " round(1e6 * usd / n) AS usd_per_million_calls FROM performance GROUP BY ALL ORDER BY usd DESC"
+    ),
+    "what a trace costs": (
+        "SELECT route, count() AS traces, sum(calls) AS calls, round(avg(cost_nusd) / 1e9, 5) AS usd_mean,"
+        " round(quantile(0.95)(cost_nusd) / 1e9, 5) AS usd_p95 FROM traces FINAL GROUP BY route ORDER BY usd_mean DESC"
     ),
     "does it all add up": (
         "SELECT stage, sum(spans) AS spans, sum(rows) AS rows, sum(dead) AS dead, sum(counted) AS counted,"
@@ -62,13 +90,17 @@ class Sent:
     """What the generator has sent by when, for freshness."""
 
     calls: int = 0
+    traces: int = 0
     spans: int = 0
     times: list[float] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
 
 
 class Generator(threading.Thread):
-    """Sends traffic in real time until its seconds are over; the new release rolls out from 45 % of them on."""
+    """Sends traffic in real time until its seconds are over; the new release rolls out from 45 % of them on.
+
+    since_s: start of the first window that holds a call sent; an agent's first calls ended before its last.
+    """
 
     def __init__(self, settings: Settings, seconds: float) -> None:
         super().__init__(name="traffic", daemon=True)
@@ -83,12 +115,15 @@ class Generator(threading.Thread):
         while not self.stop.is_set() and (at := steady() - begin) < self.seconds:
             rollout = min(1.0, max(0.0, (at / self.seconds - 0.45) * 10)) * 0.85
             now = now_ns()
-            calls = [
+            lasts = [
                 draw(self._rng, now - self._rng.randrange(int(SLICE_S * SECOND)), rollout)
-                for _ in range(int(CALLS_PER_SECOND * SLICE_S))
+                for _ in range(int(TRACES_PER_SECOND * SLICE_S))
             ]
+            calls = [call for last in lasts for call in with_steps(self._rng, last)]
             self._deliver([Message(self._settings.topic("otlp_spans"), next(partitions), encode(calls))])
+            self.since_s = min(self.since_s, min(call.end_ns for call in calls) // SECOND // 60 * 60)
             self.sent.calls += len(calls)
+            self.sent.traces += len(lasts)
             self.sent.spans += spans_of(calls)
             self.sent.times.append(steady())
             self.sent.totals.append(self.sent.calls)
@@ -127,6 +162,19 @@ def visible_calls(settings: Settings, since_s: int) -> int:
     """Calls of the demo in visible panes."""
     _, rows = query(settings, VISIBLE.format(since=since_s))
     return int(rows[0][0] or 0)
+
+
+def traces_over(settings: Settings, since_s: int) -> int:
+    """Traces of the demo that are over and stored."""
+    _, rows = query(settings, OVER.format(since=since_s))
+    return int(rows[0][0])
+
+
+def trace_table(settings: Settings, since_s: int) -> Iterator[dict[str, Any]]:
+    """A row per route: what its traces cost."""
+    names, rows = query(settings, TRACES.format(since=since_s))
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
 
 
 def performance_table(settings: Settings, since_s: int, releases: tuple[str, str]) -> Iterator[dict[str, Any]]:

@@ -50,9 +50,9 @@ def keep_up(settings: Settings, say: Say) -> None:
 def demo(settings: Settings, seconds: float, live: Console, out: Console, say: Say) -> None:
     """Run everything with made-up traffic for `seconds`, then show what came of it."""
     stop = stop_on_signal()
-    with pipeline(settings, "demo", say) as running:
+    with pipeline(settings, "demo", say, traffic.SOON) as running:
         generator = traffic.Generator(running.settings, seconds)
-        say(f"sending {traffic.CALLS_PER_SECOND} model calls a second for {seconds:.0f} s\n")
+        say(f"sending {traffic.TRACES_PER_SECOND} traces a second, 200 model calls in them, for {seconds:.0f} s\n")
         freshness = _watch(running, generator, seconds, live, stop)
         if stop.is_set():
             raise KeyboardInterrupt
@@ -78,9 +78,11 @@ def _watch(running: Running, generator: traffic.Generator, seconds: float, live:
             at = steady()
             freshness.saw(visible, at)
             draw(_progress(running, generator, freshness, visible, at - begin, seconds))
-            if not generator.is_alive() and visible >= generator.sent.calls:
+            whole = not generator.is_alive() and visible >= generator.sent.calls
+            overdue = at - begin > seconds + WAIT_FOR_LAST
+            if whole and (overdue or traffic.traces_over(running.settings, generator.since_s) >= generator.sent.traces):
                 break
-            if at - begin > seconds + WAIT_FOR_LAST:
+            if overdue:
                 raise EngineError(
                     f"{generator.sent.calls - visible:,} calls never became visible; see {running.settings.local_dir}/logs"
                 )
@@ -149,7 +151,30 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
         f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
         highlight=False,
     )
+    out.print(_traces(running, generator))
     seen = look(running.settings)
     out.print(
         f"dead letters: {sum(seen.dead_letters.values())}; too late: {seen.not_counted.get('too_late', 0)}\n", highlight=False
     )
+
+
+def _traces(running: Running, generator: traffic.Generator) -> Table:
+    """What a trace costs, by route."""
+    drawn = Table(title="dollars per trace, by route", header_style="bold", title_justify="left")
+    drawn.add_column("route")
+    for name in ("traces", "calls per trace", "mean", "p50", "p95", "latency p95", "cost unknown", "incomplete"):
+        drawn.add_column(name, justify="right")
+    over = 0
+    for row in traffic.trace_table(running.settings, generator.since_s):
+        over += int(row["traces"])
+        drawn.add_row(
+            Text(row["route"]),
+            f"{int(row['traces']):,}",
+            f"{row['calls_mean']:.2f}",
+            *(f"${row[name]:.5f}" for name in ("mean", "p50", "p95")),
+            duration(row["latency_p95_ns"]),
+            f"{row['unknown']:.1%}",
+            f"{int(row['incomplete']):,}",
+        )
+    drawn.caption = f"{over:,} of {generator.sent.traces:,} traces are over"
+    return drawn

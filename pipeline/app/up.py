@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pipeline.app.processes import Fleet, fleet
 from pipeline.connectors.clickhouse import apply_schema
@@ -29,16 +30,18 @@ class Running:
 
 
 @contextmanager
-def pipeline(settings: Settings, command: str, say: Say) -> Iterator[Running]:
+def pipeline(settings: Settings, command: str, say: Say, wishes: Mapping[str, str] = MappingProxyType({})) -> Iterator[Running]:
     """Engines (the user's, those of `tailrace local up`, or our own for the length of the block) and all stages.
 
+    wishes: settings of this run, as environment variables, where the user has set none.
     Raises EngineError if another command already runs them in this folder.
     """
     me = f"`tailrace {command}` (process {os.getpid()})"
     with alone(settings.local_dir / "pipeline.lock", me) as other:
         if other:
             raise EngineError(_occupied(settings, other))
-        with _stages(settings, say) as running:
+        meant = {name: value for name, value in wishes.items() if _field(name) not in settings.model_fields_set}
+        with _stages(settings, say, meant) as running:
             yield running
 
 
@@ -49,11 +52,10 @@ def _occupied(settings: Settings, other: str) -> str:
 
 
 @contextmanager
-def _stages(settings: Settings, say: Say) -> Iterator[Running]:
-    with hold(settings, say) as env:
-        here = settings.model_copy(
-            update={name.removeprefix("TAILRACE_").lower(): _like(settings, name, value) for name, value in env.items()}
-        )
+def _stages(settings: Settings, say: Say, wishes: Mapping[str, str]) -> Iterator[Running]:
+    with hold(settings, say) as engines:
+        env = {**engines, **wishes}
+        here = settings.model_copy(update={_field(name): _like(settings, name, value) for name, value in env.items()})
         for change in apply_topics(here):
             say(f"topic {change.topic}: {change.action}{f', {change.detail}' if change.detail else ''}")
         for applied in apply_schema(here):
@@ -83,6 +85,11 @@ def _joined(settings: Settings, stage: str) -> int:
         return 0
 
 
+def _field(name: str) -> str:
+    """The setting of an environment variable."""
+    return name.removeprefix("TAILRACE_").lower()
+
+
 def _like(settings: Settings, name: str, value: str) -> object:
     """`value` in the type of the setting."""
-    return type(getattr(settings, name.removeprefix("TAILRACE_").lower()))(value)
+    return type(getattr(settings, _field(name)))(value)

@@ -91,7 +91,10 @@ LANGUAGES = (("en", 0.6), ("de", 0.3), ("ja", 0.1))
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One model call as it truly was. Times in nanoseconds; tokens None where the span will not say."""
+    """One model call as it truly was. Times in nanoseconds; tokens None where the span will not say.
+
+    is_step: it is not the last of its trace. began_ns: when the first of its trace began, None if there is no other.
+    """
 
     trace_id: bytes
     span_id: bytes
@@ -111,6 +114,8 @@ class Call:
     output_tokens: int | None
     cache_read_tokens: int | None
     error: str
+    began_ns: int | None = None
+    is_step: bool = False
 
     @property
     def answer(self) -> str | None:
@@ -183,8 +188,27 @@ def draw(rng: random.Random, end_ns: int, new_release: float) -> Call:
     )
 
 
+def with_steps(rng: random.Random, call: Call) -> list[Call]:
+    """The calls of its trace, `call` the last: an agent asks up to three times before it answers, the same model with less."""
+    calls = [call]
+    for _ in range(rng.randrange(4) if call.route == "agent" else 0):
+        end, latency = calls[0].start_ns - 5 * MS, max(2, (call.end_ns - call.start_ns) // 2)
+        step = replace(
+            call,
+            span_id=rng.getrandbits(64).to_bytes(8, "big"),
+            start_ns=end - latency,
+            end_ns=end,
+            is_step=True,
+            ttft_ns=None if call.ttft_ns is None else min(latency, call.ttft_ns),
+            input_tokens=None if call.input_tokens is None else max(1, call.input_tokens // 2),
+            cache_read_tokens=None if call.cache_read_tokens is None else call.cache_read_tokens // 2,
+        )
+        calls.insert(0, step)
+    return [*calls[:-1], replace(call, began_ns=calls[0].start_ns)] if len(calls) > 1 else calls
+
+
 def encode(calls: Iterable[Call], around: bool = True) -> bytes:
-    """The calls as one ExportTraceServiceRequest; with `around`, each with its root span and RAG routes a retriever."""
+    """The calls as one ExportTraceServiceRequest; with `around`, each trace with its root span and RAG routes a retriever."""
     request = ExportTraceServiceRequest()
     resources: dict[tuple[str, str], ResourceSpans] = {}
     for call in calls:
@@ -237,9 +261,12 @@ def _model_span(call: Call, span: Span) -> None:
 
 
 def _around(call: Call, spans: Any) -> None:
-    """The root of the trace, and what was looked up before the call."""
+    """The root of the trace, beside its last call, and what was looked up before the call."""
+    if call.is_step:
+        return
+    began_ns = call.start_ns if call.began_ns is None else call.began_ns
     root = spans.add(trace_id=call.trace_id, span_id=call.root_id, name=f"POST /{call.route}", kind=Span.SPAN_KIND_SERVER)
-    root.start_time_unix_nano, root.end_time_unix_nano = call.start_ns - 30 * MS, call.end_ns + 2 * MS
+    root.start_time_unix_nano, root.end_time_unix_nano = began_ns - 30 * MS, call.end_ns + 2 * MS
     root.attributes.extend(_attributes({"tailrace.route": call.route, "tailrace.cohort": call.cohort}))
     if call.route == "search":
         look = spans.add(trace_id=call.trace_id, parent_span_id=call.root_id, name="retrieve")
@@ -368,9 +395,10 @@ def _any(value: Any) -> AnyValue:
 
 def shifted(call: Call, by_ns: int) -> Call:
     """The same call, earlier (negative) or later."""
-    return replace(call, start_ns=call.start_ns + by_ns, end_ns=call.end_ns + by_ns)
+    began_ns = None if call.began_ns is None else call.began_ns + by_ns
+    return replace(call, start_ns=call.start_ns + by_ns, end_ns=call.end_ns + by_ns, began_ns=began_ns)
 
 
 def spans_of(calls: Sequence[Call]) -> int:
     """How many spans `encode(calls)` holds."""
-    return sum(3 if call.route == "search" else 2 for call in calls)
+    return sum(1 + (not call.is_step) + (call.route == "search") for call in calls)

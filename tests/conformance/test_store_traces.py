@@ -95,7 +95,7 @@ def test_a_resent_pane_is_not_added_up(store: Client, put: Callable[..., None]) 
     for _ in range(2):
         put(trace_pane(costs=[5, 7], revision=3))
         refresh(store)
-    assert {view: rows(store, f"SELECT traces, cost_nusd FROM {view}") for view in VIEWS} == dict.fromkeys(VIEWS, [(2, 12)])
+    assert {view: rows(store, f"SELECT traces, cost_nusd FROM {view}") for view in VIEWS} == {v: [(2, 12)] for v in VIEWS}
 
 
 def test_an_hour_keeps_what_has_expired(store: Client, put: Callable[..., None]) -> None:

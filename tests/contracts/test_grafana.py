@@ -18,7 +18,7 @@ from pipeline.connectors.local_engines import Engines
 from pipeline.errors import Fatal
 from pipeline.settings import Settings
 from tests.contracts.macros import ALL, Selection, TimeRange, expand
-from tests.panes import NOON_NS, digest, pane, panes
+from tests.panes import NOON_NS, digest, pane, panes, trace_pane, trace_panes
 
 BOARD: dict[str, Any] = json.loads((DASHBOARDS / "performance.json").read_text())
 VARIABLES: dict[str, Any] = {v["name"]: v for v in BOARD["templating"]["list"] if v["type"] == "query"}
@@ -30,6 +30,7 @@ TWO_MINUTES = TimeRange(NOON, NOON + 119)
 A_DAY = TimeRange(NOON - 43_200, NOON + 43_200, 3600)
 A_LONG_TIME = TimeRange(NOON - 43_200, NOON + 30 * 86_400, 86_400)
 MS = 1_000_000
+DOLLAR = 1_000_000_000
 HUNDRED = range(1, 101)
 
 
@@ -48,6 +49,12 @@ PANES = (
     served([10 * MS * (100 + i) for i in HUNDRED], 2, "0.002", release="r1", source="spans:1:e"),
     served([20 * MS * i for i in HUNDRED], 10, "0.003", release="r2", minute=1),
     pane(1, [5 * MS] * 10, route="it's search", model="m2", release="r2", unknown_usage=4, unpriced=10),
+)
+
+TRACE_PANES = (
+    trace_pane(0, [DOLLAR] * 60, release="r1", cohort="free", calls=120, latency_digest=digest([MS * i for i in range(1, 61)])),
+    trace_pane(0, [3 * DOLLAR] * 40, release="r1", cohort="free", source="spans:1:e", incomplete=10, unpriced_traces=25),
+    trace_pane(1, [5 * DOLLAR], route="it's search", release="r2"),
 )
 
 HOSTILE = {
@@ -79,6 +86,12 @@ def hostile_panes() -> list[dict[str, Any]]:
         served([10 * MS * i for i in HUNDRED], 3, "0.002", minute=FAR + n) | dict.fromkeys(SERIES, name)
         for n, name in enumerate((TAME, *HOSTILE.values()))
     ]
+
+
+def hostile_trace_panes() -> list[dict[str, Any]]:
+    """The same of traces, whose series has no model."""
+    names = [name for name in SERIES if name != "model"]
+    return [trace_pane(FAR + n, [2 * MS] * 100, **dict.fromkeys(names, name)) for n, name in enumerate((TAME, *HOSTILE.values()))]
 
 
 def as_shown(name: str) -> str:
@@ -125,7 +138,8 @@ def board(running: Engines, engines: Settings) -> Iterator[Board]:
     with connect(settings) as client:
         for row in (*PANES, *hostile_panes()):
             assert insert_blocks(client, "panes", [panes(row)]) == {}
-        for rollup in ("panes_hourly", "panes_daily"):
+        assert insert_blocks(client, "trace_panes", [trace_panes(*TRACE_PANES, *hostile_trace_panes())]) == {}
+        for rollup in ("panes_hourly", "panes_daily", "trace_panes_hourly", "trace_panes_daily"):
             client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
             client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
     yield Board(settings)
@@ -242,6 +256,18 @@ def test_money_and_data_quality(board: Board) -> None:
     assert board.panel("Cost")[0]["Cost"] == pytest.approx(0.7)
     assert board.panel("Cost per request")[0]["Per request"] == pytest.approx(0.7 / 300)
     assert board.panel("Data quality") == [{"Unknown usage": 4 / 310, "Unpriced": 10 / 310, "Open": 10 / 310}]
+
+
+def test_traces_cost_what_their_panes_say(board: Board) -> None:
+    chat: dict[str, Any] = {"route": ("chat",), "model": ("no such model",)}  # a trace is not of a model
+    assert board.panel("Traces", **chat) == [{"Traces": 100}]
+    assert board.panel("Cost per trace", **chat) == [{"Mean": 1.8, "p50": 1.0, "p95": 3.0}]
+    assert board.panel("Calls per trace", **chat)[0]["Mean"] == 1.6
+    assert board.panel("Trace quality", **chat) == [{"Unknown cost": 0.25, "Incomplete": 0.1}]
+    assert board.panel("Trace latency", cohort=("free",))[0]["p95"] == pytest.approx(55 * MS, rel=0.03)
+    assert board.panel("Cost per trace", route=("it's search",)) == [{"Mean": 5.0, "p50": None, "p95": None}]
+    for title, value in (("Median cost per trace by route", 5.0), ("p95 cost per trace by route", 5.0)):
+        assert {row["Route"]: row["cost"] for row in board.panel(title)}["it's search"] == value
 
 
 def test_slices_leave_out_what_a_small_sample_cannot_say(board: Board) -> None:

@@ -1,6 +1,6 @@
 """What the pipeline says it did, read from Kafka and ClickHouse, and every difference from the truth in readable words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +11,31 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.kafka import connection, lag, sources
 from pipeline.settings import Settings
-from tests.e2e.ledger import MEASURES, Key, Ledger
+from tests.e2e.ledger import MEASURES, TRACE, Key, Ledger
 
 VERDICTS = ("counted", "duplicate", "too_late", "ahead_of_clock")
 
 PANES = f"""
 SELECT window_start_ns, environment, route, model, release, cohort, language, {", ".join(f"sum({m})" for m in MEASURES)}
 FROM panes FINAL GROUP BY ALL
+"""
+
+TRACES = f"SELECT trace_id, {', '.join(TRACE)} FROM traces FINAL"
+
+SUMS = ("traces", "spans", "calls", "errors", "unknown_usage", "input_tokens", "output_tokens", "cost_nusd")
+SERIES = f"""
+SELECT environment, route, release, cohort, language, {", ".join(f"sum({name})" for name in SUMS)}
+FROM trace_performance GROUP BY ALL
+"""
+
+ROUTES = """
+SELECT route, traces, calls, cost_nusd, cost_mean_nusd, tokens_per_trace, [cost_p50_nusd, cost_p95_nusd], [calls_p50, calls_p95]
+FROM cost_by_route
+"""
+
+MONEY = """
+SELECT (SELECT sum(toInt128(cost_nusd)) FROM traces FINAL), (SELECT sum(cost_nusd) FROM trace_performance),
+       (SELECT sum(cost_nusd) FROM cost_outside_traces), (SELECT sum(cost_nusd) FROM panes FINAL)
 """
 
 UNSTABLE = f"""
@@ -79,6 +97,56 @@ def panes_differ(settings: Settings, truth: Mapping[Key, list[int]]) -> Iterator
             yield f"{datetime.fromtimestamp(key[0] / 1e9, UTC):%H:%M:%S} {'/'.join(key[1])}: {wrong}"
 
 
+def traces_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
+    """Traces whose row is not the truth's, or that have none, or two."""
+    found = rows(settings, TRACES)
+    stored = {row[0]: tuple(row[1:]) for row in found}
+    if len(stored) != len(found):
+        yield f"{len(found)} rows of {len(stored)} traces"
+    for trace in sorted(stored.keys() | ledger.traces.keys()):
+        got, true = (of.get(trace, ("",) * len(TRACE)) for of in (stored, ledger.traces))
+        if got != true:
+            yield f"{trace}: " + ", ".join(f"{m} {g} not {t}" for m, g, t in zip(TRACE, got, true, strict=True) if g != t)
+
+
+def trace_sums_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
+    """Series of traces whose sums in the view are not those of their traces; and the law of money."""
+    truth: dict[tuple[str, ...], list[int]] = {}
+    for row in ledger.traces.values():
+        said = dict(zip(TRACE, row, strict=True)) | {"traces": 1}
+        before = truth.get(row[:5], [0] * len(SUMS))
+        truth[row[:5]] = [sum_ + said[name] for sum_, name in zip(before, SUMS, strict=True)]
+    stored = {tuple(row[:5]): [int(cell) for cell in row[5:]] for row in rows(settings, SERIES)}
+    for series in sorted(stored.keys() | truth.keys()):
+        if stored.get(series) != truth.get(series):
+            yield f"{'/'.join(series)}: {SUMS} {stored.get(series)} not {truth.get(series)}"
+    traces, windows, outside, calls = (int(cell) for cell in rows(settings, MONEY)[0])
+    if not traces == windows == calls - outside:
+        yield f"traces cost {traces}, their windows {windows}, calls {calls}, of these {outside} outside of traces"
+
+
+def routes_differ(settings: Settings, ledger: Ledger, error: float = 0.01) -> Iterator[str]:
+    """Routes of which `cost_by_route` says something else than their traces."""
+    at = {name: TRACE.index(name) for name in ("route", "calls", "cost_nusd", "input_tokens", "output_tokens")}
+    for route, traces, calls, cost, mean, tokens, *quantiles in rows(settings, ROUTES):
+        its = [row for row in ledger.traces.values() if row[at["route"]] == route]
+        cost_true, tokens_true = (
+            sum(row[at[n]] for row in its for n in of) for of in (["cost_nusd"], ["input_tokens", "output_tokens"])
+        )
+        said = (int(traces), int(calls), int(cost), round(mean), round(tokens))
+        true = (
+            len(its),
+            sum(row[at["calls"]] for row in its),
+            cost_true,
+            round(cost_true / len(its)),
+            round(tokens_true / len(its)),
+        )
+        if said != true:
+            yield f"{route}: traces, calls, cost, mean, tokens {said} not {true}"
+        for name, found in zip(("cost_nusd", "calls"), quantiles, strict=True):
+            yield from _ranks_differ(f"{route} {name}", [row[at[name]] for row in its], (0.5, 0.95), found, error)
+
+
 def law_a_breaks(settings: Settings, ledger: Ledger) -> Iterator[str]:
     """Per offset of otlp_spans: spans in = rows out + dead, all three as they were sent."""
     sql = "SELECT source, offset, spans, rows, dead FROM ledger FINAL WHERE stage = 'decode'"
@@ -115,9 +183,14 @@ def law_c_breaks(settings: Settings, ledger: Ledger) -> Iterator[str]:
 def quantiles_differ(settings: Settings, ledger: Ledger, error: float = 0.01) -> Iterator[str]:
     """Routes whose p50 or p99 is further than `error` outside the calls that rank around it."""
     for route, found in rows(settings, QUANTILES):
-        latencies = np.sort(np.array(ledger.latencies[route]))
-        for q, value in zip((0.5, 0.99), found, strict=True):
-            rank = q * (len(latencies) - 1)
-            low, high = latencies[max(0, int(rank) - 1)], latencies[min(len(latencies) - 1, int(rank) + 2)]
-            if not low * (1 - error) <= value <= high * (1 + error):
-                yield f"{route} p{q * 100:g} {value / 1e6:.1f} ms, exactly {np.quantile(latencies, q) / 1e6:.1f} ms"
+        yield from _ranks_differ(f"{route} latency_ns", ledger.latencies[route], (0.5, 0.99), found, error)
+
+
+def _ranks_differ(what: str, values: list[int], levels: Sequence[float], found: Sequence[float], error: float) -> Iterator[str]:
+    """Quantiles that are further than `error` outside the values that rank around them."""
+    exact = np.sort(np.array(values))
+    for q, value in zip(levels, found, strict=True):
+        rank = q * (len(exact) - 1)
+        low, high = exact[max(0, int(rank) - 1)], exact[min(len(exact) - 1, int(rank) + 2)]
+        if not low * (1 - error) <= value <= high * (1 + error):
+            yield f"{what} p{q * 100:g} {value:.6g}, exactly {np.quantile(exact, q):.6g}"

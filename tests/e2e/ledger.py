@@ -7,8 +7,10 @@ written by hand. Whoever wants to know whether the pipeline is exact compares it
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.operators.traffic import Call
 
@@ -44,6 +46,13 @@ MEASURES = (
 )
 """What is compared of every window and series, in order."""
 
+TRACE = (
+    *("environment", "route", "release", "cohort", "language", "first_ns", "last_ns", "spans", "calls", "errors", "refusals"),
+    *("unknown_usage", "input_tokens", "output_tokens", "cache_read_tokens", "cost_nusd", "latency_ns", "ttft_ns"),
+    *("unpriced", "told_twice", "failed", "incomplete"),
+)
+"""What is compared of every trace, in order."""
+
 Key = tuple[int, tuple[str, ...]]
 """Window start and series."""
 
@@ -75,11 +84,35 @@ def measures(call: Call) -> tuple[int, ...]:
     )
 
 
+def is_broken(call: Call) -> bool:
+    """Does it end before it begins?"""
+    return call.start_ns > call.end_ns
+
+
 def cost_nusd(call: Call) -> int:
     """What the provider bills. Cached prompt tokens lie inside the prompt."""
     prompt, cached, answer = NUSD_PER_TOKEN[call.model]
     read = call.cache_read_tokens or 0
     return ((call.input_tokens or 0) - read) * prompt + read * cached + (call.output_tokens or 0) * answer
+
+
+def trace_row(spans: Sequence[Span], calls: Sequence[Call]) -> tuple[Any, ...]:
+    """What is true of a trace: its spans that are not broken, the root among them, and its calls."""
+    release, calls = calls[0].release, [call for call in calls if not is_broken(call)]
+    (root,) = (span for span in spans if not span.parent_span_id)
+    said = [measures(call) for call in sorted(calls, key=lambda call: call.start_ns)]
+    of = {name: sum(one[MEASURES.index(name)] for one in said) for name in MEASURES}
+    first_token = [call.ttft_ns for call in sorted(calls, key=lambda call: call.start_ns) if call.ttft_ns is not None]
+    route, cohort = (attribute.value.string_value for attribute in root.attributes)
+    language = calls[0].language if calls else ""  # the root does not say it
+    return (
+        *("demo", route, release, cohort, language),
+        *(min(span.start_time_unix_nano for span in spans), max(span.end_time_unix_nano for span in spans)),
+        *(len(spans), len(calls), of["errors"], of["refusals"], of["unknown_usage"]),
+        *(of["input_tokens"], of["output_tokens"], of["cache_read_tokens"], of["cost_nusd"]),
+        *(root.end_time_unix_nano - root.start_time_unix_nano, first_token[0] if first_token else None),
+        *(0, 0, False, False),
+    )
 
 
 @dataclass(slots=True)
@@ -88,6 +121,7 @@ class Ledger:
 
     window_ns: int
     panes: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * len(MEASURES)))
+    traces: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     latencies: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     records: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     sent: set[str] = field(default_factory=set)
@@ -104,10 +138,18 @@ class Ledger:
             elif identity[:32] in lost:
                 self.too_late.add(identity)
         for call in calls:
-            if call.trace_id.hex() not in lost and call.start_ns <= call.end_ns:
+            if call.trace_id.hex() not in lost and not is_broken(call):
                 key = (call.end_ns // self.window_ns * self.window_ns, call.series)
                 self.panes[key] = [a + b for a, b in zip(self.panes[key], measures(call), strict=True)]
                 self.latencies[call.route].append(call.end_ns - call.start_ns)
+
+        spans, of = defaultdict[str, list[Span]](list), defaultdict[str, list[Call]](list)
+        for span in _spans_of(value):
+            if span.start_time_unix_nano <= span.end_time_unix_nano:
+                spans[span.trace_id.hex()].append(span)
+        for call in calls:
+            of[call.trace_id.hex()].append(call)
+        self.traces |= {trace: trace_row(spans[trace], of[trace]) for trace in of.keys() - lost}
 
     def written(self, partition: int, value: bytes) -> None:
         """A request, new or a repeat, went into a partition of the log."""
@@ -119,6 +161,13 @@ def _spans(value: bytes) -> list[tuple[str, bool]]:
     """Per span of a request its trace id and span id in hex, and whether it ends before it begins."""
     return [
         (span.trace_id.hex() + span.span_id.hex(), span.end_time_unix_nano < span.start_time_unix_nano)
+        for span in _spans_of(value)
+    ]
+
+
+def _spans_of(value: bytes) -> list[Span]:
+    return [
+        span
         for resource in ExportTraceServiceRequest.FromString(value).resource_spans
         for scope in resource.scope_spans
         for span in scope.spans

@@ -16,15 +16,15 @@ from typing import Self
 from pipeline.connectors.clock import now_ns, steady
 from pipeline.connectors.kafka import Producer
 from pipeline.model.stream import Message
-from pipeline.operators.traffic import Call, draw, encode, shifted, spans_of
+from pipeline.operators.traffic import Call, draw, encode, shifted, spans_of, with_steps
 from pipeline.settings import SECOND, Settings
 from tests.e2e.ledger import Ledger
 
 SLICE_S = 0.2
 """Traffic is sent in slices of this length."""
 
-CALLS = 8
-"""Calls of one request."""
+TRACES = 8
+"""Traces of one request."""
 
 LATE_S = (10, 20)
 TOO_LATE_S = (2 * 3600, 5 * 3600)
@@ -96,7 +96,7 @@ class Sender:
 
     def _request(self) -> list[Message]:
         """A new request, perhaps twice, perhaps with its repeat only planned."""
-        calls = [self._call() for _ in range(CALLS)]
+        calls = [call for _ in range(TRACES) for call in self._trace()]
         too_late = [call for call in calls if now_ns() - call.end_ns > TOO_LATE_S[0] * SECOND]
         value = encode(calls)
         self.ledger.drawn(calls, too_late, value)
@@ -116,16 +116,21 @@ class Sender:
             messages.append(self._message(heappop(self._again)[2]))
         return messages
 
-    def _call(self) -> Call:
-        call = draw(self._rng, now_ns() - self._rng.randrange(int(SLICE_S * SECOND)), self.sent / self._mix.spans)
+    def _trace(self) -> list[Call]:
+        last = draw(self._rng, now_ns() - self._rng.randrange(int(SLICE_S * SECOND)), self.sent / self._mix.spans)
+        calls = with_steps(self._rng, last)
         chance = self._rng.random()
         if chance < self._mix.late:
-            return shifted(call, -int(self._rng.uniform(*LATE_S) * SECOND))
+            return self._earlier(calls, LATE_S)
         if (chance := chance - self._mix.late) < self._mix.too_late:
-            return shifted(call, -int(self._rng.uniform(*TOO_LATE_S) * SECOND)) if self.known.is_set() else call
+            return self._earlier(calls, TOO_LATE_S) if self.known.is_set() else calls
         if chance - self._mix.too_late < self._mix.broken:
-            return replace(call, start_ns=call.end_ns + 1)
-        return call
+            return [*calls[:-1], replace(calls[-1], start_ns=calls[-1].end_ns + 1)]
+        return calls
+
+    def _earlier(self, calls: list[Call], ago_s: tuple[int, int]) -> list[Call]:
+        by_ns = -int(self._rng.uniform(*ago_s) * SECOND)
+        return [shifted(call, by_ns) for call in calls]
 
     def _message(self, value: bytes) -> Message:
         partition = self._rng.randrange(self._settings.otlp_partitions)

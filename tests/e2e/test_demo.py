@@ -39,8 +39,20 @@ def test_demo(local_dir: Path) -> None:
     assert int(told[1].replace(",", "")) >= FEWEST_CALLS
     assert "dead letters: 0; too late: 0" in out
     assert out.startswith("performance by route, model and cohort")
-    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if line.startswith("│")]
+    calls, _, traces = out.partition("dollars per trace, by route")
+    rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in calls.splitlines() if line.startswith("│")]
     assert {route for route, _, _ in rows} == {route.name for route in ROUTES}
+    over = re.search(r"([\d,]+) of ([\d,]+) traces are over", traces)
+    assert over, out
+    assert over[1] == over[2]
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in traces.splitlines() if line.startswith("│")]
+    costs = {route: [float(cell.lstrip("$")) for cell in (per_trace, *usd)] for route, _, per_trace, *usd, _, _, _ in cells}
+    assert set(costs) == {route.name for route in ROUTES}
+    for per_trace, mean, p50, p95 in costs.values():
+        assert per_trace >= 1
+        assert 0 < p50 <= p95
+        assert 0 < mean <= p95
+    assert costs["agent"][0] > 2, "an agent asks more than once"
     assert [line for line in out.splitlines() if "tailrace query" in line] == [
         f'  tailrace query "{sql}"' for sql in QUERIES.values()
     ]

@@ -47,6 +47,9 @@ def short(settings: Settings, allowed_lateness: float) -> Settings:
             "allowed_lateness": allowed_lateness,
             "early_every": 2.0,
             "tick_every": 0.5,
+            "call_hold": 2.0,
+            "trace_settle": 5.0,
+            "trace_idle": 20.0,
             "session_timeout": 6.0,
             "sink_linger": 0.5,
         }
@@ -116,7 +119,11 @@ def compare(settings: Settings, sender: Sender, blocks: dict[tuple[int, int], in
         "law b": accounts.law_b_breaks(settings, blocks),
         "law c": accounts.law_c_breaks(settings, ledger),
         "quantiles": accounts.quantiles_differ(settings, ledger),
+        "traces": accounts.traces_differ(settings, ledger),
+        "sums over traces": accounts.trace_sums_differ(settings, ledger),
+        "routes": accounts.routes_differ(settings, ledger),
     }
+    print(f"{len(ledger.traces):,} traces")
     verdicts = ", ".join(f"sum({name})" for name in accounts.VERDICTS)
     judged = accounts.rows(settings, f"SELECT sum(spans), {verdicts} FROM ledger FINAL WHERE stage = 'aggregate'")[0]
     print(f"{len(ledger.panes)} windows and series, {len(ledger.sent):,} distinct spans, {len(blocks):,} blocks")
