@@ -145,13 +145,12 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
             *(duration(q) for q in (before, after)),
             Text(shown, "bold red" if (change or 0) > 0.4 else ""),
         )
-    out.print(drawn)
+    out.print(drawn, "", _traces(running, generator), sep="\n")
     out.print(
         f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "
         f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
         highlight=False,
     )
-    out.print(_traces(running, generator))
     seen = look(running.settings)
     out.print(
         f"dead letters: {sum(seen.dead_letters.values())}; too late: {seen.not_counted.get('too_late', 0)}\n", highlight=False
