@@ -68,10 +68,20 @@ def test_of_a_language_that_is_told_and_not_english_nothing_is_said(text: str) -
     assert read_refusal(text, "de") is None
 
 
+GAP = re.compile(r"\[\^([^\]]+)\]\{0,(\d+)\}(?=\\b)")
+
+
+def parted(gap: re.Match[str]) -> str:
+    r"""What may stand between two words, with the ends of words that `\b` asks for written out: random text seldom has them."""
+    but, most = gap.groups()
+    return rf"[^{but}\w](?:[^{but}]{{0,{int(most) - 2}}}[^{but}\w])?"
+
+
 @given(st.data())
 @pytest.mark.parametrize("entry", refusal.REFUSALS, ids=lambda entry: entry[1].pattern[:40])
 def test_an_expression_finds_nothing_without_a_sign_of_it(entry: tuple[str, re.Pattern[str]], data: st.DataObject) -> None:
-    found = data.draw(st.from_regex(entry[1]))
+    found = data.draw(st.from_regex(GAP.sub(parted, entry[1].pattern), fullmatch=True))
+    assert entry[1].fullmatch(found)
     assert any(sign in found and entry in entries for sign, entries in refusal.BY_SIGN)
 
 
