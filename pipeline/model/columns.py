@@ -147,6 +147,13 @@ COUNTS: dict[str, str] = {
 }
 """The counting measures of a pane, in order."""
 
+CHECKS = {
+    "refusal": ("refusal_checked", "refusals"),
+    "citation": ("citation_checked", "citations"),
+    "schema_valid": ("schema_checked", "schema_valid"),
+}
+"""What an answer shows, by column of the spans: of how many calls it is known, and of how many it is true."""
+
 PANES: tuple[Column, ...] = (
     Column("window_start_ns", "integer", "start of the window, inclusive"),
     Column("window_end_ns", "integer", "end of the window, exclusive"),

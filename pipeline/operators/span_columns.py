@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import COUNTS, REQUEST_KINDS, SERIES, TOKENS
+from pipeline.model.columns import CHECKS, COUNTS, REQUEST_KINDS, SERIES, TOKENS
 from pipeline.model.log_time import LONGEST_SOURCE
 from pipeline.operators.kernels import identity
 from pipeline.operators.siphash import Key, siphash_rows
@@ -187,7 +187,7 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         _sums(block, numbers, where),
         numbers["latency_ns"],
         numbers["ttft_ns"],
-        _speed(numbers),
+        speed(numbers["output_tokens"], numbers["latency_ns"], numbers["ttft_ns"]),
         _or_zero(numbers["cost_nusd"]).astype(np.int64),
     )
 
@@ -287,11 +287,7 @@ def _sums(block: _Block, numbers: dict[str, Any], where: NDArray[np.intp]) -> In
         "unpriced": _is(block.cost_source, "unpriced")[where],
         "ttft_count": ~np.isnan(numbers["ttft_ns"]),
     }
-    for flag, checked, found in (
-        ("refusal", "refusal_checked", "refusals"),
-        ("citation", "citation_checked", "citations"),
-        ("schema_valid", "schema_checked", "schema_valid"),
-    ):
+    for flag, (checked, found) in CHECKS.items():
         values = _numbers(getattr(block, flag))[where]
         columns[checked], columns[found] = ~np.isnan(values), values == 1
     matrix = np.empty((len(SUMS), len(where)), np.int64)
@@ -300,12 +296,12 @@ def _sums(block: _Block, numbers: dict[str, Any], where: NDArray[np.intp]) -> In
     return np.ascontiguousarray(matrix.T)
 
 
-def _speed(numbers: dict[str, Floats]) -> Floats:
-    """Output tokens per second after the first token; nan where either is unknown."""
-    after = numbers["latency_ns"] - numbers["ttft_ns"]
-    speed = np.full(len(after), np.nan)
-    np.divide(numbers["output_tokens"] * 1e9, after, out=speed, where=after > 0)
-    return speed
+def speed(output: Floats, latency: Floats, ttft: Floats) -> Floats:
+    """Output tokens per second after the first token; nan where either is unknown. Times in nanoseconds."""
+    after = latency - ttft
+    found = np.full(len(after), np.nan)
+    np.divide(output * 1e9, after, out=found, where=after > 0)
+    return found
 
 
 def _numbers(values: list[Any]) -> Floats:

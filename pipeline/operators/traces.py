@@ -24,6 +24,7 @@ from pipeline.operators.kernels import add_rows
 from pipeline.operators.pool import Pool
 from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
 from pipeline.operators.told_twice import Told, stands
+from pipeline.operators.whole_calls import make_whole
 from pipeline.operators.window import Measured, Series
 
 UNDECIDED, COUNTED, TOLD_TWICE = 0, 1, 2
@@ -315,17 +316,20 @@ class Traces:
     def _settle(self, outcome: Outcome, by_trace: Ints, first: Ints, ready: NDArray[np.bool_]) -> Ints:
         """Decide groups among whole traces; returns the positions in `by_trace` that count from now on."""
         rows = self._rows
-        calls = stands(Told(first=first, **{name: rows[name][by_trace] for name in TOLD}))
+        told = Told(first=first, **{name: rows[name][by_trace] for name in TOLD})
+        calls = stands(told)
         state, by = rows["state"][by_trace], np.empty(len(by_trace), np.int64)
         kernels.settle(calls.row, ready[by_trace], state, UNDECIDED, COUNTED, TOLD_TWICE, by)
         rows["state"][by_trace] = state
+        make_whole(self._measures, rows["measures"][by_trace], told, calls, by)
         repeat = np.flatnonzero((by >= 0) & (by != np.arange(len(by))))
         if len(repeat):
             row = by_trace[repeat]
             trace = self._slots["id"][rows["slot"][row]]
             stand = by_trace[by[repeat]]
-            told = Repeats(trace, rows["span"][row], rows["span"][stand], calls.rule[repeat], rows["end_ns"][row])
-            outcome.repeats.append(told)
+            outcome.repeats.append(
+                Repeats(trace, rows["span"][row], rows["span"][stand], calls.rule[repeat], rows["end_ns"][row])
+            )
         return np.flatnonzero(by == np.arange(len(by)))
 
     def _count(self, outcome: Outcome, row: Ints, series: NDArray[np.int32]) -> None:

@@ -11,10 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.app.replay import run
-from pipeline.connectors.files import read_requests
 from pipeline.model.columns import REQUEST_KINDS
-from pipeline.settings import Settings
+from tests.replayed import replayed, total
 
 FIELD = Path(__file__).parents[1] / "data" / "field"
 
@@ -24,28 +22,18 @@ READ_TOO = {"44-old-instrumentation-library-spans": {"requests": 1, "dead": 0}}
 """Where `why` allows another answer than `expect`: the older shape is read."""
 
 
-def rows_of(block: bytes) -> list[dict[str, Any]]:
-    columns = orjson.loads(block)
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
 @cache
 def answer(file: str) -> dict[str, Any]:
     """The sums that `expected.json` speaks of."""
-    settings = Settings()
-    told: dict[str, list[dict[str, Any]]] = {key: [] for key in ("spans", "panes", "dead-letters")}
-    topics = {settings.topic(key): key for key in told}
-    for message in run(settings, read_requests([FIELD / file])):
-        if message.topic in topics and message.key is None:
-            told[topics[message.topic]] += rows_of(message.value)
+    told = replayed([FIELD / file])
     panes = told["panes"]
     calls = [row for row in told["spans"] if row["kind"] in REQUEST_KINDS]
-    sums = {name: sum(int(row[name] or 0) for row in panes) for name in panes[0] if name.endswith("_tokens")} if panes else {}
+    sums = {name: total(panes, name) for name in panes[0] if name.endswith("_tokens")} if panes else {}
     counts = ("requests", "errors", "streamed", "unknown_usage", "unpriced", "cost_nusd")
     return {
         **dict.fromkeys(("input_tokens", "output_tokens"), 0),
         **sums,
-        **{name: sum(int(row[name]) for row in panes) for name in counts},
+        **{name: total(panes, name) for name in counts},
         "dead": sum(row["count"] for row in told["dead-letters"]),
         "routes": sorted({row["route"] for row in calls}),
         "cohorts": sorted({row["cohort"] for row in calls}),
