@@ -127,13 +127,15 @@ class OwnedPartition(Generic[State]):
         return Session(generation, found.source, state, begin, found.begin)
 
     async def _refuse_a_hole(self, session: Session[State], fresh: Sequence[Delivered]) -> None:
-        """Offsets follow one another; they may only jump to where the log now starts (retention was faster than we).
+        """Offsets follow one another; they may only jump to where the log now starts (retention was faster than we), or to what
+        this session has committed before it was delivered: an owner whose progress says more than the group's offset does so,
+        and after the next rebalance delivery begins there.
 
         So the input is neither compacted nor written in transactions. Raises Fatal.
         """
         expected = session.next
         for message in fresh:
-            if message.offset != expected:
+            if message.offset != expected and not expected < message.offset <= session.committed:
                 if await self._outside.log_start(session.source.partition) < message.offset:
                     raise Fatal(f"{session.source}: offset {message.offset} came where {expected} was due; nothing acknowledged")
                 await self._outside.overtaken(session.source, expected, message.offset)

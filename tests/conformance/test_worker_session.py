@@ -35,6 +35,7 @@ class World:
     told: Progress | None = NOTHING
     made_anew: bool = False
     log_starts: list[int] = field(default_factory=list)
+    idle: Progress | None = None
 
     def owned(self) -> tuple[int, int] | None:
         return None if self.generation is None else (SOURCE.partition, self.generation)
@@ -74,7 +75,7 @@ class World:
 
     def step(self, state: int, batch: Sequence[Record], now_ns: int) -> tuple[int, Effects]:
         if not batch:
-            return state, Effects()
+            return state, Effects(progress=self.idle)
         offsets = [record.offset for record in batch]
         self.diary.append(("step", *offsets))
         progress = Progress(max(offsets[-1] - 1, 0), offsets[-1] + 1, 0)
@@ -104,6 +105,16 @@ def test_an_offset_is_committed_once() -> None:
     diary = World([(1, delivered(1, 0, 1, 2)), (1, [])], begin=0).run()
     assert diary.count(("commit", 1)) == 1
     assert ("commit", 0) not in World([(1, delivered(1, 0))]).run()
+
+
+def test_delivery_may_begin_at_what_the_session_has_committed_before_it_was_delivered() -> None:
+    """The progress said more than the group's offset when the session began; then the member rejoined its generation."""
+    told = Progress(10, 12, 0)
+    world = World([(1, []), (1, delivered(1, 10, 11))], begin=0, told=told, idle=told)
+    assert world.steps() == [("open", told), ("step", 10, 11)]
+    assert ("commit", 10) in world.diary
+    with pytest.raises(Fatal, match="offset 11 came where 0 was due"):
+        World([(1, []), (1, delivered(1, 11))], begin=0, told=told, idle=told).run()
 
 
 def test_a_new_generation_opens_anew_and_drops_what_the_old_one_fetched() -> None:
