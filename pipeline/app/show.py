@@ -113,6 +113,11 @@ def status(seen: "Status", out: Console) -> None:
         for row in filter(lambda row: row["like_ids"], seen.series_values):
             told = f"{row['column']} looks like ids: {row['values']:,} values of the shapes {', '.join(row['examples'])}"
             out.print(f"in the last hour: {told}; each is a series of its own", highlight=False, markup=False)
+        if seen.late_for_trace:
+            cost = f"their calls cost ${seen.outside_nusd / 1e9:,.4f}, which is in no trace"
+            out.print(
+                f"in the last hour: spans that came when their trace was over: {seen.late_for_trace:,}; {cost}", highlight=False
+            )
         if seen.contradictions:
             out.print(f"in the last hour: calls whose tokens do not add up: {seen.contradictions:,}", highlight=False)
         for attributes, spans in seen.not_understood.items():
@@ -152,6 +157,7 @@ def story(told: "SpanStory", out: Console) -> None:
         ("status", told.status),
         ("usage", told.usage),
         ("cost", told.cost),
+        *([("counted", told.counted)] if told.counted else []),
         *told.behaviour.items(),
     ):
         out.print(f"  {title:<6} {text}", highlight=False, markup=False, soft_wrap=True)

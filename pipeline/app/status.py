@@ -70,6 +70,13 @@ FROM ledger FINAL
 WHERE stage = 'aggregate' AND startsWith(source, '{spans}:') AND time > now() - INTERVAL 1 HOUR
 """
 
+OUTSIDE = """
+SELECT sum(late_for_trace) AS late_for_trace, sum(outside_nusd) AS outside_nusd
+FROM ledger FINAL
+WHERE stage = 'aggregate' AND startsWith(source, '{spans}:') AND time > now() - INTERVAL 1 HOUR
+"""
+"""Spans that were counted but whose trace was over, and what the calls among them cost."""
+
 DOUBTS = """
 SELECT sum(contradictions) AS contradictions FROM ledger FINAL
 WHERE stage = 'decode' AND startsWith(source, '{otlp}:') AND time > now() - INTERVAL 1 HOUR
@@ -109,8 +116,9 @@ class Status:
     """One look at this prefix. Times in nanoseconds; what could not be asked is in `problems` and left empty.
 
     span_rows: rows of the table spans; one that came again counts until it is merged.
-    freshness_ns, dead_letters, not_counted, not_understood, contradictions: of the last hour. not_understood: spans that look
-        like calls of a model, by the names of their attributes. contradictions: calls whose tokens do not add up by any rule.
+    freshness_ns, dead_letters, not_counted, not_understood, contradictions, late_for_trace: of the last hour. not_understood:
+        spans that look like calls of a model, by the names of their attributes. contradictions: calls whose tokens do not add up
+        by any rule. late_for_trace: spans whose trace was over; outside_nusd: what their calls cost, which is in no trace.
     series_values: per column of the series in the last hour how many values, their shapes, and whether they look like ids.
     problems: an engine that does not answer, a stage that no process runs.
     """
@@ -125,6 +133,8 @@ class Status:
     not_understood: dict[str, int] = field(default_factory=dict)
     series_values: list[dict[str, Any]] = field(default_factory=list)
     contradictions: int = 0
+    late_for_trace: int = 0
+    outside_nusd: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -185,6 +195,8 @@ def _look_at_spans(settings: Settings, status: Status) -> None:
 def _look_at_verdicts(settings: Settings, status: Status) -> None:
     status.dead_letters = {row["reason"]: int(row["spans"]) for row in _rows(settings, DEAD)}
     status.not_counted = {name: int(value) for name, value in _rows(settings, NOT_COUNTED)[0].items()}
+    outside = _rows(settings, OUTSIDE)[0]
+    status.late_for_trace, status.outside_nusd = int(outside["late_for_trace"]), int(outside["outside_nusd"])
 
 
 def _look_at_meaning(settings: Settings, status: Status) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, PARTITIONS, ROWS, look, worded
+from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, OUTSIDE, PARTITIONS, ROWS, look, worded
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Producer, apply_topics
@@ -45,6 +45,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
     }
     letter |= dict.fromkeys(("offset", "index", "size_bytes"), 0) | {"count": 1, "time_ns": now}
     verdict = dict.fromkeys((c.name for c in LEDGER), 0) | {"stage": "aggregate", "too_late": 4, "time_ns": now}
+    verdict |= {"late_for_trace": 3, "outside_nusd": 4500}
     verdicts = [verdict | {"source": f"{topic}:0:e"} for topic in (log, "another.spans.v1")]
     verdicts.append(verdicts[0] | {"offset": 1, "time_ns": now - DAY})
     with connect(settings) as client:
@@ -69,6 +70,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
     assert 20 * SECOND <= seen.freshness_ns < 60 * SECOND
     assert seen.dead_letters == {"bad_trace_id": 1}
     assert seen.not_counted == {"duplicate": 0, "too_late": 4, "ahead_of_clock": 0}
+    assert (seen.late_for_trace, seen.outside_nusd) == (3, 4500)
     first, second = seen.partitions
     assert 17e9 <= first["delay_ns"] < 60e9
     assert first["open_windows"] == 3
@@ -112,7 +114,7 @@ def test_what_is_long_over_costs_nothing(fresh_prefix: Settings) -> None:
         for statement in worded(settings, OLD.replace("{then}", str(then))).split(";\n"):
             if statement.strip():
                 client.command(statement)
-        for sql in (PARTITIONS, NEWEST, ROWS, DEAD, NOT_COUNTED):
+        for sql in (PARTITIONS, NEWEST, ROWS, DEAD, NOT_COUNTED, OUTSIDE):
             answer = client.query(worded(settings, sql))
             assert int(answer.summary["read_rows"]) <= MOST_ROWS_READ, sql
 

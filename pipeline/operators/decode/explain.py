@@ -71,7 +71,11 @@ class FieldStory:
 
 @dataclass(frozen=True, slots=True)
 class SpanStory:
-    """One span of a record. dead: the reason why it is no row, "" if it is one; then the rest says why the row is as it is."""
+    """One span of a record. dead: the reason why it is no row, "" if it is one; then the rest says why the row is as it is.
+
+    counted_by, counted_rule, counted: of a call the span that stands for it, why that is another ("" if it is not), and both in
+    words. That is for its whole trace to say, so it is "" here, and whoever has all of it fills it in.
+    """
 
     trace_id: str
     span_id: str
@@ -87,6 +91,9 @@ class SpanStory:
     behaviour: Mapping[str, str]
     fields: list[FieldStory]
     row: dict[str, Any]
+    counted_by: str = ""
+    counted_rule: str = ""
+    counted: str = ""
 
 
 def explain(decoder: Decoder, record: Record) -> list[SpanStory]:
