@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     )
     trace_settle: Seconds = Field(60, ge=0, description="How long after its last span a trace is over, its root seen.")
     trace_idle: Seconds = Field(900, ge=0, description="The same of a trace whose root was not seen.")
+    trace_longest: Seconds = Field(3600, gt=0, description="How long after its first span a trace is cut.")
     max_trace_spans: int = Field(10_000, ge=1, description="A trace of more spans is cut.")
     max_open_spans: int = Field(1_000_000, ge=1, description="Spans of open traces per partition; beyond, the oldest are cut.")
     max_traces: int = Field(1_000_000, ge=1, description="Traces a partition remembers; beyond, the oldest are forgotten.")

@@ -73,7 +73,15 @@ def _object(doc: str, properties: dict[str, Document], optional: Sequence[str] =
     }
 
 
-SINCE_TRACES = ("call_hold_ns", "trace_settle_ns", "trace_idle_ns", "max_trace_spans", "max_open_spans", "max_traces")
+SINCE_TRACES = (
+    "call_hold_ns",
+    "trace_settle_ns",
+    "trace_idle_ns",
+    "max_trace_spans",
+    "max_open_spans",
+    "max_traces",
+    "trace_longest_ns",
+)
 """What a policy written before there were traces lacks."""
 
 
@@ -94,6 +102,7 @@ def _policy() -> Document:
             "max_trace_spans": _integer("a trace of more is cut", minimum=0),
             "max_open_spans": _integer("spans of open traces; beyond, the oldest are cut", minimum=0),
             "max_traces": _integer("traces remembered; beyond, the oldest are forgotten", minimum=0),
+            "trace_longest_ns": _integer("how long after its first span a trace is cut", minimum=0),
         },
         optional=SINCE_TRACES,
     )

@@ -127,6 +127,7 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         call_hold_ns=int(settings.call_hold * SECOND),
         trace_settle_ns=int(settings.trace_settle * SECOND),
         trace_idle_ns=int(settings.trace_idle * SECOND),
+        trace_longest_ns=int(settings.trace_longest * SECOND),
         max_trace_spans=settings.max_trace_spans,
         max_open_spans=settings.max_open_spans,
         max_traces=settings.max_traces,

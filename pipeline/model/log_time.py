@@ -27,7 +27,8 @@ class WindowPolicy:
     outage_ns: a log silent for longer had nobody to tick it; then ticks wait an allowed lateness before they count.
     call_hold_ns: how long, in event time, a call waits for others that tell of it.
     trace_settle_ns, trace_idle_ns: a trace is over so long after its last span, its root seen or not.
-    max_trace_spans: a trace of more is cut. max_open_spans, max_traces: per partition; beyond, the oldest are cut and forgotten.
+    trace_longest_ns: a trace is cut so long after its first span. max_trace_spans: a trace of more is cut.
+    max_open_spans, max_traces: per partition; beyond, the oldest are cut and forgotten.
     """
 
     window_ns: int
@@ -43,6 +44,7 @@ class WindowPolicy:
     max_trace_spans: int = 10_000
     max_open_spans: int = 1_000_000
     max_traces: int = 1_000_000
+    trace_longest_ns: int = 3_600_000_000_000
 
     def start(self, end_ns: Any) -> Any:
         """Start of the window [start, start + window) of each event time."""

@@ -84,6 +84,7 @@ class Windows:
         for start in np.unique(judged.starts[judged.eligible]).tolist():
             rows = np.flatnonzero(judged.eligible & (judged.starts == start))
             fresh[rows] = self._window(start, offset).seen.add(columns.ids[rows])
+        self.position = offset + 1
         outside = self._arrive(offset, columns, judged, fresh)
         self.watermark.appended(append_ns)
         self.watermark.rows(_reached(columns, np.minimum(columns.end_ns, recorded), known & ~judged.ahead))
@@ -103,6 +104,8 @@ class Windows:
         if len(rows) == 0:
             return 0, 0
         late = self.traces.arrive(offset, columns, rows, judged.windows(rows), policy, at_ns)
+        if len(late) or self.traces.too_many(policy):
+            self._take(self.traces.cut(policy, at_ns))
         if len(late) == 0:
             return 0, 0
         decided = self.traces.late(columns, late, judged.starts[late])

@@ -62,6 +62,7 @@ def arrive(
     closed: NDArray[np.bool_],
     first: Ints,
     last: Ints,
+    begun: Ints,
     quiet: Ints,
     spans: Ints,
     calls: Ints,
@@ -82,6 +83,7 @@ def arrive(
         late[i] = False
         first[s] = start[i] if spans[s] == 0 else min(first[s], start[i])
         last[s] = end[i] if spans[s] == 0 else max(last[s], end[i])
+        begun[s] = heard if spans[s] == 0 else begun[s]
         quiet[s] = max(quiet[s], heard)
         spans[s] += 1
         calls[s] += call[i]

@@ -3,8 +3,9 @@
 A call is held until the watermark is `call_hold_ns` past its arrival, at most to the end of its window, so that all who tell of
 it are there; then the group is decided at once and the one that stands is folded into its window, once. A call that names no
 route or cohort of its own takes them from its trace, and waits for one that names them, for the root, or until its window would
-be final. A trace is closed `trace_settle_ns` after its last span if its root was seen, else after `trace_idle_ns`, or when it
-holds `max_trace_spans`; its row is written then, and a later span changes nothing.
+be final. A trace is closed `trace_settle_ns` after its last span if its root was seen, else after `trace_idle_ns`, cut
+`trace_longest_ns` after its first one, or when one comes that is more than `max_trace_spans`; its row is written then, and a
+later span changes nothing.
 
 All of it is a function of the log. A trace is remembered, and holds back what may be acknowledged, until everything that could
 tell a replay apart from the first time is over: `remembered_ns` after its last span.
@@ -40,12 +41,14 @@ _SLOTS = {
     "first_offset": np.int64,
     "first_ns": np.int64,
     "last_ns": np.int64,
+    "begun_ns": np.int64,
     "quiet_ns": np.int64,
     "known_until_ns": np.int64,
     "spans": np.int64,
     "calls": np.int64,
     "rooted": np.bool_,
     "named": np.uint8,
+    "full": np.bool_,
     "closed": np.bool_,
     "taken": (np.int32, len(TAKEN)),
 }
@@ -153,6 +156,7 @@ class Traces:
 
         windows: (len(rows),) start and end of the window of each, and when it is final.
         """
+        self._series.thin_out(self._rows["series"], self._slots["taken"])
         hashes = columns.trace_hash[rows]
         slots = self._placed(offset, hashes, columns.trace[rows])
         series = self._series.codes(columns.series)[columns.code[rows]]
@@ -163,9 +167,20 @@ class Traces:
         of, s = columns.told if everything else {name: values[rows] for name, values in columns.told.items()}, self._slots
         kernels.arrive(
             *(slots, of["start_ns"], of["end_ns"], call, of["parent"] == 0, names, at_ns, policy.max_trace_spans),
-            *(s["closed"], s["first_ns"], s["last_ns"], s["quiet_ns"], s["spans"], s["calls"], s["rooted"], s["named"]),
+            *(
+                s["closed"],
+                s["first_ns"],
+                s["last_ns"],
+                s["begun_ns"],
+                s["quiet_ns"],
+                s["spans"],
+                s["calls"],
+                s["rooted"],
+                s["named"],
+            ),
             *(s["known_until_ns"], remembered_ns(policy), late),
         )
+        s["full"][slots[late]] = True
         if late.any():
             keep: Any = ~late
             of, slots, series, names, call = (
@@ -256,15 +271,34 @@ class Traces:
         """The same, and close what is over; the watermark was at `before_ns`."""
         s, outcome = self._slots, Outcome([], [], [])
         over = s["rooted"] & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
-        over |= (s["quiet_ns"] + policy.trace_idle_ns <= at_ns) | (s["spans"] >= policy.max_trace_spans)
+        over |= (s["quiet_ns"] + policy.trace_idle_ns <= at_ns) | (s["begun_ns"] + policy.trace_longest_ns <= at_ns)
         over &= ~s["closed"]
-        if self.spans > policy.max_open_spans:
-            over |= self._oldest(self.spans - policy.max_open_spans)
         self._decide(outcome, over, at_ns)
         self._close(outcome, over, s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
         grain = max(1, remembered_ns(policy) // 16)
         if at_ns // grain != before_ns // grain or s.size > policy.max_traces:
             self._forget(policy, at_ns)
+        if self._dead > max(4096, self._rows.size // 2):
+            self._thin_out()
+        return outcome
+
+    def too_many(self, policy: WindowPolicy) -> bool:
+        """Are more spans held than may be?"""
+        return self.spans > policy.max_open_spans
+
+    def cut(self, policy: WindowPolicy, at_ns: int) -> Outcome:
+        """Spans came: close traces that are full, and of too many open ones the oldest, to have room for a while.
+
+        Not left to a moment: a watermark may stand still for as long as a source is silent.
+        """
+        s, outcome = self._slots, Outcome([], [], [])
+        full = s["full"] & ~s["closed"]
+        over = full.copy()
+        if self.too_many(policy):
+            over |= self._oldest(self.spans - policy.max_open_spans + policy.max_open_spans // 8)
+        if over.any():
+            self._decide(outcome, over, BEGINNING)
+            self._close(outcome, over, ~full & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns))
         if self._dead > max(4096, self._rows.size // 2):
             self._thin_out()
         return outcome
@@ -391,7 +425,7 @@ class Traces:
         add_rows(sums, whose, self._measures["sums"][of])
         np.add.at(cost, whose, self._measures["cost"][of])
         root, failed = self._root(by_trace, trace, len(slots))
-        whole = s["last_ns"][slots] - s["first_ns"][slots]
+        whole = np.maximum(s["last_ns"][slots] - s["first_ns"][slots], 0)
         cut = s["rooted"][slots] & ~settled[slots]
         columns = {
             **{name: s[name][slots] for name in ("first_offset", "first_ns", "last_ns", "spans")},
@@ -413,7 +447,7 @@ class Traces:
         root = np.flatnonzero(rows["parent"][by_trace] == 0)
         row = by_trace[root]
         order = np.lexsort((rows["span"][row], rows["start_ns"][row], trace[root]))[::-1]
-        latency[trace[root][order]] = (rows["end_ns"][row] - rows["start_ns"][row])[order]
+        latency[trace[root][order]] = np.maximum(rows["end_ns"][row] - rows["start_ns"][row], 0)[order]  # clocks are set back
         failed[trace[root][order]] = rows["error"][row][order]
         return latency, failed
 
@@ -450,7 +484,6 @@ class Traces:
         self._measures["row"][:] = moved[self._measures["row"]]
         rows["measures"][:] = np.append(self._measures.keep(needed), -1)[rows["measures"]]
         self._dead = 0
-        self._series.only(rows["series"], self._slots["taken"])
 
 
 def remembered_ns(policy: WindowPolicy) -> int:
@@ -464,6 +497,7 @@ class _Names:
 
     def __init__(self) -> None:
         self._begin()
+        self._most = 1024
 
     def _begin(self) -> None:
         self.known: list[Series] = []
@@ -512,11 +546,11 @@ class _Names:
             filled[column] = self._part_names[part]
         return tuple(filled)
 
-    def only(self, used: NDArray[np.int32], parts: NDArray[np.int32]) -> None:
-        """Forget series and components nobody uses if they are many; gives those used, in place, their new codes."""
-        kept, inverse = np.unique(used, return_inverse=True)
-        if len(self.known) < 1024 + 2 * len(kept) and len(self._part_names) < 1024 + 2 * (len(kept) + len(parts)):
+    def thin_out(self, used: NDArray[np.int32], parts: NDArray[np.int32]) -> None:
+        """Forget series and components nobody uses once they are many; gives those used, in place, their new codes."""
+        if max(len(self.known), len(self._part_names)) <= self._most:
             return
+        kept, inverse = np.unique(used, return_inverse=True)
         known, names = [self.known[code] for code in kept.tolist()], self._part_names
         self._begin()
         codes = {code: self._of(one) for code, one in enumerate(known)}
@@ -525,6 +559,7 @@ class _Names:
         taken, inverse = np.unique(parts, return_inverse=True)
         now = np.array([self._part(names[code]) for code in taken.tolist()], np.int32)
         parts[:] = now[inverse].reshape(parts.shape) if len(taken) else parts
+        self._most = 1024 + 2 * max(len(self.known), len(self._part_names))
 
     def _of(self, series: Series) -> int:
         code = self._code.get(series)

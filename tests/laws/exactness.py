@@ -31,6 +31,8 @@ POLICY = WindowPolicy(
     call_hold_ns=6,
     trace_settle_ns=15,
     trace_idle_ns=60,
+    trace_longest_ns=150,
+    max_trace_spans=12,
 )
 OTHERS = (
     POLICY,
@@ -39,6 +41,7 @@ OTHERS = (
     replace(POLICY, allowed_lateness_ns=60, max_series=1),
     replace(POLICY, max_ahead_ns=5, max_series=9),
     replace(POLICY, call_hold_ns=0, trace_settle_ns=5, trace_idle_ns=20),
+    replace(POLICY, trace_longest_ns=40, max_trace_spans=3),
 )
 Said = TypeVar("Said", Progress, LogTime)
 OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)

@@ -134,6 +134,8 @@ def _rows(s: Fold, rows: list[dict[str, Any]], offset: int) -> None:
             s.told.windows.setdefault(start, (end, []))
             final_ns = end + s.era(start).allowed_lateness_ns
             s.count(s.traces.arrive(row, (start, end, final_ns), offset, policy, s.watermark))
+            _closed(s, s.traces.cut)
+            s.traces.cut.clear()
         s.known.add(row["span_id"])
     for source, event in reached.items():
         epochs = {name.rpartition(":")[2] for name in s.sources}
@@ -157,11 +159,7 @@ def _moment(s: Fold, before: int) -> None:
     if not moment and policy.call_hold_ns == 0:
         counted = s.traces.decide(s.watermark, ())
     s.count(counted)
-    for row in closed:
-        row["closed_ns"] = max(row["closed_ns"], s.whole)
-        length = s.era(row["closed_ns"]).window_ns
-        s.told.trace_windows.setdefault(row["closed_ns"] // length * length, []).append(row)
-        s.told.traces[row["trace_id"], row["first_offset"]] = row
+    _closed(s, closed)
     if moment:
         s.whole = max(s.whole, s.watermark - policy.trace_settle_ns)
     while len(s.eras) > 1:
@@ -169,6 +167,15 @@ def _moment(s: Fold, before: int) -> None:
         if s.eras[1][0] + lateness > s.watermark or s.eras[1][0] > s.whole:
             break
         s.eras.pop(0)
+
+
+def _closed(s: Fold, rows: list[dict[str, Any]]) -> None:
+    """Traces are over: each counts in the window in which it had gone quiet, and stands for itself."""
+    for row in rows:
+        row["closed_ns"] = max(row["closed_ns"], s.whole)
+        length = s.era(row["closed_ns"]).window_ns
+        s.told.trace_windows.setdefault(row["closed_ns"] // length * length, []).append(row)
+        s.told.traces[row["trace_id"], row["first_offset"]] = row
 
 
 def _is_final(s: Fold, start: int) -> bool:

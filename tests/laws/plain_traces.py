@@ -36,6 +36,8 @@ class Trace:
     spans: list[Span] = field(default_factory=list)
     closed: bool = False
     quiet: int = NEVER
+    begun: int = NEVER
+    full: bool = False
     known_until: int = NEVER
     names: dict[str, str] = field(default_factory=dict)
 
@@ -58,6 +60,7 @@ class PlainTraces:
     """The traces of one log."""
 
     known: dict[str, Trace] = field(default_factory=dict)
+    cut: list[Row] = field(default_factory=list)
 
     def touch(self, row: Row, policy: WindowPolicy, at: int) -> None:
         if row["trace_id"] in self.known:
@@ -68,8 +71,14 @@ class PlainTraces:
         trace = self.known.setdefault(row["trace_id"], Trace(offset))
         start, end, final = window
         self.touch(row, policy, at)
+        counted: Counted = []
+        if not trace.closed and len(trace.spans) >= policy.max_trace_spans:
+            trace.full = True
+            counted = self.decide(NEVER, [row["trace_id"]])
+            self.cut.append(self._close(row["trace_id"], policy, at))
         if trace.closed:
-            return [(start, row | {c: row[c] or trace.names[c] for c in ("route", "cohort")}, True)]
+            return [*counted, (start, row | {c: row[c] or trace.names[c] for c in ("route", "cohort")}, True)]
+        trace.begun = trace.begun if trace.spans else max(row["end_ns"], at)
         trace.quiet = max(trace.quiet, row["end_ns"], at)
         held = max(row["end_ns"], at + policy.call_hold_ns) if policy.call_hold_ns else at
         trace.spans.append(Span(row, start, min(held, end if end > at else final), final))
@@ -79,7 +88,12 @@ class PlainTraces:
         over = [
             name
             for name, t in self.known.items()
-            if not t.closed and t.quiet + (policy.trace_settle_ns if t.rooted else policy.trace_idle_ns) <= at
+            if not t.closed
+            and (
+                t.quiet + (policy.trace_settle_ns if t.rooted else policy.trace_idle_ns) <= at
+                or t.quiet + policy.trace_idle_ns <= at
+                or t.begun + policy.trace_longest_ns <= at
+            )
         ]
         counted = self.decide(at, over)
         rows = [self._close(name, policy, at) for name in over]
@@ -117,7 +131,7 @@ class PlainTraces:
             "told_twice": sum(span.counts is False for span in trace.spans),
             "cost_nusd": sum(span.row["cost_nusd"] for span in calls),
             "input_tokens": sum(span.row["input_tokens"] for span in calls),
-            "incomplete": not (trace.rooted and trace.quiet + policy.trace_settle_ns <= at),
+            "incomplete": trace.full or not (trace.rooted and trace.quiet + policy.trace_settle_ns <= at),
         }
         trace.closed, trace.spans = True, []
         return row
