@@ -93,14 +93,28 @@ VECTOR = (
         "US dollars over requests that have a price.",
         total(f'{ratio(COST, "sum(requests) - sum(unpriced)")} AS "Per request"'),
         "currencyUSD",
-        3,
+        6,
     ),
     numbers(
         "Refusals",
         "Refusals over all calls; how an answer reads is known of English only.",
         total(f"{ratio('sum(refusals)', N)} AS Refusals"),
         "percentunit",
-        3,
+        8,
+    ),
+    numbers(
+        "Citations",
+        "Answers that cite, over those that are to: of the routes that are named for it, or with a search in their request.",
+        total(f"{ratio('sum(citations)', 'sum(citation_checked)')} AS Citations"),
+        "percentunit",
+        8,
+    ),
+    numbers(
+        "Schema kept",
+        "Answers that are the JSON they are to be and keep its schema, over those that are to be JSON.",
+        total(f"{ratio('sum(schema_valid)', 'sum(schema_checked)')} AS Kept"),
+        "percentunit",
+        8,
     ),
 )
 

@@ -15,7 +15,8 @@ VIEWS = ("performance", "performance_hourly", "performance_daily", "performance_
 
 COLUMNS = (  # noqa: SIM905 - reads better so
     "window_start window_end environment route model release cohort language final requests errors error_ratio streamed "
-    "refusals refusal_ratio citation_ratio schema_valid_ratio unknown_usage unpriced input_tokens output_tokens "
+    "refusals refusal_ratio citation_ratio schema_valid_ratio refusal_checked citation_checked citations "
+    "schema_checked schema_valid unknown_usage unpriced input_tokens output_tokens "
     "cache_read_tokens cache_write_tokens reasoning_tokens audio_input_tokens audio_output_tokens cost_nusd "
     "latency_mean_ns latency_p50_ns latency_p95_ns latency_p99_ns latency_p999_ns ttft_p50_ns ttft_p95_ns ttft_p99_ns "
     "tps_p50 latency_digest ttft_digest tps_digest"
@@ -73,6 +74,8 @@ def test_values_by_hand(store: Client, put: Callable[..., None]) -> None:
     (row,) = store.query("SELECT * EXCEPT (latency_digest, ttft_digest, tps_digest) FROM performance").named_results()
     assert (row["requests"], row["errors"], row["error_ratio"], row["cost_nusd"], row["input_tokens"]) == (4, 1, 0.25, 7, 5)
     assert (row["refusal_ratio"], row["citation_ratio"], row["schema_valid_ratio"]) == (0.25, 0.5, None)
+    checked = ("refusal_checked", "citation_checked", "citations", "schema_checked", "schema_valid")
+    assert [row[name] for name in checked] == [4, 2, 1, 0, 0]
     assert (row["latency_mean_ns"], row["latency_p999_ns"], row["ttft_p50_ns"]) == (2_500_000_000, 4_000_000_000, None)
     assert row["tps_p50"] == 50.0
     assert row["final"] is False
