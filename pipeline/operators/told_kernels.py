@@ -18,6 +18,36 @@ ALONE, RESPONSE_ID, PARENT, STEPS, RECORD, BESIDE = range(6)
 """Codes of the rules, as in `told_twice.Rule`."""
 
 
+LOOK_AT_ALL = 4096
+"""Pairs of spans of a trace beyond which it is not looked whether anything can be joined: it is done."""
+
+
+@compiled
+def may_join(first, call, span, parent, layer, response, short, out):  # type: ignore[no-untyped-def]
+    """Which traces have two calls that any rule could join: another span under a call, a response id told again, a record of no
+    length, or calls of several layers. `short`: streamed and of no length. Most traces have none of it."""
+    for t in range(len(first) - 1):
+        begin, end, calls, layers, seen = first[t], first[t + 1], 0, 0, 0
+        out[t] = False
+        for i in range(begin, end):
+            if call[i]:
+                calls += 1
+                layers += calls > 1 and layer[i] != seen
+                seen = layer[i]
+                out[t] |= short[i]
+        out[t] |= layers > 0 or calls * (end - begin) > LOOK_AT_ALL
+        if calls < 2 or out[t]:
+            out[t] &= calls > 1
+            continue
+        for c in range(begin, end):
+            if not call[c]:
+                continue
+            for i in range(begin, end):
+                told_again = i != c and call[i] and response[c] != 0 and response[i] == response[c]
+                if (parent[i] == span[c] and i != c) or told_again:
+                    out[t] = True
+
+
 @compiled
 def find(one: Any, i: int) -> int:
     """The row that all rows of i's call share."""

@@ -124,7 +124,9 @@ def stands(told: Told) -> Calls:
         told.start_ns.copy(),
     )
     trace = np.repeat(np.arange(len(told.first) - 1), np.diff(told.first))
-    several = np.bincount(trace[told.call], minlength=len(told.first)) > 1
+    several = np.empty(len(told.first) - 1, np.bool_)
+    short = told.stream & (told.end_ns - told.start_ns <= RECORD_NS)
+    kernels.may_join(told.first, told.call, told.span, told.parent, told.layer, told.response, short, several)
     rows = np.flatnonzero(several[trace]) if n else np.zeros(0, np.int64)
     if len(rows):
         rows = rows[np.lexsort((told.span[rows], told.end_ns[rows], told.start_ns[rows], trace[rows]))]

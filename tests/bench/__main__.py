@@ -30,6 +30,7 @@ from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
 from tests.bench import backlog
+from tests.bench.aggregate_rate import costs_of_traces
 from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
 from tests.bench.traffic import BLOCKS, otlp_records, span_blocks
@@ -117,7 +118,10 @@ def aggregate_figures(bootstrap_of: Callable[[], tuple[Settings, str]]) -> Itera
         return spans
 
     ours = rate(work)
-    yield Figure("aggregate, span block bytes to pane rows", ours, "spans/s", 200_000)
+    yield Figure("aggregate, span block bytes to pane rows", ours, "spans/s", 100_000)
+    whole, alone = costs_of_traces()
+    yield Figure("aggregate with traces over without, whole traces", whole, "times", 1.34, most=True)
+    yield Figure("the same, every call a trace of its own", alone, "times")
     settings, bootstrap = bootstrap_of()
     topic = one_span_a_message(settings)
     lean, typed = (per_span_agent(bootstrap, topic, style) for style in ("bytes", "record"))
