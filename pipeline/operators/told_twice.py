@@ -9,7 +9,7 @@ two true calls taken for one are worse than one counted twice. What is not caugh
 All is a function of the spans of the trace, in whatever order they come. Cost: n log n, and nothing for traces of one call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -124,14 +124,24 @@ def stands(told: Told) -> Calls:
         told.start_ns.copy(),
     )
     trace = np.repeat(np.arange(len(told.first) - 1), np.diff(told.first))
-    several = np.empty(len(told.first) - 1, np.bool_)
-    short = told.stream & (told.end_ns - told.start_ns <= RECORD_NS)
-    kernels.may_join(told.first, told.call, told.span, told.parent, told.layer, told.response, short, several)
+    several = may_join(told.first, {name: getattr(told, name) for name in JOINED_BY})
     rows = np.flatnonzero(several[trace]) if n else np.zeros(0, np.int64)
     if len(rows):
         rows = rows[np.lexsort((told.span[rows], told.end_ns[rows], told.start_ns[rows], trace[rows]))]
         _Trace(trace[rows], {name: getattr(told, name)[rows] for name in Told.__slots__[1:]}).decide(rows, calls)
     return calls
+
+
+JOINED_BY = ("call", "span", "parent", "layer", "response", "stream", "start_ns", "end_ns")
+"""Columns of `Told` that say whether a trace may hold two spans of one call."""
+
+
+def may_join(first: Ints, of: Mapping[str, NDArray[Any]]) -> Flags:
+    """(k,) which traces may hold two spans of one call by any rule; most do not."""
+    out = np.empty(len(first) - 1, np.bool_)
+    short = of["stream"] & (of["end_ns"] - of["start_ns"] <= RECORD_NS)
+    kernels.may_join(first, *(of[name] for name in JOINED_BY[:5]), short, out)
+    return out
 
 
 def _beginnings(rows: Ints, columns: Sequence[NDArray[Any]]) -> Flags:

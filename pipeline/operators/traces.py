@@ -24,7 +24,7 @@ from pipeline.operators import trace_kernels as kernels
 from pipeline.operators.kernels import add_rows
 from pipeline.operators.pool import Pool
 from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
-from pipeline.operators.told_twice import Told, stands
+from pipeline.operators.told_twice import JOINED_BY, Told, may_join, stands
 from pipeline.operators.whole_calls import make_whole
 from pipeline.operators.window import Measured, Series
 
@@ -349,6 +349,21 @@ class Traces:
 
     def _settle(self, outcome: Outcome, by_trace: Ints, first: Ints, ready: NDArray[np.bool_]) -> Ints:
         """Decide groups among whole traces; returns the positions in `by_trace` that count from now on."""
+        rows = self._rows
+        several = may_join(first, {name: rows[name][by_trace] for name in JOINED_BY})[
+            np.repeat(np.arange(len(first) - 1), np.diff(first))
+        ]
+        alone = np.flatnonzero(~several & ready[by_trace])
+        rows["state"][by_trace[alone]] = COUNTED
+        if not several.any():
+            return alone
+        chosen = np.flatnonzero(several)
+        bounds = np.append(0, np.cumsum(several))[first]
+        bounds = bounds[np.append(True, np.diff(bounds) > 0)]
+        return np.concatenate((alone, chosen[self._join(outcome, by_trace[chosen], bounds, ready)]))
+
+    def _join(self, outcome: Outcome, by_trace: Ints, first: Ints, ready: NDArray[np.bool_]) -> Ints:
+        """The same of traces in which spans may tell of one call."""
         rows = self._rows
         told = Told(first=first, **{name: rows[name][by_trace] for name in TOLD})
         calls = stands(told)
