@@ -156,6 +156,14 @@ def memory_figure() -> Figure:
     return Figure("memory: 1,000 series, 5,000 spans/s, 6 min open", int(done.stdout) / 2**20, "MB", 500, most=True)
 
 
+def open_traces_figures() -> Iterator[Figure]:
+    """A partition with as many open traces as it may have."""
+    done = subprocess.run([sys.executable, "-m", "tests.bench.open_traces"], capture_output=True, text=True, check=True)
+    held, moment = map(float, done.stdout.split())
+    yield Figure("memory: a million open traces in one partition", held / 2**20, "MB", 900, most=True)
+    yield Figure("a moment among them", moment * 1e3, "ms", 250, most=True)
+
+
 def digest_figures() -> Iterator[Figure]:
     """fastdigest against the plain one, values per second."""
     values = np.random.default_rng(1).lognormal(3, 0.8, 20_000)
@@ -212,6 +220,7 @@ def main() -> None:
     keep(behaviour_figures())
     keep(digest_figures())
     keep(iter([memory_figure()]))
+    keep(open_traces_figures())
     local = Settings(local_dir=Path(os.environ.get("TAILRACE_LOCAL_DIR", ".local")))
     with engines(local, lambda _: None) as running:
         settings = running.settings(local).model_copy(update={"topic_prefix": f"bench{random.randrange(10**6)}"})
