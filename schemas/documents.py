@@ -127,7 +127,8 @@ def _progress() -> Document:
         "clock": _object("what the log had said about time", clock),
         "eras": {"description": "the rules in force", "type": "array", "items": era},
     }
-    begin = _object("what stood at committed", {"watermark_ns": _integer("event time passed"), **clock_and_rules})
+    stood = {"watermark_ns": _integer("event time passed"), "whole_ns": _integer("windows of traces that end by then are whole")}
+    begin = _object("what stood at committed", stood | clock_and_rules, optional=("whole_ns",))
     document = _object(
         "The reader takes the largest folded of all generations, and the largest committed.",
         {

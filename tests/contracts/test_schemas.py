@@ -9,8 +9,12 @@ import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from pipeline.connectors.progress_log import ProgressLog
+from pipeline.model.log_time import BEGINNING, Era, LogClock, LogTime, SourceMark, WindowPolicy
+from pipeline.model.stream import Progress, Source
 from pipeline.operators.blocks import empty_block
 from pipeline.operators.decode.otlp_json import to_protobuf
+from pipeline.settings import Settings
 from pipeline.topics import schemas_dir, topics
 from schemas.documents import BLOCKS, DOCUMENTS, EQUAL_LENGTHS, JSON, Document, render
 from tests.spans import block, span
@@ -118,3 +122,14 @@ def test_only_blocks_have_tables() -> None:
         assert bool(topic.table) == (topic.key in BLOCKS)
     tables = {table.replace("_", "-") for topic in topics().values() for table in (topic.table, *topic.keyed.values()) if table}
     assert tables == set(BLOCKS)
+
+
+def test_progress_is_written_as_its_document_says() -> None:
+    """All fields set, those that came later too."""
+    policy = WindowPolicy(60, 300, 10, 300, 9)
+    clock = LogClock(5, 6, 7, (("otlp_spans:0:a", SourceMark(1, 2)),))
+    stood = LogTime(3, clock, (Era(BEGINNING, policy),), whole_ns=2)
+    log = ProgressLog(Settings(), "aggregate", "spans", "w")
+    written = log.entry(Source("spans", 0, "a"), 4, Progress(1, 2, 3, clock, stood.eras, stood))
+    document = json.loads((schemas_dir() / "json" / "progress.json").read_text())
+    jsonschema_rs.validator_for(document).validate(json.loads(written.value))
