@@ -53,11 +53,6 @@ def layer_of(scope: str) -> Layer:
     return next((layer for pattern, layer in _SCOPES if pattern.search(scope)), Layer.UNKNOWN)
 
 
-def may_be_doubled(scope: str) -> bool:
-    """May somebody else tell of this scope's calls too, without a response id or a parent that says so?"""
-    return layer_of(scope) is not Layer.UNKNOWN
-
-
 @lru_cache(maxsize=4096)
 def comparable(model: str) -> str:
     """A model's name without what one layer says and another leaves out: paths, vendors, dates and versions."""

@@ -29,7 +29,6 @@ from pipeline.operators.whole_calls import make_whole
 from pipeline.operators.window import Measured, Series
 
 UNDECIDED, COUNTED, TOLD_TWICE = 0, 1, 2
-OPEN, CLOSED = False, True
 ROUTE, COHORT = SERIES.index("route"), SERIES.index("cohort")
 TAKEN = (ROUTE, COHORT)
 """What a call takes from its trace if it does not say it."""

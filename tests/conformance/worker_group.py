@@ -8,7 +8,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,7 +105,8 @@ class Group:
             return process.wait(within)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGUSR1)
-            time.sleep(1)
+            with suppress(AssertionError):
+                until(lambda: "most recent call first" in self.log(instance), "it says where it stands", within=5.0)
             raise AssertionError(
                 f"{instance} did not end within {within:.0f} s; its log:\n{self.log(instance)[-8000:]}"
             ) from None

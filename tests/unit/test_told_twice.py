@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.operators.tellers import Layer, comparable, layer_of, may_be_doubled
+from pipeline.operators.tellers import Layer, comparable, layer_of
 from pipeline.operators.told_twice import Rule, stands
 from tests.told import CHAIN, EMBEDDING, MS, NOTHING, TOOL, Said, decided, said, told_of
 
@@ -266,7 +266,6 @@ def test_who_is_closer_to_the_provider_is_believed() -> None:
 )
 def test_layers(scope: str, layer: Layer) -> None:
     assert layer_of(scope) is layer
-    assert may_be_doubled(scope) is (layer is not Layer.UNKNOWN)
 
 
 @pytest.mark.parametrize(
