@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         description="Another log of spans may feed this database too (another prefix or cluster); spans both hold count twice.",
     )
 
+    # Evaluate.
+    evaluators: Path | None = Field(
+        None, description="YAML: which evaluators run, on which share of traces, with which options; over the default ones."
+    )
+
     # Store: days a row is kept after it was last written (not after its event time: a replay of old spans stays as long).
     keep_spans: int = Field(7, ge=1, description="Days a span is kept after it was written.")
     keep_panes: int = Field(3, ge=1, description="Days; the panes of windows. Roll-ups read them.")

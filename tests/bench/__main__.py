@@ -33,6 +33,7 @@ from tests.bench import backlog
 from tests.bench.aggregate_rate import costs_of_traces
 from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
+from tests.bench.evaluators import rates
 from tests.bench.traffic import BLOCKS, otlp_records, span_blocks
 
 MESSAGES = 15_000
@@ -101,6 +102,12 @@ def behaviour_figures() -> Iterator[Figure]:
     """What an answer's behaviour takes, per answer, by where and how long it is; all are different."""
     for what, batch, answers in answer_batches():
         yield Figure(f"behaviour of {what}", 1e6 / rate(lambda batch=batch, n=answers: judged(batch, n)), "us", 20, most=True)
+
+
+def evaluator_figures() -> Iterator[Figure]:
+    """Evaluators without a model, on traces of retrieval."""
+    for name, traces in rates():
+        yield Figure(f"{name}, five documents of 1,000 characters", traces, "traces/s", 500)
 
 
 def aggregate_figures(bootstrap_of: Callable[[], tuple[Settings, str]]) -> Iterator[Figure]:
@@ -218,6 +225,7 @@ def main() -> None:
     keep(table_figures())
     keep(iter([language_figure()]))
     keep(behaviour_figures())
+    keep(evaluator_figures())
     keep(digest_figures())
     keep(iter([memory_figure()]))
     keep(open_traces_figures())

@@ -154,7 +154,7 @@ def looks_english(head: str) -> bool:
             common += 1
             if common == ENOUGH:
                 return True
-    words = start.encode().translate(BLANKED).split()
+    words = start.encode("utf-8", "replace").translate(BLANKED).split()
     if len(words) <= MAX_SHORT_WORDS:
         return head.isascii()
     return 10 * len(FUNCTION_WORDS.intersection(words)) >= min(len(words), 10 * ENOUGH)
