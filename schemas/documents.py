@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, Firing
-from pipeline.model.log_time import MOST_SOURCES
+from pipeline.model.log_time import MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.operators.told_twice import Rule
 
@@ -129,6 +129,15 @@ def _progress() -> Document:
     }
     stood = {"watermark_ns": _integer("event time passed"), "whole_ns": _integer("windows of traces that end by then are whole")}
     begin = _object("what stood at committed", stood | clock_and_rules, optional=("whole_ns",))
+    unending = _object(
+        "a trace that is over and never falls silent",
+        {
+            "trace_id": {"type": "string", **NARROWER["trace_id"]},
+            "route": {"description": "what its late calls take from it", "type": "string"},
+            "cohort": {"description": "the same", "type": "string"},
+            "heard_ns": _integer("event time of its last span so far"),
+        },
+    )
     document = _object(
         "The reader takes the largest folded of all generations, and the largest committed.",
         {
@@ -138,8 +147,14 @@ def _progress() -> Document:
             "generation": _integer("generation of the consumer group that wrote it"),
             **clock_and_rules,
             "begin": {"oneOf": [{"type": "null"}, begin]},
+            "unending": {
+                "description": "traces that began before committed and are over for whoever folds from there",
+                "type": "array",
+                "items": unending,
+                "maxItems": MOST_UNENDING,
+            },
         },
-        optional=("clock", "eras", "begin"),
+        optional=("clock", "eras", "begin", "unending"),
     )
     return {"$schema": DRAFT, "title": "How far one partition of spans has come"} | document
 

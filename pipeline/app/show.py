@@ -102,6 +102,10 @@ def status(seen: "Status", out: Console) -> None:
                 ],
             )
         )
+        if unending := sum(p["unending"] + p["unending_held"] for p in seen.partitions):
+            held = sum(p["unending_held"] for p in seen.partitions)
+            beyond = f"; {held:.0f} of them hold the committed offset" if held else ""
+            out.print(f"\ntraces that are over and never fall silent: {unending:.0f}{beyond}", highlight=False)
     if seen.span_rows is not None:
         newest = "none in the last hour" if seen.freshness_ns is None else f"the newest ended {duration(seen.freshness_ns)} ago"
         counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in seen.not_counted.items())

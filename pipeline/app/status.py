@@ -32,7 +32,7 @@ PARTITIONS = """
 WITH toUnixTimestamp64Nano(now64(9)) AS now_ns
 SELECT source,
        if(delay < 0, NULL, delay + now_ns - last) AS delay_ns,
-       open_windows, series, overflow, held_offsets, (now_ns - last) / 1e9 AS reported_s_ago
+       open_windows, series, overflow, held_offsets, unending, unending_held, (now_ns - last) / 1e9 AS reported_s_ago
 FROM
 (
     SELECT source, max(time_ns) AS last,
@@ -40,9 +40,13 @@ FROM
            argMaxIf(value, time_ns, metric = 'open_windows') AS open_windows,
            argMaxIf(value, time_ns, metric = 'series') AS series,
            argMaxIf(value, time_ns, metric = 'overflow') AS overflow,
-           argMaxIf(value, time_ns, metric = 'held_offsets') AS held_offsets
+           argMaxIf(value, time_ns, metric = 'held_offsets') AS held_offsets,
+           argMaxIf(value, time_ns, metric = 'unending_traces') AS unending,
+           argMaxIf(value, time_ns, metric = 'unending_traces_held') AS unending_held
     FROM status
-    WHERE stage = 'aggregate' AND metric IN ('watermark_delay_ns', 'open_windows', 'series', 'overflow', 'held_offsets')
+    WHERE stage = 'aggregate'
+      AND metric IN ('watermark_delay_ns', 'open_windows', 'series', 'overflow', 'held_offsets',
+                     'unending_traces', 'unending_traces_held')
       AND startsWith(source, '{spans}:') AND time_ns > toUnixTimestamp64Nano(now64(9)) - 3600000000000
     GROUP BY source HAVING countIf(metric = 'open_windows') > 0
 )

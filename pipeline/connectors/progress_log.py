@@ -17,7 +17,7 @@ from pipeline.connectors.clock import steady
 from pipeline.connectors.kafka import connection, sources, translated
 from pipeline.errors import EngineError, SchemaError
 from pipeline.model.log_time import NOTHING_SAID, Era, LogClock, LogTime
-from pipeline.model.stream import Message, Progress, Source, joined
+from pipeline.model.stream import Message, Progress, Source, Unending, joined
 from pipeline.settings import Settings
 
 READ_SECONDS = 30.0
@@ -34,6 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     clock: LogClock = NOTHING_SAID
     eras: tuple[Era, ...] = ()
     begin: LogTime | None = None
+    unending: tuple[Unending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
         found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
-    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin) for e in found)
+    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin, e.unending) for e in found)
 
 
 class ProgressLog:
@@ -88,6 +89,7 @@ class ProgressLog:
             clock=progress.clock,
             eras=progress.eras,
             begin=progress.begin,
+            unending=progress.unending,
         )
         key = f"{source}/{generation}/{self._writer}".encode()
         return Message(self._topic, source.partition, msgspec.json.encode(value), key)

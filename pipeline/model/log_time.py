@@ -15,6 +15,11 @@ MOST_SOURCES = 2048
 LONGEST_SOURCE = 300
 """Characters of a log id: a topic's name has up to 249."""
 
+MOST_UNENDING = 256
+"""Traces that never fall silent a log lets go of, and the bytes their names may have together: progress has to fit its topic."""
+
+UNENDING_NAMES_BYTES = 1 << 16
+
 END_OF_TIME = 1 << 62
 """A watermark behind every event time: the log has ended."""
 

@@ -52,6 +52,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Unending:
+    """A trace that is over and never falls silent, and that no offset is held for any more.
+
+    trace_id: 32 hex digits. route, cohort: what its late calls take from it. heard_ns: event time of its last span so far.
+    """
+
+    trace_id: str
+    route: str
+    cohort: str
+    heard_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a partition has come: everything a successor must know.
 
@@ -61,6 +74,7 @@ class Progress:
     clock: what the log had said about time up to `folded`.
     eras: the rules in force up to `folded`; without any, the owner's own (progress written before there were eras).
     begin: what stood at `committed`, from where a successor folds everything again; without it, what stands at `folded`.
+    unending: traces that are over for whoever folds from `committed` on, though they began before it.
     """
 
     committed: int
@@ -69,6 +83,7 @@ class Progress:
     clock: LogClock = NOTHING_SAID
     eras: tuple[Era, ...] = ()
     begin: LogTime | None = None
+    unending: tuple[Unending, ...] = ()
 
 
 def joined(written: Iterable[Progress]) -> Progress | None:
@@ -81,7 +96,7 @@ def joined(written: Iterable[Progress]) -> Progress | None:
         return None
     furthest = max(known, key=lambda p: (p.folded, p.watermark_ns))
     last = max(known, key=lambda p: (p.committed, p.folded))
-    return replace(furthest, committed=last.committed, begin=last.begin)
+    return replace(furthest, committed=last.committed, begin=last.begin, unending=last.unending)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pipeline.operators import eras
 from pipeline.operators.log_marks import Ticks
 from pipeline.operators.span_columns import CALLS, Ints, SpanColumns
 from pipeline.operators.trace_rows import TRACES, measured
-from pipeline.operators.traces import ClosedTraces, Decided, Outcome, Repeats, Traces
+from pipeline.operators.traces import ClosedTraces, Decided, Outcome, Repeats, Traces, remembered_ns
 from pipeline.operators.watermark import Watermark
 from pipeline.operators.window import Window
 
@@ -100,7 +100,7 @@ class Windows:
         rows, again = np.flatnonzero(fresh), np.flatnonzero(judged.eligible & ~fresh)
         policy, at_ns = self.eras[-1].policy, self.watermark_ns
         if len(again):
-            self.traces.touch(columns.trace_hash[again], columns.end_ns[again], policy, at_ns)
+            self.traces.touch(columns.trace_hash[again], columns.end_ns[again], at_ns)
         if len(rows) == 0:
             return 0, 0
         late = self.traces.arrive(offset, columns, rows, judged.windows(rows), policy, at_ns)
@@ -184,7 +184,8 @@ class Windows:
         self.position = offset + 1
         policy, at_ns = self.eras[-1].policy, self.watermark_ns
         if self._is_moment(policy, before_ns, at_ns):
-            self._take(self.traces.moment(policy, before_ns, at_ns))
+            remembered = remembered_ns([era.policy for era in self.eras])
+            self._take(self.traces.moment(policy, before_ns, at_ns, remembered))
             self._whole_ns = max(self._whole_ns, at_ns - policy.trace_settle_ns)
         elif policy.call_hold_ns == 0:
             self._take(self.traces.decide(at_ns))

@@ -68,15 +68,14 @@ def arrive(
     calls: Ints,
     rooted: NDArray[np.bool_],
     named: NDArray[np.uint8],
-    known_until: Ints,
-    remembered: int,
+    last_heard: Ints,
     late: NDArray[np.bool_],
 ) -> None:
     """Spans come to their traces, in log order, at watermark `at`. Marks those whose trace is closed or holds `most` spans."""
     for i in range(len(slots)):
         s = slots[i]
         heard = max(end[i], at)
-        known_until[s] = max(known_until[s], heard + remembered)
+        last_heard[s] = max(last_heard[s], heard)
         if closed[s] or spans[s] >= most:
             late[i] = True
             continue

@@ -8,7 +8,8 @@ be final. A trace is closed `trace_settle_ns` after its last span if its root wa
 later span changes nothing.
 
 All of it is a function of the log. A trace is remembered, and holds back what may be acknowledged, until everything that could
-tell a replay apart from the first time is over: `remembered_ns` after its last span.
+tell a replay apart from the first time is over: `remembered_ns` after its last span. One that is over and never falls silent
+is remembered on and holds nothing any more: a successor is told of it (`Unending`).
 """
 
 from collections.abc import Sequence
@@ -19,16 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import SERIES, TRACE_SERIES
-from pipeline.model.log_time import BEGINNING, WindowPolicy
+from pipeline.model.log_time import BEGINNING, END_OF_TIME, MOST_UNENDING, UNENDING_NAMES_BYTES, WindowPolicy
+from pipeline.model.stream import Unending
 from pipeline.operators import trace_kernels as kernels
 from pipeline.operators.kernels import add_rows
 from pipeline.operators.pool import Pool
+from pipeline.operators.siphash import Key, siphash_rows
 from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
 from pipeline.operators.told_twice import JOINED_BY, Told, may_join, stands
 from pipeline.operators.whole_calls import make_whole
 from pipeline.operators.window import Measured, Series
 
 UNDECIDED, COUNTED, TOLD_TWICE = 0, 1, 2
+LET_GO = END_OF_TIME
+"""First offset of a trace that holds none."""
+
 ROUTE, COHORT = SERIES.index("route"), SERIES.index("cohort")
 TAKEN = (ROUTE, COHORT)
 """What a call takes from its trace if it does not say it."""
@@ -42,7 +48,8 @@ _SLOTS = {
     "last_ns": np.int64,
     "begun_ns": np.int64,
     "quiet_ns": np.int64,
-    "known_until_ns": np.int64,
+    "heard_ns": np.int64,
+    "closed_at_ns": np.int64,
     "spans": np.int64,
     "calls": np.int64,
     "rooted": np.bool_,
@@ -127,6 +134,9 @@ class Traces:
         self._table = np.zeros(64, np.int32)
         self._series = _Names()
         self._dead = 0
+        self._let_go = np.zeros(0, np.int64)
+        self.holding_on = 0
+        """Traces that never fall silent beyond those that can be let go of."""
 
     def __len__(self) -> int:
         """Open traces."""
@@ -143,8 +153,29 @@ class Traces:
         return self._slots.size
 
     def held(self, position: int) -> int:
-        """First offset of a trace that is remembered, `position` if there is none."""
-        return int(self._slots["first_offset"].min()) if self._slots.size else position
+        """First offset of a trace that is remembered and not let go of, at most `position`."""
+        return int(self._slots["first_offset"].min(initial=position))
+
+    def unending(self) -> tuple[Unending, ...]:
+        """Traces that are remembered and let go of."""
+        s, of = self._slots, self._let_go
+        ids, taken, heard = s["id"][of], s["taken"][of].tolist(), s["heard_ns"][of].tolist()
+        return tuple(
+            Unending(trace.tobytes().hex(), *self._series.texts(parts), heard_ns)
+            for trace, parts, heard_ns in zip(ids, taken, heard, strict=True)
+        )
+
+    def recall(self, unending: Sequence[Unending], key: Key) -> None:
+        """Begin with these, which are over; `key` of the ids' hashes. Nothing has come yet."""
+        if not unending:
+            return
+        ids = np.array([list(bytes.fromhex(one.trace_id)) for one in unending], np.uint8).reshape(-1, 16).view(np.uint64)
+        slots = self._placed(LET_GO, siphash_rows(ids, *key), ids)
+        s = self._slots
+        s["closed"][slots], s["closed_at_ns"][slots] = True, BEGINNING
+        s["heard_ns"][slots] = [one.heard_ns for one in unending]
+        s["taken"][slots] = [self._series.taken((one.route, one.cohort)) for one in unending]
+        self._let_go = np.unique(slots)
 
     # In.
 
@@ -177,7 +208,7 @@ class Traces:
                 s["rooted"],
                 s["named"],
             ),
-            *(s["known_until_ns"], remembered_ns(policy), late),
+            *(s["heard_ns"], late),
         )
         s["full"][slots[late]] = True
         if late.any():
@@ -216,13 +247,12 @@ class Traces:
             len(calls),
         )
 
-    def touch(self, hashes: NDArray[np.uint64], ends: Ints, policy: WindowPolicy, at_ns: int) -> None:
+    def touch(self, hashes: NDArray[np.uint64], ends: Ints, at_ns: int) -> None:
         """Duplicates came: whoever remembers their traces has to do so for longer."""
         slots = np.empty(len(hashes), np.int64)
         kernels.find(self._table, self._slots["key"], hashes, slots)
         known = slots >= 0
-        until = np.maximum(ends[known], at_ns) + remembered_ns(policy)
-        np.maximum.at(self._slots["known_until_ns"], slots[known], until)
+        np.maximum.at(self._slots["heard_ns"], slots[known], np.maximum(ends[known], at_ns))
 
     def late(self, columns: SpanColumns, rows: Ints, windows: Ints) -> Decided:
         """Calls whose trace is over: counted by themselves, under the names of their trace."""
@@ -252,7 +282,7 @@ class Traces:
                 "key": keys[known:now],
                 "id": new,
                 "first_offset": offset,
-                "known_until_ns": BEGINNING,
+                "heard_ns": BEGINNING,
                 "quiet_ns": BEGINNING,
             }
             self._slots.append(begun, now - known)
@@ -266,17 +296,18 @@ class Traces:
         self._decide(outcome, np.zeros(self._slots.size, np.bool_), at_ns)
         return outcome
 
-    def moment(self, policy: WindowPolicy, before_ns: int, at_ns: int) -> Outcome:
+    def moment(self, policy: WindowPolicy, before_ns: int, at_ns: int, remembered: int) -> Outcome:
         """The same, and close what is over; the watermark was at `before_ns`."""
         s, outcome = self._slots, Outcome([], [], [])
         over = s["rooted"] & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
         over |= (s["quiet_ns"] + policy.trace_idle_ns <= at_ns) | (s["begun_ns"] + policy.trace_longest_ns <= at_ns)
         over &= ~s["closed"]
         self._decide(outcome, over, at_ns)
-        self._close(outcome, over, s["quiet_ns"] + policy.trace_settle_ns <= at_ns)
-        grain = max(1, remembered_ns(policy) // 16)
+        self._close(outcome, over, s["quiet_ns"] + policy.trace_settle_ns <= at_ns, at_ns)
+        grain = max(1, remembered // 16)
         if at_ns // grain != before_ns // grain or s.size > policy.max_traces:
-            self._forget(policy, at_ns)
+            self._forget(policy.max_traces, at_ns - remembered)
+            self._let_go_of(at_ns - 2 * remembered)
         if self._dead > max(4096, self._rows.size // 2):
             self._thin_out()
         return outcome
@@ -297,7 +328,7 @@ class Traces:
             over |= self._oldest(self.spans - policy.max_open_spans + policy.max_open_spans // 8)
         if over.any():
             self._decide(outcome, over, BEGINNING)
-            self._close(outcome, over, ~full & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns))
+            self._close(outcome, over, ~full & (s["quiet_ns"] + policy.trace_settle_ns <= at_ns), at_ns)
         if self._dead > max(4096, self._rows.size // 2):
             self._thin_out()
         return outcome
@@ -307,7 +338,7 @@ class Traces:
         outcome = Outcome([], [], [])
         over = ~self._slots["closed"]
         self._decide(outcome, over, BEGINNING)
-        self._close(outcome, over, over)
+        self._close(outcome, over, over, END_OF_TIME)
         return outcome
 
     def _oldest(self, spans: int) -> NDArray[np.bool_]:
@@ -421,7 +452,7 @@ class Traces:
         trace = np.repeat(np.arange(len(first) - 1), np.diff(first))[chosen]
         return self._series.with_taken(self._rows["series"][row], self._named(by_trace, first, TAKEN)[trace])
 
-    def _close(self, outcome: Outcome, over: NDArray[np.bool_], settled: NDArray[np.bool_]) -> None:
+    def _close(self, outcome: Outcome, over: NDArray[np.bool_], settled: NDArray[np.bool_], at_ns: int) -> None:
         """Write the rows of traces that are over, and let their spans go. settled: (slots,) they have gone quiet."""
         slots = np.flatnonzero(over)
         if len(slots) == 0:
@@ -431,7 +462,7 @@ class Traces:
         trace = np.repeat(np.arange(len(slots)), np.diff(first))
         named = self._named(by_trace, first, _OF_TRACE)
         s["taken"][slots] = named[:, [_OF_TRACE.index(column) for column in TAKEN]]
-        s["closed"][slots] = True
+        s["closed"][slots], s["closed_at_ns"][slots] = True, at_ns
         state = rows["state"][by_trace]
         call = state == COUNTED
         of, whose = rows["measures"][by_trace[call]], trace[call]
@@ -474,19 +505,40 @@ class Traces:
         out[trace[order]] = ttft[order]
         return out
 
-    def _forget(self, policy: WindowPolicy, at_ns: int) -> None:
-        """Let go of traces nobody can ask for any more; of too many, of those over for longest."""
+    def _forget(self, max_traces: int, before_ns: int) -> None:
+        """Forget traces that are over and silent since `before_ns`; of too many, those silent for longest."""
         s = self._slots
-        gone = s["closed"] & (s["known_until_ns"] <= at_ns)
-        too_many = s.size - int(np.count_nonzero(gone)) - policy.max_traces
+        gone = s["closed"] & (s["heard_ns"] <= before_ns)
+        too_many = s.size - int(np.count_nonzero(gone)) - max_traces
         if too_many > 0:
             closed = np.flatnonzero(s["closed"] & ~gone)
-            gone[closed[np.argsort(s["known_until_ns"][closed], kind="stable")][: too_many + policy.max_traces // 16]] = True
+            gone[closed[np.argsort(s["heard_ns"][closed], kind="stable")][: too_many + max_traces // 16]] = True
         moved = np.append(s.keep(~gone), -1)
         slot = self._rows["slot"]
         slot[:] = moved[slot]
         self._table = np.zeros(1 << max(6, (4 * s.size).bit_length()), np.int32)
         kernels.rebuild(self._table, s["key"])
+
+    def _let_go_of(self, before_ns: int) -> None:
+        """Hold no offset any more for traces that were over before `before_ns` and are spoken of still: for those over longest,
+        as many as progress can name. What they changed is final by then, and whoever is told that they are over finds the rest.
+        """
+        s = self._slots
+        over = s["closed"] & (np.maximum(s["closed_at_ns"], s["quiet_ns"]) <= before_ns)
+        holding = np.flatnonzero(over & (s["first_offset"] != LET_GO))
+        oldest = holding[np.argsort(s["first_offset"][holding], kind="stable")]
+        chosen = np.flatnonzero(s["first_offset"] == LET_GO).tolist()
+        room = UNENDING_NAMES_BYTES - sum(map(self._names_bytes, chosen))
+        for slot in oldest[: 4 * MOST_UNENDING].tolist():
+            if len(chosen) < MOST_UNENDING and (size := self._names_bytes(slot)) <= room:
+                chosen.append(slot)
+                room -= size
+                s["first_offset"][slot] = LET_GO
+        self._let_go = np.array(chosen, np.int64)
+        self.holding_on = int(np.count_nonzero(s["first_offset"][holding] != LET_GO))
+
+    def _names_bytes(self, slot: int) -> int:
+        return sum(len(name.encode()) for name in self._series.texts(self._slots["taken"][slot].tolist()))
 
     def _thin_out(self) -> None:
         rows = self._rows
@@ -500,10 +552,11 @@ class Traces:
         self._dead = 0
 
 
-def remembered_ns(policy: WindowPolicy) -> int:
-    """How long after its last span a trace is remembered: nothing a replay could meet of it comes later."""
-    quiet = max(policy.trace_idle_ns, policy.trace_settle_ns) + policy.trace_settle_ns
-    return 2 * policy.window_ns + quiet + policy.allowed_lateness_ns + policy.call_hold_ns
+def remembered_ns(policies: Sequence[WindowPolicy]) -> int:
+    """How long after its last span a trace is remembered by these rules together: what a replay could mistake is over."""
+    settle, lateness = max(p.trace_settle_ns for p in policies), max(p.allowed_lateness_ns for p in policies)
+    quiet = max(settle, *(p.trace_idle_ns for p in policies)) + settle
+    return 2 * max(p.window_ns for p in policies) + quiet + lateness + max(p.call_hold_ns for p in policies)
 
 
 class _Names:
@@ -519,6 +572,15 @@ class _Names:
         self._parts: dict[str, int] = {"": 0}
         self._part_names: list[str] = [""]
         self._rows = np.zeros((64, len(SERIES)), np.int32)
+
+    def texts(self, taken: Sequence[int]) -> tuple[str, str]:
+        """What the codes of TAKEN say."""
+        route, cohort = taken
+        return self._part_names[route], self._part_names[cohort]
+
+    def taken(self, texts: Sequence[str]) -> list[int]:
+        """The codes of what they say."""
+        return [self._part(text) for text in texts]
 
     @property
     def parts(self) -> NDArray[np.int32]:

@@ -1,7 +1,6 @@
 """aggregate: span blocks in; panes, verdicts, status and progress out.
 
-The state of a partition is its open windows; it is dropped with its generation and rebuilt from the log. Traces and
-calls that wait for their trace will hold offsets here as windows do.
+The state of a partition is its open windows and traces; it is dropped with its generation and rebuilt from the log.
 """
 
 from collections import defaultdict
@@ -94,8 +93,9 @@ class Aggregate:
         known = progress or self.first()
         rules = known.eras or eras.first(self.policy)
         reached = LogTime(known.watermark_ns, known.clock, rules)
-        windows = Windows(known.begin or reached, known.committed, known.folded, reached)
-        return Partition(source, windows, key_of(str(source)), progress=progress)
+        windows, key = Windows(known.begin or reached, known.committed, known.folded, reached), key_of(str(source))
+        windows.traces.recall(known.unending, key)
+        return Partition(source, windows, key, progress=progress)
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
@@ -218,6 +218,8 @@ class Aggregate:
             "open_traces": float(len(windows.traces)),
             "trace_spans": float(windows.traces.spans),
             "held_offsets": float(windows.position - windows.held()[0]),
+            "unending_traces": float(len(windows.traces.unending())),
+            "unending_traces_held": float(windows.traces.holding_on),
         }
         where = f"{state.source.topic}:{state.source.partition}"
         told = [(where, metric, value) for metric, value in metrics.items()]
@@ -238,7 +240,8 @@ class Aggregate:
             return None
         folded = max(windows.position, windows.judged)
         committed, begin = windows.held()
-        progress = Progress(committed, folded, windows.watermark_ns, windows.watermark.snapshot(), windows.eras, begin)
+        clock, unending = windows.watermark.snapshot(), windows.traces.unending()
+        progress = Progress(committed, folded, windows.watermark_ns, clock, windows.eras, begin, unending)
         if progress == state.progress:
             return None
         state.progress_at_ns, state.progress = now_ns, progress

@@ -36,6 +36,8 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
         said(f"{log}:0", now - 9 * SECOND, "watermark_delay_ns", 1.0),
         said(f"{log}:0", now - 5 * SECOND, "watermark_delay_ns", 12e9),
         said(f"{log}:0", now - 5 * SECOND, "open_windows", 3.0),
+        said(f"{log}:0", now - 5 * SECOND, "unending_traces", 256.0),
+        said(f"{log}:0", now - 5 * SECOND, "unending_traces_held", 2.0),
         said(f"{log}:1", now - 5 * SECOND, "watermark_delay_ns", -1.0),
         said(f"{log}:1", now - 5 * SECOND, "open_windows", 0.0),
     ]
@@ -73,7 +75,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
     assert (seen.late_for_trace, seen.outside_nusd) == (3, 4500)
     first, second = seen.partitions
     assert 17e9 <= first["delay_ns"] < 60e9
-    assert first["open_windows"] == 3
+    assert (first["open_windows"], first["unending"], first["unending_held"]) == (3, 256, 2)
     assert second["delay_ns"] is None
     assert {part.partition: part.lag for part in seen.lag["aggregate"]} == {0: 5, 1: 0, 2: 0, 3: 0}
 

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from pipeline.connectors.faust_security import credentials
 from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition, unbroken
-from pipeline.connectors.progress_log import Takeover, largest
+from pipeline.connectors.progress_log import ProgressLog, Takeover, largest
 from pipeline.errors import Fatal, SchemaError, SettingsError
-from pipeline.model.stream import Effects, Message, Progress, Record, Source
+from pipeline.model.stream import Effects, Message, Progress, Record, Source, Unending
+from pipeline.settings import Settings
 
 SOURCE = Source("spans", 3, "epoch")
 
@@ -183,6 +184,15 @@ def test_unbroken_is_the_last_run_of_a_generation() -> None:
     batch = delivered(1, 5) + delivered(2, 0, 1, 2, 1, 2, 3)
     assert [message.offset for message in unbroken(batch, 2)] == [1, 2, 3]
     assert unbroken(batch, 3) == []
+
+
+def test_traces_that_never_end_belong_to_the_offset_they_were_let_go_of_at() -> None:
+    """Whoever folded furthest may hold more: an owner begins at the largest committed, with what was over there."""
+    entries = ProgressLog(Settings(), "aggregate", "spans", "w")
+    over = Unending("0" * 31 + "1", "support", "c", 7)
+    written = [Progress(5, 9, 7, unending=(replace(over, cohort="d"),)), Progress(6, 8, 6, unending=(over,))]
+    messages = [entries.entry(SOURCE, generation, progress) for generation, progress in enumerate(written)]
+    assert largest(SOURCE, [(m.key or b"", m.value) for m in messages]) == Progress(6, 9, 7, unending=(over,))
 
 
 def test_the_largest_progress_of_a_log_over_generations_and_writers() -> None:

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.model.log_time import BEGINNING, Era, LogClock, LogTime, SourceMark, WindowPolicy
-from pipeline.model.stream import Progress, Source
+from pipeline.model.stream import Progress, Source, Unending
 from pipeline.operators.blocks import empty_block
 from pipeline.operators.decode.otlp_json import to_protobuf
 from pipeline.settings import Settings
@@ -129,7 +129,8 @@ def test_progress_is_written_as_its_document_says() -> None:
     policy = WindowPolicy(60, 300, 10, 300, 9)
     clock = LogClock(5, 6, 7, (("otlp_spans:0:a", SourceMark(1, 2)),))
     stood = LogTime(3, clock, (Era(BEGINNING, policy),), whole_ns=2)
+    unending = (Unending("0" * 31 + "1", "support", "", 3),)
     log = ProgressLog(Settings(), "aggregate", "spans", "w")
-    written = log.entry(Source("spans", 0, "a"), 4, Progress(1, 2, 3, clock, stood.eras, stood))
+    written = log.entry(Source("spans", 0, "a"), 4, Progress(1, 2, 3, clock, stood.eras, stood, unending))
     document = json.loads((schemas_dir() / "json" / "progress.json").read_text())
     jsonschema_rs.validator_for(document).validate(json.loads(written.value))

@@ -3,7 +3,8 @@
 The world: one to four partitions of `otlp_spans`, thick and thin, some silent for long, some beginning late. Honest spans
 reach Kafka within HONEST_DELAY of their end; some hosts have clocks hours ahead or behind. Members of decode own sources, read
 them in any order, crash and repeat from their last commit, and what a zombie sent may arrive later. The topic may be made
-anew. What a member claims of its sources is decided by the real `Claims`.
+anew. In some worlds an application uses one trace id for ever. What a member claims of its sources is decided by the real
+`Claims`.
 """
 
 import random
@@ -16,8 +17,10 @@ from pipeline.operators.claims import Claims
 from tests.spans import span
 
 HONEST_DELAY = 8
-BEGIN, HORIZON, TROUBLE, END = 1000, 1400, 1600, 2000
-"""Records are appended until the horizon, members have trouble a little longer, then the world goes on in peace."""
+BEGIN, HORIZON, TROUBLE, UNENDING, END = 1000, 1400, 1600, 1850, 2000
+"""Records are appended until the horizon, members have trouble a little longer, then the world goes on in peace. Traces that
+never fall silent are spoken of far into it.
+"""
 
 Row = dict[str, Any]
 
@@ -62,10 +65,11 @@ class OtlpLog:
 
 @dataclass
 class Histories:
-    """Logs of `spans`, and which spans are honest."""
+    """Logs of `spans`, which spans are honest, and which traces never fall silent."""
 
     logs: list[list[Entry]]
     honest: set[str] = field(default_factory=set)
+    unending: set[str] = field(default_factory=set)
 
 
 def make(rng: random.Random, rules: Rules, spans_partitions: int) -> Histories:
@@ -81,6 +85,8 @@ class Decode:
     def __init__(self, rng: random.Random, rules: Rules, made: Histories) -> None:
         self.rng, self.rules, self.made = rng, rules, made
         self.number = 0
+        self.unending = [10**6 + i for i in range(rng.choice([0, 0, 0, 1, 2]))]
+        made.unending |= {f"{trace:032x}" for trace in self.unending}
         self.traces: list[int] = []
         self.calls: dict[int, list[Row]] = {}
         self.remade_at = rng.randint(BEGIN + 100, BEGIN + 300) if rng.random() < 0.25 else -1
@@ -189,25 +195,44 @@ class Decode:
         return Source("otlp_spans", p, self.otlp.epoch)
 
     def _otlp(self, epoch: str, begin: int) -> OtlpLog:
-        return OtlpLog(epoch, [list(self._records(begin)) for _ in range(self.rng.randint(1, 4))])
+        partitions = [list(self._records(begin)) for _ in range(self.rng.randint(1, 4))]
+        for trace in self.unending:
+            of = self.rng.choice(partitions)
+            of += self._unending(trace, begin)
+            of.sort(key=lambda record: record[0])
+        return OtlpLog(epoch, partitions)
 
     def _row(self, end: int) -> Row:
-        """A span of a trace begun lately, or of a new one: its root, a call, or another span that tells of one of its calls."""
+        """A span of a trace begun lately, or of a new one."""
+        rng = self.rng
+        trace = rng.choice(self.traces[-6:]) if self.traces and rng.random() < 0.6 else self.number + 1
+        self.traces.append(trace)
+        return self._span(trace, end)
+
+    def _span(self, trace: int, end: int) -> Row:
+        """A span of a trace: its root, a call, or another span that tells of one of its calls."""
         rng = self.rng
         self.number += 1
-        trace = rng.choice(self.traces[-6:]) if self.traces and rng.random() < 0.6 else self.number
-        self.traces.append(trace)
         told = self.calls.setdefault(trace, [])
         names = {"route": rng.choice(["", f"r{rng.randint(0, 4)}"]), "cohort": rng.choice(["", "", "c"])}
         own = {"trace_id": f"{trace:032x}", "start_ns": end - rng.randint(0, 30), **names}
         if rng.random() < 0.3:
             return span(self.number, end, kind="chain", parent_span_id=rng.choice(["", "f" * 16]), cost_nusd=None, **own)
         if told and rng.random() < 0.3:
-            return told[rng.randrange(len(told))] | {"span_id": f"{self.number:016x}", "scope_name": f"other {self.number}"}
+            return rng.choice(told[-9:]) | {"span_id": f"{self.number:016x}", "scope_name": f"other {self.number}"}
         usage = {"input_tokens": rng.randint(1, 9), "cost_nusd": rng.randint(1, 99), "latency_ns": end - own["start_ns"]}
         row = span(self.number, end, parent_span_id="f" * 16, response_id=f"answer {self.number}", **usage, **own)
         told.append(row)
         return row
+
+    def _unending(self, trace: int, begin: int) -> Iterator[tuple[int, Row]]:
+        """Spans of one trace for ever; some come twice."""
+        rng, now, each = self.rng, begin, self.rng.choice([8, 20])
+        while (now := now + rng.randint(1, each)) < UNENDING:
+            row = self._span(trace, now + 1 - rng.randint(0, HONEST_DELAY))
+            if now + 1 - row["end_ns"] <= HONEST_DELAY:
+                self.made.honest.add(row["span_id"])
+            yield from [(now + 1, row)] * rng.choice([1, 1, 1, 2])
 
     def _records(self, begin: int) -> Iterator[tuple[int, Row]]:
         """One partition: thick or thin, maybe silent at first; a tenth of the hosts have wrong clocks, some rows come twice."""

@@ -19,7 +19,7 @@ from pipeline.model.stream import Message, Progress, Record, Source, joined
 from pipeline.operators.log_marks import SETTINGS_KEY
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
 from tests.laws import decode_world
-from tests.laws.decode_world import HONEST_DELAY, Entry, Histories
+from tests.laws.decode_world import HONEST_DELAY, HORIZON, Entry, Histories
 from tests.laws.plain_fold import Told, fold
 from tests.spans import record, tick
 
@@ -64,6 +64,7 @@ class Rules:
     settings_stand_in_the_log: bool = True
     begins_where_it_was: bool = True
     logs_have_identity: bool = True
+    unending_are_told: bool = True
     decode: decode_world.Rules = field(default_factory=decode_world.Rules)
 
 
@@ -145,6 +146,8 @@ class World:
         assert found is not None
         if not self.rules.settings_stand_in_the_log:
             return replace(found, eras=(), begin=None)
+        if not self.rules.unending_are_told:
+            found = replace(found, unending=())
         if not self.rules.begins_where_it_was:
             return replace(self._kept(found), begin=None)
         return replace(self._kept(found), begin=found.begin and self._kept(found.begin))
@@ -295,8 +298,20 @@ def wrongs(world: World, made: Histories) -> Iterator[str]:
     if any(t.too_late & made.honest for t in told.values()):
         yield "an honest span too late"
     yield from wrong_traces(world, told)
+    if any(world.committed[world.identity(log.source)] <= begin for log in world.logs for begin in unending(log, made)):
+        yield "an offset held for ever"
     if any(t.open for t in told.values()) or firings - {"final"}:
         yield "a window that never closed"
+
+
+def unending(log: Log, made: Histories) -> Iterator[int]:
+    """Offsets at which traces began that never fell silent, those that had time to be over and remembered."""
+    seen: dict[str, int] = {}
+    for rec in log.records:
+        for row in rows_of(rec.value or b"") if rec.key is None else []:
+            if row["trace_id"] in made.unending and rec.timestamp_ns < HORIZON:
+                seen.setdefault(row["trace_id"], rec.offset)
+    yield from seen.values()
 
 
 def wrong_traces(world: World, told: dict[str, Told]) -> Iterator[str]:

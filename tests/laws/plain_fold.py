@@ -127,7 +127,7 @@ def _rows(s: Fold, rows: list[dict[str, Any]], offset: int) -> None:
                 s.told.too_late.add(row["span_id"])
         elif (start, row["span_id"]) in s.seen:
             s.told.verdicts[1] += 1
-            s.traces.touch(row, policy, s.watermark)
+            s.traces.touch(row, s.watermark)
         else:
             s.seen.add((start, row["span_id"]))
             s.told.verdicts[0] += 1
@@ -155,7 +155,7 @@ def _moment(s: Fold, before: int) -> None:
     grain = max(1, policy.window_ns // 12)
     lines = [line for start, (end, _) in s.told.windows.items() for line in (end, end + s.era(start).allowed_lateness_ns)]
     moment = s.watermark // grain != before // grain or any(before < line <= s.watermark for line in lines)
-    counted, closed = s.traces.moment(policy, before, s.watermark) if moment else ([], [])
+    counted, closed = s.traces.moment([p for _, p in s.eras], before, s.watermark) if moment else ([], [])
     if not moment and policy.call_hold_ns == 0:
         counted = s.traces.decide(s.watermark, ())
     s.count(counted)

@@ -2,7 +2,7 @@
 tell of one call, and those tell the same numbers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Trace:
     quiet: int = NEVER
     begun: int = NEVER
     full: bool = False
-    known_until: int = NEVER
+    heard: int = NEVER
     names: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -62,15 +62,15 @@ class PlainTraces:
     known: dict[str, Trace] = field(default_factory=dict)
     cut: list[Row] = field(default_factory=list)
 
-    def touch(self, row: Row, policy: WindowPolicy, at: int) -> None:
+    def touch(self, row: Row, at: int) -> None:
         if row["trace_id"] in self.known:
             trace = self.known[row["trace_id"]]
-            trace.known_until = max(trace.known_until, max(row["end_ns"], at) + _remembered(policy))
+            trace.heard = max(trace.heard, row["end_ns"], at)
 
     def arrive(self, row: Row, window: tuple[int, int, int], offset: int, policy: WindowPolicy, at: int) -> Counted:
         trace = self.known.setdefault(row["trace_id"], Trace(offset))
         start, end, final = window
-        self.touch(row, policy, at)
+        self.touch(row, at)
         counted: Counted = []
         if not trace.closed and len(trace.spans) >= policy.max_trace_spans:
             trace.full = True
@@ -84,7 +84,8 @@ class PlainTraces:
         trace.spans.append(Span(row, start, min(held, end if end > at else final), final))
         return []
 
-    def moment(self, policy: WindowPolicy, before: int, at: int) -> tuple[Counted, list[Row]]:
+    def moment(self, policies: Sequence[WindowPolicy], before: int, at: int) -> tuple[Counted, list[Row]]:
+        policy, remembered = policies[-1], _remembered(policies)
         over = [
             name
             for name, t in self.known.items()
@@ -97,9 +98,9 @@ class PlainTraces:
         ]
         counted = self.decide(at, over)
         rows = [self._close(name, policy, at) for name in over]
-        grain = max(1, _remembered(policy) // 16)
+        grain = max(1, remembered // 16)
         if at // grain != before // grain:
-            self.known = {n: t for n, t in self.known.items() if not t.closed or t.known_until > at}
+            self.known = {n: t for n, t in self.known.items() if not t.closed or t.heard + remembered > at}
         return counted, rows
 
     def decide(self, at: int, over: Collection[str]) -> Counted:
@@ -137,9 +138,10 @@ class PlainTraces:
         return row
 
 
-def _remembered(policy: WindowPolicy) -> int:
-    quiet = max(policy.trace_idle_ns, policy.trace_settle_ns) + policy.trace_settle_ns
-    return 2 * policy.window_ns + quiet + policy.allowed_lateness_ns + policy.call_hold_ns
+def _remembered(policies: Sequence[WindowPolicy]) -> int:
+    window, lateness = max(p.window_ns for p in policies), max(p.allowed_lateness_ns for p in policies)
+    settle, idle = max(p.trace_settle_ns for p in policies), max(p.trace_idle_ns for p in policies)
+    return 2 * window + max(idle, settle) + settle + lateness + max(p.call_hold_ns for p in policies)
 
 
 def _waits(span: Span, trace: Trace) -> bool:

@@ -3,7 +3,8 @@
 A history has sources with clocks hours ahead and behind, outages of decode and of single members, backlogs read in any
 order, settings that change, topics made anew, crashes of decode and aggregate, and zombies. What is checked: panes and
 verdicts, rows and panes of traces, and who repeats a call are those of one plain pass over the logs, the cost of calls is that
-of traces and of what came too late for them, no honest span is too late, and every window closes.
+of traces and of what came too late for them, no honest span is too late, every window closes, and no trace that never falls
+silent holds the committed offset for ever.
 """
 
 import os
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.operators import traces
 from tests.laws import decode_world
 from tests.laws.exactness import Rules, run
 
@@ -38,6 +40,7 @@ def test_no_history_breaks_the_counts(zombies: bool) -> None:
         "settings_stand_in_the_log",
         "begins_where_it_was",
         "logs_have_identity",
+        "unending_are_told",
     ],
 )
 def test_every_rule_is_needed(left_out: str) -> None:
@@ -53,6 +56,14 @@ def test_every_rule_of_decode_is_needed(left_out: str) -> None:
     found = next((seed for seed in range(ENOUGH) if run(seed, rules, zombies=False, crashes=0)), None)
     print(f"without {left_out}: history {found} breaks")
     assert found is not None, f"{left_out} could be left out"
+
+
+def test_who_lets_nothing_go_holds_an_offset_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else is wrong then."""
+    monkeypatch.setattr(traces, "MOST_UNENDING", 0)
+    found = [wrong for seed in range(ENOUGH // 10) if (wrong := run(seed, Rules(), zombies=True))]
+    print(f"without letting go: {len(found)} of {ENOUGH // 10} histories break")
+    assert {tuple(wrong) for wrong in found} == {("an offset held for ever",)}
 
 
 def test_commits_need_no_fence() -> None:

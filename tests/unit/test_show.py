@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.app import show
+from pipeline.app.status import Status
 from pipeline.cli import print_json_lines
 
 
@@ -30,6 +31,19 @@ def test_rows_that_do_not_fit_have_a_line_per_value_and_no_name_is_cut() -> None
 
 def test_a_table_without_rows_shows_its_columns() -> None:
     assert printed(["route", "n"], [], 80) == ["route  n"]
+
+
+def test_status_names_traces_that_never_fall_silent() -> None:
+    said = dict.fromkeys(("delay_ns", "open_windows", "series", "overflow", "held_offsets", "reported_s_ago"), 0.0)
+    for told, expected in (
+        ((0, 0), ""),
+        ((256, 0), "silent: 256\n"),
+        ((256, 2), "silent: 258; 2 of them hold the committed offset\n"),
+    ):
+        out, seen = io.StringIO(), Status()
+        seen.partitions = [said | {"source": "spans:0", "unending": told[0], "unending_held": told[1]}]
+        show.status(seen, Console(file=out, width=200))
+        assert out.getvalue().partition("traces that are over and never fall ")[2] == expected
 
 
 def test_json_has_numbers_of_128_bits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.model.log_time import WindowPolicy
-from pipeline.model.stream import Message, Record
+from pipeline.model.log_time import MOST_UNENDING, WindowPolicy
+from pipeline.model.stream import Record
 from pipeline.operators.window import OVERFLOW
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
 from tests.spans import SOURCE, record, span, tick
@@ -30,8 +30,13 @@ class Log:
             S,
         )
         self.state: Partition = self.stage.open(SOURCE, None)
-        self.offset = 0
+        self.records: list[Record] = []
         self.written: dict[str, Rows] = defaultdict(list)
+
+    @property
+    def offset(self) -> int:
+        """Of the next message."""
+        return len(self.records)
 
     def feed(self, at_ns: int, rows: Rows) -> None:
         self._step(record(self.offset, at_ns, rows))
@@ -45,12 +50,20 @@ class Log:
             self.tick(at)
 
     def _step(self, entry: Record) -> None:
-        self.offset += 1
-        self.state, effects = self.stage.step(self.state, [entry], self.offset)
-        self._read(effects.messages)
+        self.records.append(entry)
+        self._fold(entry)
 
-    def _read(self, messages: tuple[Message, ...]) -> None:
-        for message in messages:
+    def crash(self) -> None:
+        """A successor folds again from what was committed."""
+        progress = self.state.progress
+        assert progress is not None
+        self.state = self.stage.open(SOURCE, progress)
+        for entry in self.records[progress.committed :]:
+            self._fold(entry)
+
+    def _fold(self, entry: Record) -> None:
+        self.state, effects = self.stage.step(self.state, [entry], self.offset)
+        for message in effects.messages:
             columns = orjson.loads(message.value)
             rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             self.written[message.topic if message.key is None else "trace panes"] += rows
@@ -111,6 +124,54 @@ def test_a_trace_that_never_ends_is_cut_and_what_follows_is_late() -> None:
     (trace,) = log.written["traces"]
     assert (trace["incomplete"], trace["last_ns"] - trace["first_ns"] <= 3620 * S) == (True, True)
     assert log.balance() == 0
+
+
+def never_silent(log: Log, traces: int, minutes: range, crash_at: int = -1) -> None:
+    """So many traces, some of their spans late for them, and among them ordinary ones."""
+    for i in minutes:
+        at = NOW + i * 60 * S
+        log.feed(at, [of(trace, 1000 * i + trace, at, route="") for trace in range(1, traces + 1)])
+        log.feed(at, [of(10**6 + i, 10**6 + i, at, parent_span_id="")])
+        log.tick(at)
+        if i == crash_at:
+            log.crash()
+
+
+def test_a_trace_that_never_ends_holds_no_offset_for_ever() -> None:
+    """Over for as long as two traces are remembered, it holds nothing, and whoever begins after it knows that it is over."""
+    written = []
+    for crash_at in (-1, 300):
+        log = Log()
+        log.feed(NOW, [of(1, 10**9, NOW, parent_span_id="", kind="chain", cost_nusd=None, route="whole", cohort="c")])
+        never_silent(log, 1, range(360), crash_at)
+        progress = log.state.progress
+        assert progress is not None
+        assert [(one.trace_id, one.route, one.cohort) for one in progress.unending] == [(f"{1:032x}", "whole", "c")]
+        assert log.offset - progress.committed < 3 * 30, "what half an hour held"
+        log.end(NOW + 360 * 60 * S)
+        assert log.balance() == 0
+        assert log.state.windows.traces.remembered == 0, "silent at last, it is forgotten"
+        written.append(log.written)
+    uninterrupted, replaced = written
+    assert [row["trace_id"] for row in uninterrupted["traces"] if row["incomplete"]] == [f"{1:032x}"]
+    for topic in ("traces", "trace panes", "ledger", "repeats"):
+        assert replaced[topic] == uninterrupted[topic], topic
+    panes = ([row for row in told["panes"] if row["firing"] == "final"] for told in written)
+    assert next(panes) == next(panes)
+
+
+def test_as_many_traces_that_never_end_are_let_go_of_as_progress_can_name() -> None:
+    log = Log(max_trace_spans=2)
+    never_silent(log, MOST_UNENDING + 3, range(0, 240, 10))
+    progress, held = log.state.progress, log.state.windows.traces.holding_on
+    assert progress is not None
+    assert (len(progress.unending), held, progress.committed) == (MOST_UNENDING, 3, 0)
+    names = Log(max_trace_spans=2)
+    for i in range(0, 240, 10):
+        at = NOW + i * 60 * S
+        names.feed(at, [of(trace, 1000 * i + trace, at, route="x" * 10_000) for trace in range(1, 10)])
+        names.tick(at)
+    assert (len(names.state.progress.unending), names.state.windows.traces.holding_on) == (6, 3)
 
 
 def test_spans_are_bounded_while_the_watermark_stands_still() -> None:
