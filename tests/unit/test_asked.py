@@ -1,15 +1,18 @@
 """What calls were asked for, in every place and shape, and whether their answers are it: spans and verdicts written by hand."""
 
+from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 from pipeline.app.compose import route_schemas
 from pipeline.errors import SettingsError
 from pipeline.operators.behaviour.schemas import schema_of
-from pipeline.operators.decode.behaviour import Expected
+from pipeline.operators.decode.behaviour import BEHAVIOUR, Expected, each_case
 from pipeline.operators.decode.requests import Request, read_request
 from tests.otlp import Told, decoder, record, request_of, rows, spoken
 
@@ -199,6 +202,31 @@ def test_routes_that_are_to_cite() -> None:
         told = {"gen_ai.completion.0.content": answer}
         assert [row["citation"] for row in expecting(Expected(frozenset({"rag"})), **told)] == [cites, None]
         assert [row["citation"] for row in expecting(Expected(frozenset({"*"})), **told)] == [cites, cites]
+
+
+def test_a_call_among_many_is_judged_as_it_is_alone() -> None:
+    asked = [*WITH_SCHEMA.values(), *WITHOUT.values(), *NOT_ASKED, WITH_SCHEMA["OpenAI"] | WITHOUT["the conventions"]]
+    searched = [{}, {"gen_ai.request.parameters": json({"documents": [{"id": "1"}]})}, {"gen_ai.usage.web_search_requests": 1}]
+    ended = [{}, {"gen_ai.response.finish_reasons": ["content_filter"]}, {"tailrace.language": "de"}]
+    calls = [
+        CHAT | request | search | end | {"gen_ai.completion.0.content": answer, "tailrace.route": route}
+        for request, search, end, answer, route in product(asked, searched, ended, (GOOD, BAD, "It is [1]."), ("rag", "other"))
+    ]
+    calls = Random(1).sample(calls, 200)
+    expected = decoder(expected=Expected(frozenset({"other"}), {"rag": schema_of({"required": ["town"]})}))
+    together = rows(expected.decode([record(request_of(*map(Told, calls)))]))
+    for call, row in zip(calls, together, strict=True):
+        (alone,) = rows(expected.decode([record(request_of(Told(call)))]))
+        assert [row[name] for name in BEHAVIOUR] == [alone[name] for name in BEHAVIOUR]
+    assert {row[name] for row in together for name in BEHAVIOUR} == {True, False, None}
+
+
+def test_cases_past_what_a_number_holds_stay_apart() -> None:
+    many, last = range(1 << 31), (1 << 31) - 1
+    codes = np.array([0, 4, last, 0]), np.array([last, last, 0, last]), np.array([0, 0, last, 0])
+    of_rows, verdicts = each_case(lambda *case: (None, repr(case)), *((each, many) for each in codes))
+    assert [verdicts[i][1] for i in of_rows] == [repr(case) for case in zip(*(each.tolist() for each in codes), strict=True)]
+    assert len(verdicts) == 3
 
 
 @pytest.mark.parametrize(

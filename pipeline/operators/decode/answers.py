@@ -24,7 +24,7 @@ from pipeline.operators.decode.conversation import (
 )
 from pipeline.operators.decode.key_values import ARRAY, KVLIST, STRING
 from pipeline.operators.decode.resolve import Resolver, Rows
-from pipeline.operators.decode.texts import intern
+from pipeline.operators.decode.texts import intern, pairs
 from pipeline.operators.decode.values import MAX_JSON_BYTES, MAX_MAP_BYTES, map_document, read_flag
 from pipeline.operators.decode.wire import Bytes
 from pipeline.operators.dialects.paths import Path
@@ -32,6 +32,9 @@ from pipeline.operators.dialects.vocabulary import ANSWER_TEXTS
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[Any]
+Coded = tuple[Codes, Sequence[Any]]
+"""Per row which of some values, and these."""
+
 Reader = Callable[[bytes], Answer | None]
 Read = TypeVar("Read")
 Tell = Callable[[Rows, Codes, Sequence[Answer | None]], None]
@@ -64,6 +67,14 @@ class Answers:
         known = np.array([*(answer.is_told for answer in self.found), False], bool)
         return known[self.codes[rows]]
 
+    def cites(self) -> Flags:
+        """Of which rows a field says that the answer cites."""
+        return np.array([*(answer.cites for answer in self.found), False], bool)[self.codes]
+
+    def of(self, rows: Rows) -> Coded:
+        """The answers of rows, None for none."""
+        return self.codes[rows] + 1, [None, *self.found]
+
     def put(self, rows: Rows, codes: Codes, once: Sequence[Answer | None]) -> None:
         """Give rows their answers, where there is one. codes: per row which of `once`."""
         place = np.array([-1 if answer is None else 1 for answer in once], np.int64)
@@ -77,8 +88,8 @@ class Answers:
         says = np.array([answer is not None for answer in once], bool)[codes]
         rows, codes = rows[says], codes[says]
         if len(rows):
-            pairs, of_rows = np.unique((self.codes[rows] + 1) * len(once) + codes, return_inverse=True)
-            both = [(pair // len(once) - 1, once[pair % len(once)]) for pair in pairs.tolist()]
+            before, which, of_rows = pairs(self.codes[rows] + 1, codes, len(once))
+            both = [(at - 1, once[of]) for at, of in zip(before.tolist(), which.tolist(), strict=True)]
             self.put(rows, of_rows, [(self.found[at] if at >= 0 else NOTHING).with_more(more) for at, more in both if more])
 
 

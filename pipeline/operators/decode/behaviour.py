@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.operators.behaviour.citation import MAX_CHARS, reads_as_citing
 from pipeline.operators.behaviour.refusal import HEAD_CHARS, ends_in_tools, ends_refused, read_refusal
 from pipeline.operators.behaviour.schemas import Schema, compiled_schema, keeps
-from pipeline.operators.decode.answers import Answers, Flags, answers
-from pipeline.operators.decode.asked import requests
+from pipeline.operators.decode.answers import Coded, Codes, Flags, answers
+from pipeline.operators.decode.asked import Requests, requests
 from pipeline.operators.decode.conversation import Answer
 from pipeline.operators.decode.requests import Request
-from pipeline.operators.decode.resolve import Column, Resolver, one_of
+from pipeline.operators.decode.resolve import Column, Resolver, Rows, one_of
+from pipeline.operators.decode.texts import coded, pairs, spread
 from pipeline.operators.dialects.paths import Path
 
 UNKNOWN = frozenset({"", "und", "unknown"})
@@ -33,6 +33,9 @@ Verdict = tuple[bool | None, str]
 """What is said, and which rule says so."""
 
 Fields = Mapping[str, Sequence[Path]]
+
+MAX_ROOM = 1 << 30
+"""So many cases are numbered as they are; more are counted first, or millions of rows that are all different pass 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ def behaviour(resolver: Resolver, fields: Fields, columns: Mapping[str, Column],
     wanted = (columns["kind"] == "llm") & (columns["status"] != "error")
     found = {name: np.full(len(wanted), None, object) for name in BEHAVIOUR}
     if np.count_nonzero(wanted):
-        for name, rows, verdicts in _judged(resolver, fields, columns, expected, wanted):
-            found[name][rows] = [verdict for verdict, _ in verdicts]
+        for name, rows, of_rows, verdicts in _judged(resolver, fields, columns, expected, wanted):
+            found[name][rows] = spread([verdict for verdict, _ in verdicts], of_rows)[0]
     return found
 
 
@@ -73,7 +76,7 @@ def told_behaviour(resolver: Resolver, fields: Fields, row: Mapping[str, Any], e
         for name in ("finish_reason", "language", "route", "provider", "provider_said", "searches")
     }
     judged = _judged(resolver, fields, columns, expected, np.ones(1, bool))
-    return {"schema_valid": NOT_ASKED} | {name: verdicts[0][1] for name, rows, verdicts in judged if len(verdicts)}
+    return {"citation": NOT_TO_CITE, "schema_valid": NOT_ASKED} | {name: verdicts[0][1] for name, _, _, verdicts in judged}
 
 
 BEHAVIOUR = ("refusal", "citation", "schema_valid")
@@ -90,45 +93,56 @@ READS_NOT = f"its first {HEAD_CHARS} characters do not read as a refusal"
 
 def _judged(
     resolver: Resolver, fields: Fields, columns: Mapping[str, Column], expected: Expected, wanted: Flags
-) -> Iterator[tuple[str, NDArray[np.intp], list[Verdict]]]:
-    """Per column the rows of which something is asked, and their verdicts."""
-    rows = np.flatnonzero(wanted)
+) -> Iterator[tuple[str, Rows, Codes, list[Verdict]]]:
+    """Per column the rows of which something is asked, if there are any: the verdicts, and per row which is its own."""
     told, asked = answers(resolver, fields, wanted), requests(resolver, fields, wanted)
-    yield "refusal", rows, _each(refusal_of, told, rows, columns["finish_reason"], columns["language"])
-    yield "citation", rows, _each(citation_of, told, rows, _to_cite(columns, asked, expected))
-    schemas = _schemas(columns["route"], asked, expected)
-    is_asked = wanted & np.array([schema is not None for schema in schemas.tolist()], bool)
+    rows = np.flatnonzero(wanted)
+    beside = [coded(columns[name][rows].tolist()) for name in ("finish_reason", "language")]
+    yield "refusal", rows, *each_case(refusal_of, told.of(rows), *beside)
+    to_cite = _to_cite(columns, asked, expected)
+    rows = np.flatnonzero(wanted & (to_cite | told.cites()))
+    if len(rows):
+        yield "citation", rows, *each_case(citation_of, told.of(rows), (to_cite[rows], (False, True)))
+    of_rows, schemas = _schemas(columns["route"], asked, expected)
+    is_asked = wanted & np.array([schema is not None for schema in schemas], bool)[of_rows]
     rows = np.flatnonzero(is_asked)
     if len(rows):
         whole = answers(resolver, fields, is_asked, whole=True)
-        yield "schema_valid", rows, _each(schema_of, whole, rows, schemas)
+        yield "schema_valid", rows, *each_case(schema_of, whole.of(rows), (of_rows[rows], schemas))
 
 
-def _each(rule: Callable[..., Verdict], told: Answers, rows: NDArray[np.intp], *beside: Column) -> list[Verdict]:
-    """What a rule says of rows, by their answers and what stands beside these; each distinct case is judged once."""
-    cases = list(zip(told.codes[rows].tolist(), *(column[rows].tolist() for column in beside), strict=True))
-    once = {case: rule(told.found[case[0]] if case[0] >= 0 else None, *case[1:]) for case in set(cases)}
-    return [once[case] for case in cases]
+def each_case(rule: Callable[..., Verdict], *beside: Coded) -> tuple[Codes, list[Verdict]]:
+    """What a rule says of the values of rows, each distinct case judged once: per row which verdict, and these."""
+    cases, room = np.zeros(1, np.int64), 1
+    for codes, values in beside:
+        if room > MAX_ROOM:
+            cases, room = np.unique(cases, return_inverse=True)[1], len(cases)
+        cases, room = cases * len(values) + codes, room * len(values)
+    distinct, of_rows = np.unique(cases, return_inverse=True)
+    some = np.empty(len(distinct), np.intp)
+    some[of_rows] = np.arange(len(cases))  # of each case one row, whichever
+    judged = zip(*([values[i] for i in codes[some].tolist()] for codes, values in beside), strict=True)
+    return of_rows, [rule(*case) for case in judged]
 
 
-def _to_cite(columns: Mapping[str, Column], asked: Column, expected: Expected) -> Flags:
+def _to_cite(columns: Mapping[str, Column], asked: Requests, expected: Expected) -> Flags:
     """Of which rows an answer should cite: said by their route, their request, or that something was searched for."""
-    to_cite = np.array([request.sources for request in asked.tolist()], bool)
+    to_cite = asked.that(lambda request: request.sources)
     for name, words in (("provider", ALWAYS_SEARCH), ("provider_said", ALWAYS_SEARCH), ("route", expected.citing)):
         if words:
             to_cite |= one_of(columns[name], words)
-    to_cite |= np.array([bool(count) for count in columns["searches"].tolist()], bool)
+    to_cite |= columns["searches"].astype(bool)
     return to_cite | (ANY_ROUTE in expected.citing)
 
 
-def _schemas(routes: Column, asked: Column, expected: Expected) -> Column:
-    """Per row the schema that its answer is to keep, as JSON or compiled; True for any JSON, None where none is asked for."""
-    found = np.full(len(asked), None, object)
-    if expected.schemas:
-        found[:] = [expected.schemas.get(route) for route in routes.tolist()]
-    if any(request.json for request in set(asked.tolist())):
-        found[:] = [_schema(request, of_route) for request, of_route in zip(asked.tolist(), found.tolist(), strict=True)]
-    return found
+def _schemas(routes: Column, asked: Requests, expected: Expected) -> Coded:
+    """The schemas that answers are to keep, as JSON or compiled; True for any JSON, None where none is asked for."""
+    if not expected.schemas:
+        return asked.codes, [_schema(request, None) for request in asked.found]
+    of_routes, names = coded(routes.tolist())
+    which, where, of_rows = pairs(asked.codes, of_routes, len(names))
+    both = zip(which.tolist(), where.tolist(), strict=True)
+    return of_rows, [_schema(asked.found[i], expected.schemas.get(names[j])) for i, j in both]
 
 
 def _schema(request: Request, of_route: Schema | None) -> Schema | bytes | bool | None:

@@ -1,4 +1,4 @@
-"""Texts that lie in a buffer: which are equal, and what they say. Each distinct one is read once a batch."""
+"""Texts that lie in a buffer, and other values: which are equal, and what they say. Each distinct one is read once a batch."""
 
 from typing import Any
 
@@ -69,3 +69,17 @@ def spread(once: list[Any], codes: NDArray[Any]) -> Found:
     values = np.empty(len(once), object)
     values[:] = once
     return values[codes], np.array([value is not None for value in once], bool)[codes]
+
+
+def pairs(ones: NDArray[Any], others: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
+    """The distinct pairs of two codes, one array for either, and per row which pair it is. others: below `count`."""
+    both, of_rows = np.unique(ones * np.int64(count) + others, return_inverse=True)
+    return *np.divmod(both, count), of_rows
+
+
+def coded(values: list[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+    """Per value the index of one that equals it among the distinct ones, and these."""
+    place = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    if len(place) <= 1:
+        return np.zeros(len(values), np.int64), list(place)
+    return np.fromiter(map(place.__getitem__, values), np.int64, len(values)), list(place)
