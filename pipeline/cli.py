@@ -38,8 +38,10 @@ schema_app = typer.Typer(help="The tables and views in ClickHouse.", no_args_is_
 app.add_typer(local, name="local", rich_help_panel="Set up")
 app.add_typer(topics_app, name="topics", rich_help_panel="Set up")
 prices_app = typer.Typer(help="What models cost, and which calls have no price.", no_args_is_help=True)
+judge_app = typer.Typer(help="The judge that evaluators ask.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
 app.add_typer(prices_app, name="prices", rich_help_panel="Look")
+app.add_typer(judge_app, name="judge", rich_help_panel="Look")
 
 out = Console(width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True)
@@ -337,6 +339,38 @@ def reprice(
     if done.calls_without_spans:
         complain(f"{done.calls_without_spans:,} calls of hours of which no span is stored any more keep their cost")
     if done.left_alone_count or done.calls_without_spans:
+        raise typer.Exit(3)
+
+
+@judge_app.command("calibrate")
+def judge_calibrate(
+    labels: Annotated[Path, typer.Argument(help="JSON lines: input, output, context, … and what people say: label or score.")],
+    evaluator: Annotated[str, typer.Option(help="Its name, as in TAILRACE_EVALUATORS or by default.")] = "Groundedness",
+    mean: Annotated[float | None, typer.Option(min=0, max=1, help="The evaluator's mean over samples without labels.")] = None,
+    of: Annotated[int, typer.Option(min=1, help="How many samples that mean is of.")] = 10_000,
+    json: Json = False,
+) -> None:
+    """How far an evaluator agrees with people, and what its mean is once corrected by where it does not."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from pipeline.app import calibrate as calibrating  # noqa: PLC0415 - loads the evaluators
+
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("judging", total=None)
+        done = calibrating.calibrate(
+            Settings.load(),
+            labels,
+            evaluator,
+            mean,
+            of,
+            lambda so_far, whole: progress.update(task, completed=so_far, total=whole),
+        )
+    if json:
+        print(orjson.dumps(calibrating.told(done)).decode())
+    else:
+        show.calibration(calibrating.told(done), out)
+    if not done.compared:
+        complain("no line has both a label and a value of the evaluator's")
         raise typer.Exit(3)
 
 

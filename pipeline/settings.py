@@ -5,7 +5,7 @@ A setting `kafka_bootstrap` is the environment variable `TAILRACE_KAFKA_BOOTSTRA
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -133,6 +133,23 @@ class Settings(BaseSettings):
     # Evaluate.
     evaluators: Path | None = Field(
         None, description="YAML: which evaluators run, on which share of traces, with which options; over the default ones."
+    )
+    judge_url: str = Field(
+        "", pattern="^(|https?://.+)$", description="Base of an OpenAI-compatible endpoint, …/v1. Empty: there is no judge."
+    )
+    judge_model: str = Field("", description="The model that judges, as the endpoint calls it.")
+    judge_key: SecretStr = Field(SecretStr(""), description="Its key, sent as a bearer token. Empty: none is sent.")
+    judge_timeout: Seconds = Field(30, gt=0, le=600, description="How long one try of asking the judge may take.")
+    judge_concurrency: int = Field(64, ge=1, le=1000, description="Calls to the judge at once, per process.")
+    judge_retries: int = Field(3, ge=0, le=10, description="How often a call is tried again.")
+    judge_max_tokens: int = Field(1000, ge=16, le=100_000, description="Most tokens of a verdict, its reasoning included.")
+    judge_circuit_failures: int = Field(
+        20, ge=1, le=1000, description="So many failed tries in a row, and the judge is left alone for a while."
+    )
+    judge_circuit_pause: Seconds = Field(30, gt=0, le=3600, description="How long it is left alone before one try.")
+    judge_body: dict[str, Any] = Field(
+        default_factory=dict,
+        description='JSON: more parameters of the judge\'s requests, null to leave one out, e.g. {"reasoning_effort":"low"}.',
     )
 
     # Store: days a row is kept after it was last written (not after its event time: a replay of old spans stays as long).

@@ -46,6 +46,34 @@ def answer(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Console) ->
         out.print(table([f"row {number}", ""], list(zip(names, cells, strict=True))))
 
 
+def calibration(told: Mapping[str, Any], out: Console) -> None:
+    """What `tailrace judge calibrate` found."""
+    compared, statuses = told["compared"], ", ".join(f"{name} {count}" for name, count in told["statuses"].items())
+    rows = [
+        ["lines", f"{told['lines']:,}", statuses],
+        ["compared", f"{compared:,}", "both have a value"],
+        ["accuracy", _share(told["accuracy"]), f"on {told['on']}"],
+        ["kappa", _share(told["kappa"]), "agreement beyond chance"],
+        ["mean of people", _share(told["people_mean"]), ""],
+        ["mean of the evaluator", _share(told["evaluator_mean"]), f"bias {_share(told['bias'])}"],
+        ["AUROC", _share(told["auroc"]), "how its values rank what people passed"],
+    ]
+    if told["judge_tokens"]:
+        cost = "no price" if told["cost_nusd"] is None else f"{told['cost_nusd'] / 1e9:.4f} USD"
+        rows.append(["tokens", f"{told['judge_tokens']:,}", cost])
+    if found := told["corrected"]:
+        rows.append(["mean corrected", _share(found["mean"]), f"95 %: {found['low']:.3f} to {found['high']:.3f}"])
+        rows.append(
+            ["by people alone", _share(found["people_mean"]), f"95 %: {found['people_low']:.3f} to {found['people_high']:.3f}"]
+        )
+        rows.append(["weight of the evaluator", _share(found["weight"]), "0: it tells nothing; 1: all that people do not"])
+    out.print(table([told["evaluator"], "", told["version"]], rows))
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def performance(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """The `performance` view in human units."""
     chosen = [names.index(name) for name in PERFORMANCE]

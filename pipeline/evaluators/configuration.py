@@ -108,7 +108,7 @@ def _shares(key: str, value: Any) -> dict[str, float]:
 def _made(make: Maker, options: dict[str, Any], judge: Judge | None) -> Evaluator:
     """The evaluator with its options, each of the type that it is declared with."""
     taken = _parameters(make)
-    known = [name for name in taken if name not in (ASKED, "name")]
+    known = [name for name in taken if name not in (ASKED, "name", "**")]
     for key in options:
         if key not in taken and "**" not in taken:
             near = next(iter(get_close_matches(str(key), [*known, *OF_THE_STAGE], 1)), "")

@@ -15,20 +15,23 @@ class Question:
     """What a judge is to say about one answer.
 
     system: the rules, in words of ours or the user's. evidence: the fields that are judged, by name; hostile text.
-    labels: the words it may choose from; () if it is to give a number on `scale`, lowest and highest.
+    labels: the words it may choose from; () if it is to give a number on `scale`, lowest and highest. temperature: as models
+    take it; 0 for the likeliest answer.
     """
 
     system: str
     evidence: tuple[tuple[str, str], ...]
     labels: tuple[str, ...] = ()
     scale: tuple[float, float] = (0.0, 1.0)
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judge said. label or score is set where the status is `ok`; reason says in words of ours why it is not.
 
-    input_tokens, output_tokens, cost_nusd: of all tries; the cost is None where the model has no price or a try told no tokens.
+    input_tokens, output_tokens, cost_nusd: of all tries; the cost is None where the model has no price or an answer told no
+    tokens. model: who answered, as it calls itself; "" for the one that was asked.
     """
 
     status: ScoreStatus
@@ -39,6 +42,7 @@ class Verdict:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nusd: int | None = None
+    model: str = ""
 
 
 class Judge(Protocol):

@@ -7,8 +7,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from pipeline.evaluators.citation_presence import CitationPresence
+from pipeline.evaluators.custom_evaluation import CustomEvaluation
 from pipeline.evaluators.groundedness_lexical import GroundednessLexical
 from pipeline.evaluators.json_validation import JSONValidation
+from pipeline.evaluators.judges import AnswerRelevance, FactualAccuracy, Groundedness, HallucinationScore, TaskCompletion
 from pipeline.evaluators.protocol import Evaluator
 from pipeline.evaluators.refusal import Refusal
 
@@ -22,6 +24,12 @@ OURS: dict[str, Maker] = {
     "JSONValidation": JSONValidation,
     "Refusal": Refusal,
     "CitationPresence": CitationPresence,
+    "TaskCompletion": TaskCompletion,
+    "Groundedness": Groundedness,
+    "FactualAccuracy": FactualAccuracy,
+    "HallucinationScore": HallucinationScore,
+    "AnswerRelevance": AnswerRelevance,
+    "CustomEvaluation": CustomEvaluation,
 }
 
 DEFAULTS = ("groundedness_lexical", "JSONValidation", "Refusal", "CitationPresence")

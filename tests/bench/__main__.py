@@ -29,7 +29,7 @@ from pipeline.model.stream import Message, Record
 from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
-from tests.bench import backlog
+from tests.bench import backlog, judge
 from tests.bench.aggregate_rate import costs_of_traces
 from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
@@ -105,9 +105,12 @@ def behaviour_figures() -> Iterator[Figure]:
 
 
 def evaluator_figures() -> Iterator[Figure]:
-    """Evaluators without a model, on traces of retrieval."""
+    """Evaluators without a model, on traces of retrieval, and one that asks a judge."""
     for name, traces in rates():
         yield Figure(f"{name}, five documents of 1,000 characters", traces, "traces/s", 500)
+    per_second, cpu = judge.figures()
+    yield Figure("judgements against a server that takes 150 ms", per_second, "1/s", 300)
+    yield Figure("CPU of one", cpu, "ms", 2, most=True)
 
 
 def aggregate_figures(bootstrap_of: Callable[[], tuple[Settings, str]]) -> Iterator[Figure]:

@@ -58,10 +58,11 @@ def test_the_example_is_read_and_keeps_its_schema(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
     path = tmp_path / "all.yaml"
     found = evaluators(Settings(evaluators=EXAMPLE))
-    assert len(found) == 5
+    assert len(found) == 8
     cited = next(one for one in found if one.evaluator.name == "CitationPresence")
     assert (cited.rate, cited.routes, cited.cohorts) == (0.05, {"docs-qa": 1.0, "support-*": 0.1}, {"trial": 0.2})
-    assert isinstance(found[-1].evaluator, JSONValidation)
+    assert isinstance(found[4].evaluator, JSONValidation)
+    assert [one.evaluator.name for one in found if one.evaluator.judge] == ["Groundedness", "tone", "brevity"]
     path.write_text(
         text.replace("  # - name: pol", "  - name: pol").replace("  #   type: acme.evals:Pol", f"    type: {__name__}:Pol")
     )

@@ -232,6 +232,7 @@ def test_a_version_changes_with_an_option_and_not_with_the_name() -> None:
 @pytest.mark.parametrize("output", ["", "\0\xff\ufffd" * 1000, "\ud800", "x" * 1_000_000, "[" * 1_000_000, "a b " * 250_000])
 def test_no_content_makes_one_raise(name: str, output: str) -> None:
     sample = Sample(input=output, output=output, context=(output,), reference=output, wants_json=True)
-    score = asyncio.run(OURS[name]().judged(sample))
+    more = {"prompt": "Is it good?"} if name == "CustomEvaluation" else {}
+    score = asyncio.run(OURS[name](**more).judged(sample))
     assert (score.value is None) == (score.status is not ScoreStatus.OK)
     assert bool(score.reason) == (score.value is None)

@@ -1,0 +1,297 @@
+"""The judge: a client of any OpenAI-compatible `/chat/completions`, with strict structured output. The only one that speaks HTTP.
+
+A call never raises for what a server does and never invents a value: it is a `Verdict` with a status. Each try has `timeout`
+seconds; connections that fail, time-outs and the statuses RETRIED are tried again, with pauses drawn at random up to a bound
+that doubles, at most `retries` times. While the circuit is open new calls fail at once: a sample is then `failed`, which is
+seen, and the stage goes on; what waits for a judge that is away would only hold everything else. Calls that are under way go on
+with their tries. A 429 opens no circuit: who says "slower" is there.
+
+Neither what is judged nor what a judge says stands in a reason or a log.
+
+Source: OpenAI's API reference; full jitter after Brooker, Exponential Backoff and Jitter (AWS, 2015).
+"""
+
+import asyncio
+import logging
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from random import Random
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import orjson
+
+from pipeline.connectors.circuit import Circuit
+from pipeline.connectors.clock import now_ns, steady
+from pipeline.evaluators.asking import boundary, invalid, messages, read_verdict, response_format
+from pipeline.evaluators.judging import Question, Verdict
+from pipeline.model.scores import ScoreStatus
+
+RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+NOT_ILL = frozenset({400, 413, 422, 429})
+"""Refusals of one question, or for now, which say nothing of the judge's health."""
+
+MAX_BODY_BYTES = 1 << 20
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 20.0
+"""Seconds; also of what `Retry-After` may ask for."""
+
+AROUND_TOKENS = 64
+"""That servers put around messages, more than any does."""
+
+MAX_MODEL_CHARS = 100
+MAX_TOKENS = 1 << 31
+"""Of one answer; a server that claims more has told none."""
+
+ADJUSTED = {"max_tokens": "max_completion_tokens", "temperature": "", "response_format": ""}
+"""Parameters that some models refuse, and what is sent in their place."""
+
+log = logging.getLogger("tailrace.judge")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer; cached ones lie inside those of the input."""
+
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+
+
+Cost = Callable[[Usage, str], int | None]
+"""What tokens cost, in nano-USD, by the model as it calls itself; None without a price."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePolicy:
+    """url: the base, e.g. `https://api.openai.com/v1`. timeout: seconds of one try. body: more parameters of the request; one
+    that is None is left out.
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = 30.0
+    concurrency: int = 64
+    retries: int = 3
+    max_tokens: int = 1000
+    circuit_failures: int = 20
+    circuit_pause: float = 30.0
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Failure(Exception):  # noqa: N818 - it is a verdict that is not one yet
+    """A try without an answer. again: worth another one, after `after` seconds at least. ill: it says that the judge is."""
+
+    def __init__(self, reason: str, status: ScoreStatus = ScoreStatus.FAILED, again: bool = True, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.verdict = Verdict(status, reason=reason)
+        self.again, self.after, self.ill = again, after, True
+
+
+@dataclass(slots=True)
+class _Open:
+    """What belongs to one event loop."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+
+
+class HttpJudge:
+    """Fulfils `pipeline.evaluators.judging.Judge`. One for a process; any number of calls at once, of which so many go out."""
+
+    def __init__(self, policy: JudgePolicy, cost: Cost, random: Random | None = None) -> None:
+        self.policy = policy
+        self.cost = cost
+        self.random = random or Random()  # noqa: S311 - pauses
+        self.circuit = Circuit(policy.circuit_failures, policy.circuit_pause)
+        self.refused: set[str] = set()
+        self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = WeakKeyDictionary()
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.policy.model
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a call may take once it has a slot."""
+        return self.policy.timeout * (1 + self.policy.retries) + LONGEST_PAUSE * self.policy.retries
+
+    def most_nusd(self, question: Question) -> int | None:
+        """As the protocol says: as many tokens as the prompt has bytes, the longest answer, and every try billed."""
+        prompt = sum(len(message["content"].encode("utf-8", "replace")) for message in messages(question, "0" * 32))
+        form = len(orjson.dumps(response_format(question)))
+        once = self.cost(Usage(prompt + form + AROUND_TOKENS, 0, self.policy.max_tokens), self.model)
+        return None if once is None else once * (1 + self.policy.retries)
+
+    async def ask(self, question: Question) -> Verdict:
+        """As the protocol says."""
+        here = self._here()
+        async with here.slots:
+            return await self._tried(here.session, question)
+
+    async def close(self) -> None:
+        """Close what this event loop has open."""
+        here = self._open.pop(asyncio.get_running_loop(), None)
+        if here is not None:
+            await here.session.close()
+
+    def _here(self) -> _Open:
+        loop = asyncio.get_running_loop()
+        if loop not in self._open:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+                timeout=aiohttp.ClientTimeout(total=None),  # ours counts, the reading of the body included
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"}
+                | ({"Authorization": f"Bearer {self.policy.key}"} if self.policy.key else {}),
+                auto_decompress=False,  # a kilobyte may hold a gigabyte
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            self._open[loop] = _Open(session, asyncio.Semaphore(self.policy.concurrency))
+        return self._open[loop]
+
+    async def _tried(self, session: aiohttp.ClientSession, question: Question) -> Verdict:
+        """One try after another, until there is a verdict or no try is left."""
+        if not self.circuit.admits(steady()):
+            return Verdict(ScoreStatus.FAILED, reason="circuit open: the judge has failed too often in a row")
+        left = self.policy.retries
+        longest_pause = FIRST_PAUSE
+        while True:
+            try:
+                verdict = await self._once(session, question)
+            except Failure as failure:
+                if failure.ill:
+                    self.circuit.failed_at(steady())
+                if not failure.again or left == 0:
+                    log.info("no verdict: %s", failure)
+                    return failure.verdict
+                left -= 1
+                await asyncio.sleep(max(failure.after, self.random.uniform(0, longest_pause)))
+                longest_pause = min(2 * longest_pause, LONGEST_PAUSE)
+            else:
+                self.circuit.succeeded()
+                return verdict
+
+    async def _once(self, session: aiohttp.ClientSession, question: Question) -> Verdict:
+        """One request. Raises Failure where no answer comes."""
+        body = orjson.dumps(self._request(question))
+        try:
+            async with (
+                asyncio.timeout(self.policy.timeout),
+                session.post(f"{self.policy.url}/chat/completions", data=body, allow_redirects=False) as response,
+            ):
+                raw = await _bounded(response)
+                status, after = response.status, _seconds(response.headers.get("Retry-After", ""))
+        except TimeoutError:
+            raise Failure("the judge did not answer in time", ScoreStatus.TIMEOUT) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Failure(f"the judge cannot be reached: {type(error).__name__}") from None
+        if status == 200:
+            return self._answered(raw, question)
+        if status == 400 and self._adjusts(raw):
+            return await self._once(session, question)
+        failure = Failure(f"the judge answered with HTTP {status}", again=status in RETRIED, after=after)
+        failure.ill = status not in NOT_ILL
+        raise failure
+
+    def _request(self, question: Question) -> dict[str, Any]:
+        drawn = boundary(question, lambda: secrets.token_hex(16))
+        wanted = {
+            "model": self.policy.model,
+            "messages": [
+                {"role": said["role"], "content": said["content"].encode("utf-8", "replace").decode()}
+                for said in messages(question, drawn)
+            ],
+            "temperature": question.temperature,
+            "max_tokens": self.policy.max_tokens,
+            "response_format": response_format(question),
+        }
+        sent = {(ADJUSTED[name] if name in self.refused else name): value for name, value in wanted.items()}
+        return {name: value for name, value in (sent | dict(self.policy.body)).items() if name and value is not None}
+
+    def _adjusts(self, raw: bytes) -> bool:
+        """Whether a server refuses a parameter that can be left out or called otherwise, for the first time."""
+        try:
+            name = orjson.loads(raw)["error"]["param"]
+        except (ValueError, TypeError, KeyError):
+            return False
+        if name not in ADJUSTED or name in self.refused:
+            return False
+        log.warning("the judge's model takes no %s; it gets %s", name, ADJUSTED[name] or "none")
+        self.refused.add(name)
+        return True
+
+    def _answered(self, raw: bytes, question: Question) -> Verdict:
+        """The verdict in an answer, with what it used."""
+        try:
+            said = orjson.loads(raw)
+        except ValueError:
+            return invalid("the judge's server answered with no JSON")
+        usage = _usage(said)
+        model = said.get("model") if isinstance(said, dict) else None
+        model = model[:MAX_MODEL_CHARS] if isinstance(model, str) else ""
+        return replace(
+            _verdict(said, question),
+            model=model,
+            input_tokens=usage.input_tokens if usage else 0,
+            output_tokens=usage.output_tokens if usage else 0,
+            cost_nusd=self.cost(usage, model) if usage else None,
+        )
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body. Raises Failure if it is too long."""
+    found = bytearray()
+    async for chunk in response.content.iter_any():
+        found += chunk
+        if len(found) > MAX_BODY_BYTES:
+            raise Failure("the judge's answer is too long", ScoreStatus.INVALID, again=False)
+    return bytes(found)
+
+
+def _seconds(retry_after: str) -> float:
+    """What `Retry-After` asks for, in seconds or as a date, from 0 to LONGEST_PAUSE; 0 for what is neither."""
+    try:
+        asked = float(retry_after)
+    except ValueError:
+        try:
+            asked = parsedate_to_datetime(retry_after).timestamp() - now_ns() / 1e9
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return 0.0 if math.isnan(asked) else min(max(asked, 0.0), LONGEST_PAUSE)
+
+
+def _usage(said: Any) -> Usage | None:
+    """The tokens that an answer tells, None if it tells none that can be."""
+    found = said.get("usage") if isinstance(said, dict) else None
+    if not isinstance(found, dict):
+        return None
+    details = found.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    counts: list[Any] = [found.get("prompt_tokens"), cached or 0, found.get("completion_tokens")]
+    if not all(type(count) is int and 0 <= count <= MAX_TOKENS for count in counts) or counts[1] > counts[0]:
+        return None
+    return Usage(*counts)
+
+
+def _verdict(said: Any, question: Question) -> Verdict:
+    """What the first choice of an answer says."""
+    choices = said.get("choices") if isinstance(said, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        return invalid("the judge's server answered in another form")
+    if message.get("refusal"):
+        return invalid("the judge refused")
+    ended = choice.get("finish_reason")
+    if ended == "length":
+        return invalid("the judge's answer was cut off")
+    if ended == "content_filter":
+        return invalid("the judge's answer was held back")
+    return read_verdict(message.get("content"), question)
