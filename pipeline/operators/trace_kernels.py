@@ -117,9 +117,18 @@ def settle(
 
 @compiled
 def first_named(
-    first: Ints, values: NDArray[np.int32], root: NDArray[np.bool_], start: Ints, span: NDArray[np.uint64], out: NDArray[np.int32]
+    first: Ints,
+    values: NDArray[np.int32],
+    root: NDArray[np.bool_],
+    start: Ints,
+    span: NDArray[np.uint64],
+    end: Ints,
+    out: NDArray[np.int32],
 ) -> None:
-    """Per trace (rows first[t]:first[t+1]) and column the value its root names, else whoever began first; (n, c) to (k, c)."""
+    """Per trace (rows first[t]:first[t+1]) and column the value its root names, else whoever began first; (n, c) to (k, c).
+
+    Of those that began together the smaller id decides, of one span told twice the later end: never who came first.
+    """
     for t in range(len(first) - 1):
         for c in range(values.shape[1]):
             best = -1
@@ -133,8 +142,10 @@ def first_named(
                     better = root[i]
                 elif start[i] != start[best]:
                     better = start[i] < start[best]
-                else:
+                elif span[i] != span[best]:
                     better = span[i] < span[best]
+                else:
+                    better = end[i] > end[best]
                 if better:
                     best = i
             out[t, c] = values[best, c] if best >= 0 else 0

@@ -440,7 +440,8 @@ class Traces:
         rows, out = self._rows, np.zeros((len(first) - 1, len(columns)), np.int32)
         values = self._series.parts[rows["series"][by_trace]][:, list(columns)]
         root = rows["parent"][by_trace] == 0
-        kernels.first_named(first, np.ascontiguousarray(values), root, rows["start_ns"][by_trace], rows["span"][by_trace], out)
+        order = (rows[name][by_trace] for name in ("start_ns", "span", "end_ns"))
+        kernels.first_named(first, np.ascontiguousarray(values), root, *order, out)
         return out
 
     def _taken_by(self, by_trace: Ints, first: Ints, chosen: Ints) -> NDArray[np.int32]:
@@ -491,7 +492,7 @@ class Traces:
         rows, latency, failed = self._rows, np.full(k, -1), np.zeros(k, np.int64)
         root = np.flatnonzero(rows["parent"][by_trace] == 0)
         row = by_trace[root]
-        order = np.lexsort((rows["span"][row], rows["start_ns"][row], trace[root]))[::-1]
+        order = self._last_to_first(row, trace[root])
         latency[trace[root][order]] = np.maximum(rows["end_ns"][row] - rows["start_ns"][row], 0)[order]  # clocks are set back
         failed[trace[root][order]] = rows["error"][row][order]
         return latency, failed
@@ -501,9 +502,14 @@ class Traces:
         out, rows = np.full(k, np.nan), self._rows
         ttft = self._measures["ttft"][rows["measures"][row]]
         known = np.flatnonzero(~np.isnan(ttft))
-        order = known[np.lexsort((rows["span"][row[known]], rows["start_ns"][row[known]], trace[known]))[::-1]]
+        order = known[self._last_to_first(row[known], trace[known])]
         out[trace[order]] = ttft[order]
         return out
+
+    def _last_to_first(self, row: Ints, trace: Ints) -> Ints:
+        """The order in which the first to begin of each trace comes last; of one span told twice, that with the later end."""
+        rows = self._rows
+        return np.lexsort((-rows["end_ns"][row], rows["span"][row], rows["start_ns"][row], trace))[::-1]
 
     def _forget(self, max_traces: int, before_ns: int) -> None:
         """Forget traces that are over and silent since `before_ns`; of too many, those silent for longest."""

@@ -48,11 +48,11 @@ class Trace:
     def name(self, column: str) -> str:
         """What the root says, else the first that says it."""
         said = [
-            (bool(s.row["parent_span_id"]), s.row["start_ns"], s.row["span_id"], s.row[column])
+            (bool(s.row["parent_span_id"]), s.row["start_ns"], s.row["span_id"], -s.row["end_ns"], s.row[column])
             for s in self.spans
             if s.row[column]
         ]
-        return str(min(said)[3]) if said else ""
+        return str(min(said)[-1]) if said else ""
 
 
 @dataclass

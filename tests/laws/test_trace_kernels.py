@@ -55,14 +55,15 @@ def test_names_are_those_of_the_root_else_of_the_first(data: st.DataObject) -> N
     sizes = data.draw(st.lists(st.integers(1, 4), max_size=4))
     first = np.append(0, np.cumsum(sizes)).astype(np.int64)
     n = int(first[-1])
-    drawn = [data.draw(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 2))) for _ in range(n)]
-    values = np.array([[value] for value, _, _ in drawn], np.int32).reshape(n, 1)
-    root, start = np.array([r for _, r, _ in drawn], np.bool_), np.array([s for _, _, s in drawn], np.int64)
-    span, out = np.arange(n, dtype=np.uint64)[::-1].copy(), np.zeros((len(sizes), 1), np.int32)
-    kernels.first_named(first, values, root, start, span, out)
+    drawn = [data.draw(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 2), st.integers(0, 2))) for _ in range(n)]
+    values = np.array([[value] for value, _, _, _ in drawn], np.int32).reshape(n, 1)
+    root, start = np.array([r for _, r, _, _ in drawn], np.bool_), np.array([s for _, _, s, _ in drawn], np.int64)
+    span, end = np.array([i for *_, i in drawn], np.uint64), np.arange(n)[::-1].copy()
+    out = np.zeros((len(sizes), 1), np.int32)
+    kernels.first_named(first, values, root, start, span, end, out)
     for t in range(len(sizes)):
-        said = [(not root[i], start[i], span[i], values[i, 0]) for i in range(first[t], first[t + 1]) if values[i, 0]]
-        assert out[t, 0] == (min(said)[3] if said else 0)
+        said = [(not root[i], start[i], span[i], -end[i], values[i, 0]) for i in range(first[t], first[t + 1]) if values[i, 0]]
+        assert out[t, 0] == (min(said)[-1] if said else 0)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 99), max_size=70)), max_size=8), st.integers(0, 2**32))

@@ -205,6 +205,37 @@ def test_order_blocks_batches_and_copies_change_nothing(shapes: list[Any], same:
     assert calls == accounted
 
 
+told_again = st.lists(
+    st.tuples(
+        st.integers(1, 2),
+        st.integers(0, 2),
+        st.sampled_from(["root", "chain", "call"]),
+        *(st.sampled_from(["", "a", "b"]), st.sampled_from(["", "c", "d"])),
+        *(st.sampled_from(["ok", "error"]), st.sampled_from([None, 1, 2])),
+    ),
+    min_size=2,
+    max_size=6,
+    unique_by=lambda shape: shape[:2],
+)
+"""Spans of one trace: id, window, what it is, route, cohort, outcome, first token. In one window an id comes once."""
+
+
+@given(told_again, st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_one_span_told_with_different_ends_is_told_apart_by_what_it_says(shapes: list[Any], seed: int) -> None:
+    rows = []
+    for number, window, what, route, cohort, status, ttft in shapes:
+        above = {"parent_span_id": "" if what == "root" else "e" * 16, "kind": "llm" if what == "call" else "chain"}
+        said = {"route": route, "cohort": cohort, "status": status, "ttft_ns": ttft, "response_id": "", "start_ns": BEGIN - 9}
+        cost = {"cost_nusd": None} if what != "call" else {}
+        rows.append(call(number, BEGIN + 60 * window, 1, **above, **said, **cost))
+    policy = replace(POLICY, max_series=99, max_trace_spans=99)
+    plain = content(folded(log_of([(BEGIN, rows)]), policy))
+    rng = random.Random(seed)
+    for _ in range(3):
+        assert content(folded(spread(rows, rng), policy, rng)) == plain
+
+
 @given(st.lists(spans, min_size=1, max_size=8), st.lists(spans, min_size=1, max_size=5), st.integers(200, 240))
 @settings(max_examples=60, deadline=None)
 def test_what_comes_after_the_end_changes_no_trace_and_is_counted(first: list[Any], late: list[Any], after: int) -> None:
