@@ -88,6 +88,18 @@ class Settings(BaseSettings):
     schemas: Path | None = Field(
         None, description="Directory of JSON Schemas of answers, <route>.json each; a request's own is first."
     )
+    sample_ceiling: float = Field(
+        0.2, ge=0, le=1, allow_inf_nan=False, description="Share of the traces whose content goes to samples. 0: none ever does."
+    )
+    sample_key: SecretStr = Field(
+        SecretStr(""), description="Secret that decides which traces those are; the same for decode and evaluate."
+    )
+    sample_text_bytes: int = Field(16384, ge=256, le=262_144, description="Of one text of a sample so many bytes are kept.")
+    redact: str = Field(
+        "",
+        description="What is hidden in samples before they leave decode: email, phone, card, iban, ip, key; with commas between.",
+    )
+    redact_with: str = Field("", description="package.module:function, given every text of a sample before it leaves decode.")
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
     cost_source: str = Field(
         "ours",

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, Firing
+from pipeline.model.columns import (
+    DEAD_LETTERS,
+    LEDGER,
+    PANES,
+    REPEATS,
+    SAMPLES,
+    SPANS,
+    STATUS,
+    TRACE_PANES,
+    TRACES,
+    Column,
+    Firing,
+)
 from pipeline.model.log_time import MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.operators.told_twice import Rule
@@ -191,6 +203,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     ),
     "traces": ("Traces that are over, each written once", TRACES),
     "repeats": ("Spans that tell of a call another span stands for", REPEATS),
+    "samples": ("Spans of the traces chosen for evaluation, with their content", SAMPLES),
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
     "status": ("What the stages measured of themselves", STATUS),

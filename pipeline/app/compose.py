@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
@@ -28,12 +29,16 @@ from pipeline.model.stream import Effects, Message, Source
 from pipeline.operators.behaviour.schemas import Schema, UnusableSchemaError, schema_of
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.behaviour import Expected
+from pipeline.operators.decode.contents import ContentPolicy, Redact
 from pipeline.operators.decode.language import Detect, shared_detector
+from pipeline.operators.decode.sampled import Sampling
 from pipeline.operators.decode.spans import DecodePolicy, Decoder
 from pipeline.operators.dialects.series import SERIES_COLUMNS, SeriesColumn, read_series
 from pipeline.operators.pricing.bundled import BundledBook
 from pipeline.operators.pricing.own import OwnBook
 from pipeline.operators.pricing.price import PriceBook
+from pipeline.operators.redaction import PATTERNS, redactor
+from pipeline.operators.sampling import sampling_key
 from pipeline.settings import SECOND, Settings
 from pipeline.stages.aggregate import Aggregate
 from pipeline.stages.aggregate import Outputs as AggregateOutputs
@@ -72,6 +77,7 @@ def decode_stage(settings: Settings) -> Decode:
             frozenset(route.strip() for route in settings.citation_routes.split(",") if route.strip()),
             route_schemas(settings.schemas),
         ),
+        sampling=sampling(settings),
     )
     outputs = DecodeOutputs(
         settings.topic("spans"),
@@ -80,8 +86,49 @@ def decode_stage(settings: Settings) -> Decode:
         settings.spans_partitions,
         settings.panes_partitions,
         settings.block_rows,
+        settings.topic("samples"),
     )
     return Decode(Decoder(policy, os.urandom(16)), outputs)
+
+
+def sampling(settings: Settings) -> Sampling | None:
+    """Of which traces content is kept, and how it is redacted; None if of none. Raises SettingsError."""
+    if not settings.sample_ceiling:
+        return None
+    key = sampling_key(settings.sample_key.get_secret_value())
+    return Sampling(settings.sample_ceiling, key, ContentPolicy(settings.sample_text_bytes, _redact(settings)))
+
+
+def _redact(settings: Settings) -> Redact | None:
+    """What every text of a sample goes through: the user's own function, then the patterns. A text it fails on stays here."""
+    names = [name.strip() for name in settings.redact.split(",") if name.strip()]
+    if unknown := sorted(set(names) - set(PATTERNS)):
+        raise SettingsError(f"TAILRACE_REDACT: there is no pattern {', '.join(unknown)}; there are {', '.join(PATTERNS)}")
+    patterns = redactor(names) if names else None
+    own = _named(settings.redact_with, "TAILRACE_REDACT_WITH") if settings.redact_with else None
+    if own is None:
+        return patterns
+
+    def redact(text: str) -> str | None:
+        try:
+            shown = own(text)
+        except Exception:  # noqa: BLE001 - the user's own code: whatever it raises, the text stays here
+            return None
+        return None if not isinstance(shown, str) else shown if patterns is None else patterns(shown)
+
+    return redact
+
+
+def _named(dotted: str, setting: str) -> Callable[[str], Any]:
+    """The function of a dotted name, `package.module:function`. Raises SettingsError."""
+    module, _, name = dotted.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"{setting}={dotted}: {error}; it must be package.module:function, importable here") from None
+    if not callable(found):
+        raise SettingsError(f"{setting}={dotted}: it is no function")
+    return found  # type: ignore[no-any-return]
 
 
 def route_schemas(directory: Path | None) -> dict[str, Schema]:
@@ -152,13 +199,19 @@ def sink_stage(settings: Settings) -> Sink:
 def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001 - members of its group need no name
     """Run decode until SIGTERM or SIGINT."""
     here = as_on_broker(settings)
+    if (samples := len(sources(here, "samples"))) != here.spans_partitions:
+        raise EngineError(
+            f"{here.topic('samples')} has {samples} partitions and {here.topic('spans')} {here.spans_partitions}: they must be "
+            "as many; `tailrace topics` says how to change that"
+        )
     if len(sources(here, *inputs("decode"))) > MOST_SOURCES:
         raise EngineError(f"{here.otlp_topic} has more than {MOST_SOURCES} partitions: more than a watermark can wait for")
     stage = decode_stage(here)
     if not stage.decoder.policy.user_key:
         log.warning("TAILRACE_USER_HASH_KEY is not set: the column user_hash stays empty")
     deliver = delivery(settings)
-    ticks = SourceTicks(settings, settings.topic("spans"), here.spans_partitions, deliver)
+    logs = [settings.topic("spans"), *([settings.topic("samples")] if stage.decoder.policy.sampling else [])]
+    ticks = SourceTicks(settings, dict.fromkeys(logs, here.spans_partitions), deliver)
 
     def write(effects: Effects) -> None:
         announcement = ticks.announcement

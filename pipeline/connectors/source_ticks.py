@@ -1,4 +1,4 @@
-"""decode tells every partition of `spans` which sources there are, and how far each of its own is read.
+"""decode tells every partition of what it writes which sources there are, and how far each of its own is read.
 
 Without it a silent source would hold every window open, and a backlog would meet a watermark that had run ahead of it.
 The sources are announced before the first row of theirs is written; after that a tick goes out every `tick_every`
@@ -27,11 +27,12 @@ Ends = dict[Source, "Future[Any]"]
 class SourceTicks:
     """One decode process and the sources it owns.
 
+    logs: topics that are told, and how many partitions each has.
     `told`: writes messages and returns when they are in the log; may raise Transient, then the same is tried again.
     """
 
-    def __init__(self, settings: Settings, topic: str, partitions: int, told: Callable[[Sequence[Message]], None]) -> None:
-        self._topic, self._partitions, self._told = topic, partitions, told
+    def __init__(self, settings: Settings, logs: Mapping[str, int], told: Callable[[Sequence[Message]], None]) -> None:
+        self._logs, self._told = dict(logs), told
         self._every = settings.tick_every
         self._admin = admin(settings)
         self._claims = Claims()
@@ -100,7 +101,7 @@ class SourceTicks:
         self._claims.asked(at, ends)
 
     def _messages(self, true: Mapping[Source, int]) -> list[Message]:
-        """The same words for every partition of spans."""
+        """The same words for every partition of every log."""
         by_log: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
         for source in self._owned:
             claims = by_log[source.topic, source.epoch]
@@ -118,4 +119,5 @@ class SourceTicks:
             )
             for (topic, epoch), claims in by_log.items()
         ]
-        return [Message(self._topic, p, value, TICKS_KEY) for value in values for p in range(self._partitions)]
+        places = [(topic, p) for topic, partitions in self._logs.items() for p in range(partitions)]
+        return [Message(topic, p, value, TICKS_KEY) for value in values for topic, p in places]

@@ -249,6 +249,36 @@ REPEATS: tuple[Column, ...] = (
     Column("schema_version", "integer", "version of these columns"),
 )
 
+SAMPLES: tuple[Column, ...] = (
+    Column("trace_id", "string", "32 lower-case hex digits"),
+    Column("span_id", "string", "16 lower-case hex digits"),
+    Column("parent_span_id", "string", "16 lower-case hex digits, empty for a root"),
+    Column("start_ns", "integer", "start, nanoseconds since 1970"),
+    Column("end_ns", "integer", "end, nanoseconds since 1970: the event time"),
+    *_strings(*SERIES, doc="component of the series key, empty if unknown"),
+    Column("kind", "string", "llm, embedding, reranker (requests) or what else the span is"),
+    Column("status", "string", "ok, error or unset"),
+    Column("finish_reason", "string", "first finish reason"),
+    Column("refusal", "boolean", "did the model refuse; null where it does not apply", True),
+    Column("citation", "boolean", "does the answer cite; null where it does not apply", True),
+    Column("schema_valid", "boolean", "does the answer keep its schema; null where it does not apply", True),
+    Column("question", "string", "what the user wrote last, of a call, an agent or a chain; user text"),
+    Column("answer", "string", "what was answered; user text"),
+    Column("documents", "string", "JSON list of the texts a retriever found, in order, empty if none; user text"),
+    Column("tool_name", "string", "name of the tool that ran"),
+    Column("tool_arguments", "string", "what it was given; user text"),
+    Column("tool_result", "string", "what it gave; user text"),
+    Column("output_schema", "string", "the JSON Schema that the answer is to keep, empty if the request had none"),
+    Column("wants_json", "boolean", "the answer is to be JSON"),
+    Column("cut", "boolean", "some of its texts are longer than TAILRACE_SAMPLE_TEXT_BYTES, or their redaction failed"),
+    Column("ceiling", "number", "share of the traces whose spans are written here, as it was in force"),
+    Column("source", "string", "log id of the OTLP record: topic:partition:epoch"),
+    Column("offset", "integer", "offset of the OTLP record in its source"),
+    Column("recorded_ns", "integer", "when the OTLP record was appended to its source, nanoseconds since 1970; 0: unknown"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+"""A span of a trace that was chosen, with its content. The one block that holds users' text."""
+
 LEDGER: tuple[Column, ...] = (
     Column("stage", "string", "decode (per OTLP record) or aggregate (per span block)"),
     Column("source", "string", "log id: topic:partition:epoch"),

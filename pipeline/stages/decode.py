@@ -1,15 +1,16 @@
-"""decode: OTLP records in; span blocks, dead letters and the ledger out. No state: everything is in the batch."""
+"""decode: OTLP records in; span blocks, samples, dead letters and the ledger out. No state: everything is in the batch."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, SAMPLES, SPANS
 from pipeline.model.stream import Effects, Message, Record
 from pipeline.operators.blocks import blank, by_column, encode_bounded
 from pipeline.operators.decode.accounts import dead_letter
+from pipeline.operators.decode.resolve import Column
 from pipeline.operators.decode.spans import Decoded, Decoder
 from pipeline.topics import partition_of
 
@@ -24,6 +25,7 @@ class Outputs:
     spans_partitions: int
     side_partitions: int
     block_rows: int
+    samples: str = "samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,26 @@ class Decode:
         return self.decoder.parts(batch)
 
     def _blocks(self, decoded: Decoded) -> list[Message]:
-        """Span blocks by partition of the trace id, at most `block_rows` each, rows in log order."""
-        traces = decoded.columns["trace_id"].tolist()
+        """Span blocks and samples by partition of the trace id, at most `block_rows` each, rows in log order."""
+        written = ((self.outputs.spans, SPANS, decoded.columns), (self.outputs.samples, SAMPLES, decoded.samples))
+        return [
+            Message(topic, p, block)
+            for topic, columns, found in written
+            if found
+            for p, values in self._parted(found)
+            for block in encode_bounded(columns, values)
+        ]
+
+    def _parted(self, columns: Mapping[str, Column]) -> Iterator[tuple[int, dict[str, Column]]]:
+        """The rows by partition of their trace, at most `block_rows` at once."""
+        traces = columns["trace_id"].tolist()
         places = {trace: partition_of(trace, self.outputs.spans_partitions) for trace in dict.fromkeys(traces)}
         partition = np.array([places[trace] for trace in traces], np.int64)
-        messages = []
         for p in np.unique(partition).tolist():
             rows = np.flatnonzero(partition == p)
             for at in range(0, len(rows), self.outputs.block_rows):
                 chosen = rows[at : at + self.outputs.block_rows]
-                values = {name: column[chosen] for name, column in decoded.columns.items()}
-                messages += [Message(self.outputs.spans, p, block) for block in encode_bounded(SPANS, values)]
-        return messages
+                yield p, {name: column[chosen] for name, column in columns.items()}
 
     def _side(self, decoded: Decoded) -> list[Message]:
         """Dead letters and the ledger by partition of their source; the raw bytes stand in a record's first letter."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.model.columns import BILLED, OTHER_KINDS, REQUEST_KINDS, SPANS, TOKENS
+from pipeline.model.columns import BILLED, OTHER_KINDS, REQUEST_KINDS, SAMPLES, SPANS, TOKENS
 from pipeline.operators.decode.usage import PARTS
 from pipeline.operators.dialects.dialect import SAYS_NOTHING, Dialect
 from pipeline.operators.dialects.paths import Path
@@ -10,6 +10,7 @@ from pipeline.operators.dialects.vocabulary import (
     ANSWER_FIELDS,
     BILLING_FIELDS,
     CACHED_REPLY,
+    CONTENT_FIELDS,
     DIALECTS,
     KIND_ORDER,
     NAME_ORDER,
@@ -20,7 +21,16 @@ from pipeline.operators.dialects.vocabulary import (
 )
 
 DURATIONS = {"ttft_ns"}
-RULES = {"total_tokens", "cache_write_5m_tokens", "failed", "answered", *CACHED_REPLY, *ANSWER_FIELDS, *REQUEST_FIELDS}
+RULES = {
+    "total_tokens",
+    "cache_write_5m_tokens",
+    "failed",
+    "answered",
+    *CACHED_REPLY,
+    *ANSWER_FIELDS,
+    *REQUEST_FIELDS,
+    *CONTENT_FIELDS,
+}
 NOT_COLUMNS = {
     "user_id": "user_hash",
     "span_cost": "span_cost_nusd",
@@ -98,7 +108,7 @@ def test_no_path_twice_in_a_table(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("field", fields())
 def test_every_field_is_known_and_asked_once(field: str) -> None:
-    columns = {column.name: column for column in SPANS}
+    columns = {column.name: column for column in (*SAMPLES, *SPANS)}
     column = columns[NOT_COLUMNS.get(field, field)]
     assert (field in {*STRING_FIELDS, *BILLING_FIELDS}) == (column.type == "string") or field in RULES
     assert len(set(field_paths(field))) == len(field_paths(field))

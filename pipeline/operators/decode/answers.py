@@ -173,7 +173,7 @@ def _in_map(raw: bytes) -> Answer | None:
 
 def _in_list(raw: bytes) -> Answer | None:
     """The answer in a serialized AnyValue that is the first element of a list."""
-    return answer_in_value(map_document(_as_key_value(raw)))
+    return answer_in_value(map_document(as_key_value(raw)))
 
 
 def answer_in_value(value: Any) -> Answer | None:
@@ -183,7 +183,7 @@ def answer_in_value(value: Any) -> Answer | None:
     return answer_of(value) if is_conversation(value) else None
 
 
-def _as_key_value(raw: bytes) -> bytes:
+def as_key_value(raw: bytes) -> bytes:
     """A serialized AnyValue as the value of a KeyValue without a name."""
     length, size = len(raw), bytearray()
     while length >= 0x80:

@@ -274,22 +274,39 @@ def _names_sources(found: Any) -> bool:
 
 def user_text(text: str) -> str:
     """What the user wrote last, of a conversation as JSON; any other text as it is. At most MAX_CHARS."""
-    found = document(text)
-    if not found:
-        return text[:MAX_CHARS]
+    return said_by_user(document(text) or text, MAX_CHARS)
+
+
+def said_by_user(found: Any, most: int) -> str:
+    """What the user wrote last, of a conversation as a JSON value; else all that is said in it; at most `most` characters."""
     parts = list(_said(found, of_user=False, depth=0))
-    return (next((said for said, of_user in parts if of_user), "") or " ".join(said for said, _ in parts))[:MAX_CHARS]
+    return (next((said for said, of_user in parts if of_user), "") or " ".join(said for said, _ in reversed(parts)))[:most]
+
+
+ASKED_IN = (
+    *("content", "contents", "parts", "text", "messages", "inputs", "input", "prompt", "question", "query"),
+    *("kwargs", "body", "args", "request"),
+)
+"""Keys under which what was asked may lie."""
 
 
 def _said(value: Any, of_user: bool, depth: int) -> Iterator[tuple[str, bool]]:
-    """Texts in a JSON value, the last first, and whether a user said them."""
+    """Texts in a JSON value, the last first, and whether a user said them. What a tool said on a user's behalf is not."""
     if isinstance(value, str):
         yield value, of_user
     elif isinstance(value, list) and depth < 6:
         for element in value[: -MAX_PARTS - 1 : -1]:
             yield from _said(element, of_user, depth + 1)
-    elif isinstance(value, dict) and depth < 6:
-        user = of_user or str(value.get("role", value.get("type", ""))).lower() in USERS
-        for key in ("content", "parts", "text", "messages", "inputs", "input", "prompt", "question", "query", "kwargs"):
+    elif isinstance(value, dict) and depth < 6 and _word(value, "type") not in SILENT:
+        user = of_user or _is_of_user(value)
+        for key in ASKED_IN:
             if key in value:
                 yield from _said(value[key], user, depth + 1)
+
+
+def _is_of_user(message: Mapping[str, Any]) -> bool:
+    """Whether a message is a user's: by its role, else its type, or the class LangChain made it of."""
+    made_of = message.get("id")
+    return str(message.get("role", message.get("type", ""))).lower() in USERS or (
+        isinstance(made_of, list) and bool(made_of) and str(made_of[-1]).startswith("HumanMessage")
+    )

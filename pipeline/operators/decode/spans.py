@@ -24,6 +24,7 @@ from pipeline.operators.decode.language import TEXTS, Detect
 from pipeline.operators.decode.money import Said, billed_parts, cached_replies, claimed_nusd, money
 from pipeline.operators.decode.otlp_json import TooManySpansError, to_protobuf
 from pipeline.operators.decode.resolve import Column, Resolver, nullable, one_of
+from pipeline.operators.decode.sampled import NUMBERED_PATHS, Sampling, sampled
 from pipeline.operators.decode.scan import MALFORMED, TOO_MANY, Asked, Scan, count_spans, scan
 from pipeline.operators.decode.series import series
 from pipeline.operators.decode.sought import Sought
@@ -59,6 +60,7 @@ class DecodePolicy:
     user_key: of the users' hashes, at most 64 bytes, secret; without one users leave no trace.
     detect: reads a text as its language, for calls that tell none; None: they have none.
     expected: what is expected of answers beside what their requests say.
+    sampling: of which traces the content is kept too; None: of none.
     horizon_ns: how far the end of a span may be from the time of its record, before or after; a record without a time has none.
     """
 
@@ -77,13 +79,15 @@ class DecodePolicy:
     user_key: bytes = field(repr=False)
     detect: Detect | None = None
     expected: Expected = NOTHING_MORE
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The outcome of a batch: columns of all rows, the dead, and an account of every record."""
+    """The outcome of a batch: columns of all rows, those of the samples among them, the dead, and an account of every record."""
 
     columns: dict[str, Column]
+    samples: dict[str, Column]
     dead: list[DeadSpan]
     ledger: list[Account]
 
@@ -105,6 +109,7 @@ class Decoder:
             *(TEXTS if policy.detect else ()),
             *(path for dialect in KIND_ORDER for path in dialect.kind),
             *(*AGENT, *ANSWER),
+            *(NUMBERED_PATHS if policy.sampling else ()),
         )
         self.sought = Sought.of(self.fields, self.asked)
 
@@ -112,7 +117,10 @@ class Decoder:
         """Decode a batch. Never raises for what a record holds."""
         resolver, dead = self.open(records)
         columns, names = self.columns(resolver, records)
-        return Decoded(columns, dead, ledger(records, resolver, dead, names, one_of(columns["usage_rule"], DOUBTFUL)))
+        samples = (
+            {} if self.policy.sampling is None else sampled(resolver, self.sought.seen(resolver), columns, self.policy.sampling)
+        )
+        return Decoded(columns, samples, dead, ledger(records, resolver, dead, names, one_of(columns["usage_rule"], DOUBTFUL)))
 
     def open(self, records: Sequence[Record]) -> tuple[Resolver, list[DeadSpan]]:
         """What can be read of a batch, as a resolver over the spans that become rows, and the dead."""

@@ -18,6 +18,9 @@ ADK = Dialect(
     scopes=SCOPE,
     fields={
         "model": paths("gcp.vertex.agent.llm_request#model"),
+        "question": paths("gcp.vertex.agent.llm_request"),
+        "tool_arguments": paths("gcp.vertex.agent.tool_call_args"),
+        "tool_result": paths("gcp.vertex.agent.tool_response"),
         "answer": paths("gcp.vertex.agent.llm_response"),
         "request": paths("gcp.vertex.agent.llm_request"),
         "session_id": paths("gcp.vertex.agent.session_id"),

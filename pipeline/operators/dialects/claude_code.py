@@ -22,6 +22,8 @@ CLAUDE_CODE = Dialect(
         "claude_agent_sdk.tool": "tool",
     },
     fields={
+        "question": paths("user_prompt"),
+        "tool_name": paths("tool_name"),
         "ttft_ns": paths("claude_agent.time_to_first_token_ms@ms", "claude_code.ttft_ms@ms"),
         "response_id": paths("gen_ai.response.id"),
     },

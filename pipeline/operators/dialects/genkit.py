@@ -39,6 +39,8 @@ GENKIT = Dialect(
         ),
         "session_id": paths("genkit:sessionId", "genkit:metadata:sessionId"),
         "failed": paths(r"genkit:state~^(?i:error)$", r"genkit:isFailureSource~^(?i:true)$"),
+        "question": paths("genkit:input"),
+        "tool_name": paths("genkit:name"),
         "answer": paths("genkit:output"),
         "finish_reason": paths("genkit:output#finishReason"),
         "input_tokens": paths(f"{USAGE}#inputTokens"),

@@ -31,6 +31,8 @@ HAYSTACK = Dialect(
             r"haystack.component.type~^(OpenAI|AzureOpenAI|Anthropic|Cohere|Mistral|Ollama|AmazonBedrock|VertexAI)"
         ),
         "model": paths(*(f"{meta}#model" for meta in METAS)),
+        "question": paths("haystack.component.input"),
+        "tool_name": paths("haystack.component.name"),
         "answer": paths(OUT),
         "finish_reason": paths(*(f"{meta}#finish_reason" for meta in METAS)),
         **{name: paths(*(text for shape in USAGE for text in shape[name])) for name in USAGE[0]},

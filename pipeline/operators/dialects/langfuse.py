@@ -53,6 +53,7 @@ LANGFUSE = Dialect(
         "user_id": paths("langfuse.user.id"),
         "failed": paths("langfuse.observation.level~^(?i:error)$"),
         "finish_reason": paths(r'langfuse.observation.metadata.finish_reason~^"?(\w+)"?$'),
+        "question": paths("langfuse.observation.input", "langfuse.trace.input"),
         "answer": paths("langfuse.observation.output"),
         "request": paths("langfuse.observation.model.parameters"),
         "response_id": paths(

@@ -34,6 +34,7 @@ MASTRA = Dialect(
     fields={
         "provider": within(SCOPES, r"modelMetadata#modelProvider~^([\w-]+)"),
         "model": within(SCOPES, "modelId"),
+        "question": within(SCOPES, "input"),
         "answer": within(SCOPES, "output"),
         "response_id": within(SCOPES, "id"),
         "ttft_ns": paths("mastra.completion_start_time@time"),

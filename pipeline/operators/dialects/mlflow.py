@@ -35,6 +35,7 @@ MLFLOW = Dialect(
         "model": paths(r'mlflow.llm.model~^"?([^"]+)"?$'),
         "session_id": paths(r'mlflow.trace.session~^"?([^"]+)"?$'),
         "user_id": paths(r'mlflow.trace.user~^"?([^"]+)"?$'),
+        "question": paths("mlflow.spanInputs"),
         "answer": paths("mlflow.spanOutputs"),
         "ttft_ns": paths("event:mlflow.chunk.item.0"),
         "input_tokens": paths(f"{USAGE}#input_tokens"),

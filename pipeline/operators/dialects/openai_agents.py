@@ -30,6 +30,8 @@ OPENAI_AGENTS = Dialect(
     },
     fields={
         "model": paths("span_data.model"),
+        "question": paths("span_data.input"),
+        "tool_name": paths("span_data.name"),
         "answer": paths("span_data.output", "span_data.response"),
         "response_id": paths("span_data.response_id"),
         **{name: paths(*(text for usage in USAGES for text in usage[name])) for name in INSIDE},

@@ -45,6 +45,9 @@ OPENINFERENCE = Dialect(
         "user_id": paths("user.id"),
         "error_type": paths("exception.type"),
         "finish_reason": paths("llm.finish_reason"),
+        "question": paths("input.value"),
+        "tool_name": paths("tool.name"),
+        "tool_arguments": paths("input.value", "tool.parameters"),
         "answer": paths(
             "llm.output_messages.0.message.content",
             "llm.output_messages.0.message.contents.0.message_content.text",

@@ -31,6 +31,8 @@ OPENLLMETRY = Dialect(
         "session_id": paths("traceloop.association.properties.session_id", "traceloop.association.properties.sessionId"),
         "user_id": paths("traceloop.association.properties.user_id", "traceloop.association.properties.userId", "llm.user"),
         "finish_reason": paths("llm.response.finish_reason", "llm.response.stop_reason", "gen_ai.completion.0.finish_reason"),
+        "question": paths("traceloop.entity.input"),
+        "tool_name": paths("traceloop.entity.name"),
         "answer": paths("gen_ai.completion.0.content", "llm.completions.0.content", "traceloop.entity.output"),
         "called_tools": paths(
             r"gen_ai.completion.0.tool_calls.0.name~\S",

@@ -87,6 +87,14 @@ OTEL_GENAI = Dialect(
         "finish_reason": paths(
             "gen_ai.response.finish_reasons#0", "gen_ai.response.finish_reasons", "event:gen_ai.choice#finish_reason"
         ),
+        "question": paths(
+            "gen_ai.input.messages",
+            "event:gen_ai.client.inference.operation.details#gen_ai.input.messages",
+            "event:gen_ai.user.message#content",
+            "event:gen_ai.content.prompt#gen_ai.prompt",
+            "gen_ai.request.messages",
+            "gen_ai.prompt",
+        ),
         "answer": paths(
             "gen_ai.output.messages",
             "event:gen_ai.client.inference.operation.details#gen_ai.output.messages",
@@ -105,6 +113,10 @@ OTEL_GENAI = Dialect(
             r"gen_ai.request.response_format~json",
             r"openai.request.response_format~json",
         ),
+        "documents": paths("gen_ai.retrieval.documents", "retrieval.documents"),
+        "tool_name": paths("gen_ai.tool.name"),
+        "tool_arguments": paths("gen_ai.tool.call.arguments", "gen_ai.tool.input"),
+        "tool_result": paths("gen_ai.tool.call.result", "gen_ai.tool.output", "event:gen_ai.choice#message"),
         "response_id": paths("gen_ai.response.id"),
         "service_tier": paths(
             "openai.response.service_tier",

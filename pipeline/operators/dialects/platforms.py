@@ -21,6 +21,7 @@ LAMINAR = Dialect(
         "default": SAYS_NOTHING,
     },
     fields={
+        "question": paths("lmnr.span.input"),
         "answer": paths("lmnr.span.output"),
         "session_id": paths("lmnr.association.properties.session_id"),
         "user_id": paths("lmnr.association.properties.user_id"),
@@ -47,6 +48,8 @@ LANGWATCH = Dialect(
         "unknown": SAYS_NOTHING,
     },
     fields={
+        "question": paths("langwatch.input"),
+        "documents": paths("langwatch.contexts", "langwatch.rag.contexts"),
         "answer": paths("langwatch.output"),
         "session_id": paths("langwatch.thread.id"),
         "user_id": paths("langwatch.user.id"),
@@ -71,6 +74,7 @@ BRAINTRUST = Dialect(
     fields={
         "provider": paths("braintrust.metadata#provider"),
         "model": paths("braintrust.metadata#model", "braintrust.metadata.model"),
+        "question": paths("braintrust.input"),
         "answer": paths("braintrust.output"),
         "session_id": paths("braintrust.metadata#session_id"),
         "ttft_ns": paths("braintrust.metrics#time_to_first_token@s", "braintrust.metrics.time_to_first_token@s"),

@@ -23,6 +23,9 @@ TRULENS = Dialect(
     },
     fields={
         "model": paths(f"{COST}.model", "ai.observability.generation.model_name"),
+        "question": paths("ai.observability.record_root.input", "ai.observability.retrieval.query_text"),
+        "answer": paths("ai.observability.record_root.output"),
+        "documents": paths("ai.observability.retrieval.retrieved_contexts"),
         "stream": paths("ai.observability.generation.is_streaming"),
         "ttft_ns": paths("ai.observability.generation.time_to_first_token_ms@ms"),
         "input_tokens": paths(f"{COST}.num_prompt_tokens", "ai.observability.generation.input_token_count"),

@@ -137,6 +137,30 @@ ANSWER_FIELDS = ("answer", "called_tools", "refused")
 REQUEST_FIELDS = ("request", "output_schema", "asks_json")
 """What it was asked for: documents that hold a request or part of one, a schema itself, and flags."""
 
+CONTENT_FIELDS = ("question", "documents", "tool_name", "tool_arguments", "tool_result")
+"""What was asked, retrieved and done: users' text, which leaves decode only in samples."""
+
+MOST_MESSAGES = 12
+"""Of a conversation whose messages are numbered attributes, so many are looked at; of longer ones the whole is asked first."""
+
+NUMBERED = tuple(
+    tuple((paths(f"{at}.{i}.{role}"), paths(*(f"{at}.{i}.{text}" for text in texts))) for i in range(MOST_MESSAGES))
+    for at, role, texts in (
+        ("llm.input_messages", "message.role", ("message.content", "message.contents.0.message_content.text")),
+        ("gen_ai.input.messages", "message.role", ("message.content", "message.contents.0.message_content.text")),
+        ("gen_ai.prompt", "role", ("content",)),
+    )
+)
+"""Conversations in numbered attributes: of each message where its role stands, and where its text may."""
+
+MOST_DOCUMENTS = 20
+
+NUMBERED_DOCUMENTS = tuple(
+    paths(*(f"{at}.{i}.document.content" for i in range(MOST_DOCUMENTS)))
+    for at in ("retrieval.documents", "reranker.output_documents", "gen_ai.retrieval.documents")
+)
+"""Documents in numbered attributes, in order."""
+
 ANSWER_TEXTS = frozenset(
     paths(
         "gen_ai.completion.0.content",
