@@ -201,7 +201,7 @@ class Settings(BaseSettings):
             raise SettingsError("; ".join(lines)) from None
         except SourceError as error:
             name = str(error).split('"')[1].upper()
-            raise SettingsError(f"TAILRACE_{name}: it must be JSON, an object of text by text") from None
+            raise SettingsError(f"TAILRACE_{name}: it must be JSON, an object") from None
 
     def topic(self, key: str) -> str:
         """The broker's name of one of our topics."""

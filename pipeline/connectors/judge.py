@@ -14,6 +14,7 @@ Source: OpenAI's API reference; full jitter after Brooker, Exponential Backoff a
 import asyncio
 import logging
 import math
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,9 @@ LONGEST_PAUSE = 20.0
 AROUND_TOKENS = 64
 """That servers put around messages, more than any does."""
 
-MAX_MODEL_CHARS = 100
+MODEL = re.compile(r"[\w.:/@+-]{1,100}")
+"""What a model may call itself; anything else is no name, and may be what a user wrote."""
+
 MAX_TOKENS = 1 << 31
 """Of one answer; a server that claims more has told none."""
 
@@ -120,7 +123,7 @@ class HttpJudge:
 
     @property
     def longest(self) -> float:
-        """Seconds that a call may take once it has a slot."""
+        """As the protocol says."""
         return self.policy.timeout * (1 + self.policy.retries) + LONGEST_PAUSE * self.policy.retries
 
     def most_nusd(self, question: Question) -> int | None:
@@ -235,7 +238,7 @@ class HttpJudge:
             return invalid("the judge's server answered with no JSON")
         usage = _usage(said)
         model = said.get("model") if isinstance(said, dict) else None
-        model = model[:MAX_MODEL_CHARS] if isinstance(model, str) else ""
+        model = model if isinstance(model, str) and MODEL.fullmatch(model) else ""
         return replace(
             _verdict(said, question),
             model=model,

@@ -23,7 +23,9 @@ ANSWER_CHARS = 16 << 10
 """So much of an answer is looked at: its first three thousand words say what it is like."""
 
 CONTEXT_CHARS = 1 << 18
-"""Longer documents are not read, about 15 ms: what stands in their rest would count as unsupported."""
+"""Longer documents are not read, about 25 ms: what stands in their rest would count as unsupported."""
+
+MAX_DOCUMENTS = 1000
 
 WORD = re.compile(r"[^\W_]+")
 CONTROL = re.compile("[\0-\x08\x0e-\x1f\ufffd]")
@@ -51,10 +53,10 @@ class GroundednessLexical(BaseEvaluator):
 
 
 def support(sample: Sample) -> float | str:
-    """The value in [0, 1], or why there is none. Bounded by ANSWER_CHARS and CONTEXT_CHARS."""
+    """The value in [0, 1], or why there is none. Bounded by ANSWER_CHARS, CONTEXT_CHARS and MAX_DOCUMENTS."""
     answer = sample.output[:ANSWER_CHARS]
-    if sum(map(len, sample.context)) > CONTEXT_CHARS:
-        return f"the documents are longer than {CONTEXT_CHARS:,} characters"
+    if len(sample.context) > MAX_DOCUMENTS or sum(map(len, sample.context)) > CONTEXT_CHARS:
+        return f"the documents are longer than {CONTEXT_CHARS:,} characters, or more than {MAX_DOCUMENTS:,}"
     if CONTROL.search(answer):
         return "the answer is no text"
     spoken = tongue(answer)

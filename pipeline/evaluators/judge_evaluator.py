@@ -85,6 +85,11 @@ class JudgeEvaluator(BaseEvaluator):
         verdicts = await asyncio.gather(*(self.asks.ask(question) for _ in range(self.folds)))
         return self.scored(verdicts, self.asks.model)
 
+    @property
+    def longest(self) -> float:
+        """Seconds that judging may take once its calls go out. Who cuts it short before loses what it cost, too."""
+        return self.asks.longest if self.asks else 0.0
+
     def most_nusd(self, sample: Sample) -> int | None:
         """What judging it may cost at most, retries and folds included, in nano-USD; None if the judge's model has no price.
 

@@ -53,6 +53,11 @@ class Judge(Protocol):
         """The name of who judges; stored with every score."""
         ...
 
+    @property
+    def longest(self) -> float:
+        """Seconds that an answer may take, all tries included, once it is this call's turn."""
+        ...
+
     async def ask(self, question: Question) -> Verdict:
         """What it says. Returns within the time and the tries its settings allow."""
         ...

@@ -399,6 +399,7 @@ def test_no_word_of_what_is_judged_stands_in_a_log_or_a_reason(caplog: pytest.Lo
         verdict, _ = asked_once(reply, retries=0, key="sk-secret")
         assert verdict.reason
         assert "Planted" not in verdict.reason
+        assert "Planted" not in asked_once(wrong(said(label="good"), model=SECRET))[0].model
     assert "Planted" not in caplog.text
     assert "sk-secret" not in caplog.text
     assert "sk-secret" not in repr(JudgePolicy("u", "m", "sk-secret"))

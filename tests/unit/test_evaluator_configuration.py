@@ -83,6 +83,28 @@ def test_one_of_the_users_own_is_named_by_its_place() -> None:
     assert (own.name, own.word) == ("manners", "thanks")
 
 
+def offer(path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """An installed package that offers an evaluator."""
+    info = path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[tailrace.evaluators]\nacme_politeness = {value}\n")
+    monkeypatch.syspath_prepend(str(path))
+
+
+def test_installed_packages_offer_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(tmp_path, monkeypatch, OWN)
+    assert isinstance(read({"name": "acme_politeness", "word": "thanks"})[0].evaluator, Politeness)
+    with pytest.raises(ConfigurationError, match="did you mean 'acme_politeness'"):
+        read("acme_politenes")
+
+
+def test_an_offer_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(tmp_path, monkeypatch, "acme.gone:Politeness")
+    with pytest.raises(ConfigurationError, match=r"acme_politeness of acme\.gone:Politeness cannot be loaded"):
+        read("acme_politeness")
+
+
 WRONG = [
     (["Refusals"], "evaluator 1 (Refusals): no evaluator 'Refusals'; did you mean 'Refusal'?"),
     (["jsonvalidation"], "did you mean 'JSONValidation'?"),

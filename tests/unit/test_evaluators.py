@@ -58,6 +58,7 @@ GERMAN = "Die Garantie gilt für Teile und Arbeit, und sie ist nicht auf den Kä
         ({"output": "I'm sorry, but I can't help with that."}, "refusal"),
         ({"output": "Well.", "refusal": True}, "refusal"),
         ({"context": ["warranty " * CONTEXT_CHARS]}, "longer than"),
+        ({"context": [""] * 1_000_000}, "more than"),
     ],
 )
 def test_no_value_where_words_tell_nothing(fields: dict[str, Any], reason: str) -> None:

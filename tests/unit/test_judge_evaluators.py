@@ -36,6 +36,7 @@ class Named:
 
     def __init__(self, model: str) -> None:
         self.model = model
+        self.longest = 60.0
 
     async def ask(self, question: Question) -> Verdict:
         raise AssertionError(question)
@@ -78,6 +79,7 @@ def test_nobody_is_asked_of_what_lacks_what_is_needed_or_is_too_long() -> None:
         assert Groundedness(asks=asks).most_nusd(sample) == 0
     assert Groundedness(asks=asks, folds=3).most_nusd(SAMPLE) == 9
     assert Groundedness().most_nusd(SAMPLE) == 0
+    assert (Groundedness(asks=asks).longest, Groundedness().longest) == (60, 0)
 
 
 def test_a_question_shows_the_fields_that_are_there_by_their_names() -> None:
