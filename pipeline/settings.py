@@ -95,6 +95,23 @@ class Settings(BaseSettings):
         SecretStr(""), description="Secret that decides which traces those are; the same for decode and evaluate."
     )
     sample_text_bytes: int = Field(16384, ge=256, le=262_144, description="Of one text of a sample so many bytes are kept.")
+    sample_rate: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the traces a judge is asked about; an evaluator may say another.",
+    )
+    sample_floor: float = Field(
+        30,
+        ge=0,
+        le=1e6,
+        description="Traces of a route and cohort that judges see in an hour, if there are so many under the ceiling.",
+    )
+    evaluator_timeout: Seconds = Field(60, gt=0, le=3600, description="How long an evaluator that asks no judge may take.")
+    judge_hourly_usd: float | None = Field(None, ge=0, le=1e9, description="What judges may cost in an hour. Empty: no limit.")
+    judge_daily_usd: float | None = Field(None, ge=0, le=1e9, description="What judges may cost in a day. Empty: no limit.")
+    judgements: int = Field(1024, ge=1, le=100_000, description="Traces of a partition being judged at once; then it waits.")
     redact: str = Field(
         "",
         description="What is hidden in samples before they leave decode: email, phone, card, iban, ip, key; with commas between.",
@@ -172,7 +189,7 @@ class Settings(BaseSettings):
     keep_ledger: int = Field(30, ge=1, description="Days; ledger, dead letters and status.")
 
     # Running.
-    workers: int = Field(1, ge=1, le=64, description="aggregate processes that `tailrace up` starts.")
+    workers: int = Field(1, ge=1, le=64, description="Processes of aggregate and of evaluate that `tailrace up` starts.")
     healthy_within: Seconds = Field(
         120, ge=5, description="A stage process whose loop has not turned for so long hangs: `tailrace healthy`."
     )

@@ -15,6 +15,7 @@ from pipeline.model.columns import (
     PANES,
     REPEATS,
     SAMPLES,
+    SCORES,
     SPANS,
     STATUS,
     TRACE_PANES,
@@ -165,8 +166,9 @@ def _progress() -> Document:
                 "items": unending,
                 "maxItems": MOST_UNENDING,
             },
+            "beside": {"description": "what else the stage must know of folded, JSON of its own", "type": "string"},
         },
-        optional=("clock", "eras", "begin", "unending"),
+        optional=("beside", "clock", "eras", "begin", "unending"),
     )
     return {"$schema": DRAFT, "title": "How far one partition of spans has come"} | document
 
@@ -204,6 +206,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "traces": ("Traces that are over, each written once", TRACES),
     "repeats": ("Spans that tell of a call another span stands for", REPEATS),
     "samples": ("Spans of the traces chosen for evaluation, with their content", SAMPLES),
+    "scores": ("What evaluators say of traces", SCORES),
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
     "status": ("What the stages measured of themselves", STATUS),

@@ -18,7 +18,7 @@ from pipeline.connectors.clickhouse import carry_out, feed
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
-from pipeline.connectors.heartbeat import Heartbeat, beating
+from pipeline.connectors.heartbeat import Heartbeat
 from pipeline.connectors.kafka import Producer, cluster_id, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.connectors.source_ticks import SourceTicks
@@ -162,9 +162,9 @@ def price_book(settings: Settings) -> PriceBook:
     return _read(settings.price_file, "TAILRACE_PRICE_FILE", lambda raw: OwnBook.over(book, raw), book)
 
 
-def aggregate_stage(settings: Settings) -> Aggregate:
-    """aggregate under `settings`."""
-    policy = WindowPolicy(
+def window_policy(settings: Settings) -> WindowPolicy:
+    """What the settings promise of windows and traces."""
+    return WindowPolicy(
         window_ns=int(settings.window * SECOND),
         allowed_lateness_ns=int(settings.allowed_lateness * SECOND),
         out_of_orderness_ns=int(settings.out_of_orderness * SECOND),
@@ -179,6 +179,10 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         max_open_spans=settings.max_open_spans,
         max_traces=settings.max_traces,
     )
+
+
+def aggregate_stage(settings: Settings) -> Aggregate:
+    """aggregate under `settings`."""
     outputs = AggregateOutputs(
         settings.topic("panes"),
         settings.topic("ledger"),
@@ -188,7 +192,7 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         settings.topic("traces"),
         settings.topic("repeats"),
     )
-    return Aggregate(policy, outputs, int(settings.early_every * SECOND), int(settings.progress_every * SECOND))
+    return Aggregate(window_policy(settings), outputs, int(settings.early_every * SECOND), int(settings.progress_every * SECOND))
 
 
 def sink_stage(settings: Settings) -> Sink:
@@ -280,15 +284,6 @@ def overtaken_by_retention(settings: Settings, stage: str) -> Callable[[Source, 
         deliver()([Message(settings.topic("status"), 0, encode_rows(STATUS, [row]))])
 
     return tell
-
-
-RUN: dict[str, Callable[[Settings, str, Heartbeat], None]] = {"decode": run_decode, "aggregate": run_aggregate, "sink": run_sink}
-
-
-def run(settings: Settings, stage: str, instance: str) -> None:
-    """Run one stage until SIGTERM or SIGINT, with a heartbeat of its own."""
-    with beating(settings.local_dir, stage) as beat:
-        RUN[stage](settings, instance, beat)
 
 
 def delivery(settings: Settings) -> Callable[[Sequence[Message]], None]:

@@ -3,8 +3,9 @@
 import yaml
 
 from pipeline.errors import SettingsError
-from pipeline.evaluators.configuration import ConfigurationError, Configured, evaluators_in
+from pipeline.evaluators.configuration import ConfigurationError, evaluators_in
 from pipeline.evaluators.judging import Judge
+from pipeline.evaluators.protocol import Configured
 from pipeline.settings import Settings
 
 MAX_FILE_BYTES = 1 << 20

@@ -38,7 +38,8 @@ class Fleet:
 
     def __init__(self, settings: Settings, env: Mapping[str, str], logs: Path, say: Say) -> None:
         self._env, self._say = env, say
-        names = [("decode", "decode"), *((f"aggregate-{i}", "aggregate") for i in range(settings.workers)), ("sink", "sink")]
+        several = [(f"{stage}-{i}", stage) for stage in ("aggregate", "evaluate") for i in range(settings.workers)]
+        names = [("decode", "decode"), *several, ("sink", "sink")]
         self.processes = [
             Process(name, stage, [sys.executable, "-m", "pipeline", "run", stage, "--instance", name], logs / f"{name}.log")
             for name, stage in names

@@ -34,6 +34,7 @@ from faust.transport.conductor import Conductor
 from mode.supervisors import CrashingSupervisor
 
 from pipeline.connectors.clock import steady, wait
+from pipeline.connectors.evaluating import Asking
 from pipeline.connectors.faust_security import credentials
 from pipeline.connectors.kafka import Producer, unowned
 from pipeline.connectors.log_ids import LogIds
@@ -75,12 +76,14 @@ def run_worker(
     instance: str,
     overtaken: Callable[[Source, int, int], None] = lambda *_: None,
     beat: Callable[[], None] = lambda: None,
+    asking: Callable[[], Asking] | None = None,
 ) -> None:
     """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
         overtaken: is told the offsets [due, found) of a partition that retention took before they were read. May block.
+        asking: for a worker that asks, begins what one session of a partition asks.
         beat: is called every second while the event loop and every partition in hand turn.
 
     Raises: what a step raised, or Fatal; then nothing of that step was acknowledged. SystemExit if Faust gave up.
@@ -104,6 +107,7 @@ def run_worker(
         _aside(Outbox(settings).confirm),
         _aside(overtaken),
         refuse_another,
+        asking,
     )
     app = _app(settings, group, instance)
     channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False)
@@ -234,6 +238,10 @@ class Deliveries:
     def stopping(self) -> bool:
         """The worker has been told to stop, or has crashed."""
         return bool(self._app.should_stop)
+
+    def turn(self) -> None:
+        """As the protocol says."""
+        self.turned = steady()
 
     async def gather(self) -> Sequence[Delivered] | None:
         """At most a batch of what is there, in order; empty after a pulse of silence; None once the stream has ended."""

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from typing import Generic, Protocol
 
 from pipeline.connectors.clock import now_ns
+from pipeline.connectors.evaluating import Asking
 from pipeline.connectors.progress_log import Takeover
 from pipeline.errors import Fatal
 from pipeline.model.stream import Effects, Message, Progress, Record, Source, State, Worker
+
+PULSE = 0.2
+"""Seconds an answer is waited for before the partition steps without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class Delivery(Protocol):
         """What has arrived, in order; empty after a pulse of silence; None once the partition is lost for good."""
         ...
 
+    def turn(self) -> None:
+        """The partition turns, though it asks for nothing."""
+        ...
+
     async def commit(self, partition: int, offset: int) -> None:
         """Commit `offset` as this member, in its present generation. A refusal after a rebalance is no error."""
         ...
@@ -52,6 +60,7 @@ class Outside(Generic[State]):
 
     overtaken: is told the offsets [due, found) that retention took before they were read.
     refuse_another: raises Fatal if the broker holds another log under the source's name.
+    asking: for a worker that asks, begins what one session asks.
     """
 
     worker: Worker[State]
@@ -62,6 +71,7 @@ class Outside(Generic[State]):
     confirm: Callable[[Sequence[Message]], Awaitable[None]]
     overtaken: Callable[[Source, int, int], Awaitable[None]]
     refuse_another: Callable[[Source], None]
+    asking: Callable[[], Asking] | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +83,7 @@ class Session(Generic[State]):
     state: State
     next: int
     committed: int
+    asking: Asking | None = None
 
 
 class OwnedPartition(Generic[State]):
@@ -85,8 +96,26 @@ class OwnedPartition(Generic[State]):
 
     async def run(self) -> None:
         """Until the partition is lost. Raises what a step raises, and Fatal."""
-        while (batch := await self._delivery.gather()) is not None:
-            await self._advance(batch)
+        try:
+            while (batch := await self._next()) is not None:
+                await self._advance(batch)
+        finally:
+            self._end()
+
+    async def _next(self) -> Sequence[Delivered] | None:
+        """What has arrived; nothing is read while as many answers are awaited as may be."""
+        asking = self._session.asking if self._session else None
+        if asking is None or len(asking) < self._outside.worker.most_asked:  # type: ignore[attr-defined]
+            return await self._delivery.gather()
+        self._delivery.turn()
+        await asking.some(PULSE)
+        return ()
+
+    def _end(self) -> None:
+        """The session is over: what it asked is not heard any more."""
+        if self._session is not None and self._session.asking is not None:
+            self._session.asking.end()
+        self._session = None
 
     async def _advance(self, batch: Sequence[Delivered]) -> None:
         """One step. What was not delivered in the ownership in force is dropped: it will be delivered again."""
@@ -102,14 +131,18 @@ class OwnedPartition(Generic[State]):
         self._outside.refuse_another(session.source)
         await self._refuse_a_hole(session, fresh)
         records = [Record(session.source, m.offset, m.timestamp_ns, m.value, m.key, m.headers) for m in fresh]
+        if session.asking is not None and (heard := session.asking.heard()):
+            self._outside.worker.heard(session.state, heard)  # type: ignore[attr-defined]
         session.state, effects = self._outside.worker.step(session.state, records, now_ns())
         await self._carry_out(session, effects)
+        if session.asking is not None:
+            session.asking.ask(effects.asks)
         if fresh:
             session.next = fresh[-1].offset + 1
 
     async def _open(self, partition: int, generation: int, fresh: Sequence[Delivered]) -> Session[State]:
         """Drop what there was, acknowledging nothing, and begin again from what any generation wrote."""
-        self._session = None
+        self._end()
         found = await self._outside.takeover(partition)
         if found.progress is None:
             # Of several first owners with different settings the first entry in the topic decides for all of them.
@@ -124,7 +157,8 @@ class OwnedPartition(Generic[State]):
             await self._outside.overtaken(found.source, found.start - found.overtaken, found.start)
         state = self._outside.worker.open(found.source, found.progress)
         begin = min(found.begin, fresh[0].offset) if fresh else found.begin
-        return Session(generation, found.source, state, begin, found.begin)
+        asking = self._outside.asking() if self._outside.asking is not None else None
+        return Session(generation, found.source, state, begin, found.begin, asking)
 
     async def _refuse_a_hole(self, session: Session[State], fresh: Sequence[Delivered]) -> None:
         """Offsets follow one another; they may only jump to where the log now starts (retention was faster than we), or to what

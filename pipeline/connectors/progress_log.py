@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     eras: tuple[Era, ...] = ()
     begin: LogTime | None = None
     unending: tuple[Unending, ...] = ()
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
         found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
-    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin, e.unending) for e in found)
+    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin, e.unending, e.beside) for e in found)
 
 
 class ProgressLog:
@@ -90,6 +91,7 @@ class ProgressLog:
             eras=progress.eras,
             begin=progress.begin,
             unending=progress.unending,
+            beside=progress.beside,
         )
         key = f"{source}/{generation}/{self._writer}".encode()
         return Message(self._topic, source.partition, msgspec.json.encode(value), key)

@@ -12,15 +12,14 @@
 """
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 import msgspec
 
 from pipeline.evaluators.judging import Judge
-from pipeline.evaluators.protocol import Evaluator
+from pipeline.evaluators.protocol import Configured, Evaluator
 from pipeline.evaluators.registry import DEFAULTS, Maker, maker
 
 OF_THE_STAGE = ("name", "type", "rate", "routes", "cohorts")
@@ -35,20 +34,6 @@ MOST = 200
 
 class ConfigurationError(ValueError):
     """What is wrong with the file: the entry, the key, and what would be right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """An evaluator and on how many traces it runs.
-
-    rate: share of traces in [0, 1], None for the stage's own. routes, cohorts: the same by pattern (`*`, `?`) of the route or
-    cohort, in the order of the file.
-    """
-
-    evaluator: Evaluator
-    rate: float | None = None
-    routes: Mapping[str, float] = field(default_factory=dict)
-    cohorts: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluators_in(document: Any, judge: Judge | None = None) -> list[Configured]:

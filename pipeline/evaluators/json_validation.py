@@ -33,7 +33,11 @@ class JSONValidation(BaseEvaluator):
             raise ValueError("schema cannot be used: it is none, is too large, or refers to something outside")
 
     async def verdict(self, sample: Sample) -> Score:
-        """Valid or invalid, or why nobody can say."""
+        """Valid or invalid, or why nobody can say. What decode said of the whole answer counts first: a sample may be cut."""
+        if sample.schema_valid is not None:
+            return decided(sample.schema_valid, "valid", "invalid")
+        if sample.incomplete:
+            return skipped("the answer may have been cut")
         raw = sample.schema
         if raw is None and self.schema is not None:
             raw = orjson.dumps(self.schema)

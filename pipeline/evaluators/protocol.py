@@ -4,6 +4,8 @@ An evaluator knows neither Kafka nor traces. It never raises for what a sample h
 does raise, or hangs, is caught by whoever runs it, and the score says so.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.model.samples import Sample
@@ -31,3 +33,17 @@ class Evaluator(Protocol):
     async def judged(self, sample: Sample) -> Score:
         """The verdict on a sample that has all it needs."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """An evaluator and on how many traces it runs.
+
+    rate: share of traces in [0, 1], None for the stage's own. routes, cohorts: the same by pattern (`*`, `?`) of the route or
+    cohort, in the order of the file.
+    """
+
+    evaluator: Evaluator
+    rate: float | None = None
+    routes: Mapping[str, float] = field(default_factory=dict)
+    cohorts: Mapping[str, float] = field(default_factory=dict)

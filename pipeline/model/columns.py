@@ -279,6 +279,35 @@ SAMPLES: tuple[Column, ...] = (
 )
 """A span of a trace that was chosen, with its content. The one block that holds users' text."""
 
+SCORES: tuple[Column, ...] = (
+    Column("trace_id", "string", "32 lower-case hex digits"),
+    *_strings(*SERIES, doc="component of the series of the trace; its model is that of the answer"),
+    Column("evaluator", "string", "name of the evaluator"),
+    Column("evaluator_version", "string", "version of the evaluator: another one is another series"),
+    Column("scorer", "string", "who scored: evaluate, or who else says so"),
+    Column("status", "string", "ok, failed, skipped, over_budget, invalid or timeout; only ok has a value"),
+    Column("value", "number", "the score, from 0 to 1, 1 is best", True),
+    Column("passed", "boolean", "does it keep the evaluator's threshold", True),
+    Column("label", "string", "the word the evaluator chose, of its own closed set"),
+    Column("status_reason", "string", "why there is no value, in words of ours"),
+    Column("explanation", "string", "the judge's own words, cut; empty unless the evaluator's `explain`: may repeat users' text"),
+    Column("inclusion_probability", "number", "share of the traces of this slice that are judged so, as it was in force"),
+    Column("control", "number", "value of groundedness_lexical for the same trace, null where it has none", True),
+    Column("control_probability", "number", "share of the traces that have such a value"),
+    Column("incomplete", "boolean", "the root was not seen, or the trace or one of its texts was cut"),
+    Column("trace_ns", "integer", "end of the last span of the trace, nanoseconds since 1970"),
+    Column("judge_model", "string", "the model that judged, empty without one"),
+    Column("prompt_hash", "string", "hash of the words it was asked with"),
+    Column("judge_input_tokens", "integer", "prompt tokens of the judge, retries included"),
+    Column("judge_output_tokens", "integer", "completion tokens of the judge, retries included"),
+    Column("judge_cost_nusd", "integer", "cost of the judge, nano-USD; null if unpriced or without one", True),
+    Column("source", "string", "log id of the partition of samples: topic:partition:epoch"),
+    Column("offset", "integer", "offset of the message that closed the trace"),
+    Column("settled", "integer", "every score of an offset below this is in the log, before this row"),
+    Column("schema_version", "integer", "version of these columns"),
+)
+"""What an evaluator says of one trace. The first in the log with its trace, evaluator, version and scorer counts."""
+
 LEDGER: tuple[Column, ...] = (
     Column("stage", "string", "decode (per OTLP record) or aggregate (per span block)"),
     Column("source", "string", "log id: topic:partition:epoch"),

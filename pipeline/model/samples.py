@@ -20,7 +20,7 @@ class Sample:
     reference: what the answer should have been, where somebody said so (never from traces).
     schema: the JSON Schema the answer is to keep, as JSON; None if none was asked for. wants_json: it was asked to be JSON.
     language: as the series has it, e.g. `en`. finish_reason: as the span of the answer has it.
-    refusal, citation: what decode found in the answer; None where it does not apply or the rules know nothing.
+    refusal, citation, schema_valid: what decode found in the whole answer; None where nothing can be said.
     incomplete: spans of the trace are missing, or the content was cut to its limit.
     """
 
@@ -35,4 +35,5 @@ class Sample:
     finish_reason: str = ""
     refusal: bool | None = None
     citation: bool | None = None
+    schema_valid: bool | None = None
     incomplete: bool = False

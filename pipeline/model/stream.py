@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from pipeline.model.asks import Answered, Ask
 from pipeline.model.log_time import NOTHING_SAID, Era, LogClock, LogTime
 
 State = TypeVar("State")
@@ -75,6 +76,7 @@ class Progress:
     eras: the rules in force up to `folded`; without any, the owner's own (progress written before there were eras).
     begin: what stood at `committed`, from where a successor folds everything again; without it, what stands at `folded`.
     unending: traces that are over for whoever folds from `committed` on, though they began before it.
+    beside: what else a stage must know of `folded`, in words of its own.
     """
 
     committed: int
@@ -84,6 +86,7 @@ class Progress:
     eras: tuple[Era, ...] = ()
     begin: LogTime | None = None
     unending: tuple[Unending, ...] = ()
+    beside: str = ""
 
 
 def joined(written: Iterable[Progress]) -> Progress | None:
@@ -113,11 +116,15 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a step wants done, in this order: inserts and messages confirmed, progress confirmed, offsets acknowledged."""
+    """What a step wants done, in this order: inserts and messages confirmed, progress confirmed, offsets acknowledged.
+
+    asks: what is to be judged; the answers come to `Judging.heard`, in any order.
+    """
 
     messages: tuple[Message, ...] = ()
     inserts: tuple[Insert, ...] = ()
     progress: Progress | None = None
+    asks: tuple[Ask, ...] = ()
 
 
 class Worker(Protocol[State]):
@@ -138,4 +145,17 @@ class Worker(Protocol[State]):
 
     def step(self, state: State, batch: Sequence[Record], now_ns: int) -> tuple[State, Effects]:
         """Fold `batch` (may be empty: time has passed) and say what to do. Raises only for what nobody expected."""
+        ...
+
+
+class Judging(Worker[State], Protocol[State]):
+    """A worker that asks, and is told the answers."""
+
+    @property
+    def most_asked(self) -> int:
+        """While so many answers of a partition are awaited, nothing more is read."""
+        ...
+
+    def heard(self, state: State, answers: Sequence[Answered]) -> None:
+        """Take the answers in; the next step says what becomes of them."""
         ...

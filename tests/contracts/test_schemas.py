@@ -117,8 +117,8 @@ def test_topic_file_names_its_schema(topic: str) -> None:
     assert value.startswith("block of ") == (topic in BLOCKS)
 
 
-NOWHERE = {"samples"}
-"""Users' text is stored nowhere."""
+NOWHERE = {"samples", "scores"}
+"""Users' text is stored nowhere, and of scores those that count."""
 
 
 def test_only_blocks_have_tables() -> None:

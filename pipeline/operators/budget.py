@@ -1,0 +1,79 @@
+"""Money for judges: what may be spent in an hour and a day, shared fairly between slices.
+
+Before anybody is asked, the most it may cost is set aside; so what is spent never passes the budget, and it is short of it by
+what is set aside for calls that are under way. Each slice that asked in this hour or the one before may spend an equal part at
+any time; what others leave may be spent as the hour goes by, so a busy slice cannot take at its beginning what a quiet one needs
+at its end.
+
+Hours and days are of the wall clock, which bills follow; nothing but whether there is money depends on it.
+"""
+
+from dataclasses import dataclass, field
+
+HOUR_NS = 3_600_000_000_000
+MOST_SLICES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a successor must know.
+
+    hour: number of the hour since 1970. of_day: nano-USD spent in its day. slices: in the hour, by slice; others asked before.
+    """
+
+    hour: int = 0
+    of_day: int = 0
+    slices: tuple[tuple[str, int], ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Budget:
+    """Of one partition, in nano-USD; None: no limit."""
+
+    of_hour: int | None
+    of_day: int | None
+    hour: int = 0
+    today: int = 0
+    slices: dict[str, int] = field(default_factory=dict)
+    before: frozenset[str] = frozenset()
+    set_aside: int = 0
+
+    def reserve(self, slice_: str, most: int, now_ns: int) -> bool:
+        """Whether there is money for a call that costs at most `most`; then it is set aside."""
+        self._roll(now_ns // HOUR_NS)
+        taken = sum(self.slices.values()) + self.set_aside
+        if self.of_day is not None and self.today + self.set_aside + most > self.of_day:
+            return False
+        if self.of_hour is not None:
+            among = len({*self.slices, *self.before, slice_})
+            gone_by = (now_ns % HOUR_NS) / HOUR_NS
+            own = self.slices.get(slice_, 0) + most <= self.of_hour // among
+            if taken + most > self.of_hour or not (own or taken + most <= self.of_hour * gone_by):
+                return False
+        self.set_aside += most
+        return True
+
+    def settle(self, slice_: str, most: int, cost: int) -> None:
+        """The call for which `most` was set aside has cost `cost`."""
+        self.set_aside -= most
+        self.today += cost
+        key = slice_ if slice_ in self.slices or len(self.slices) < MOST_SLICES else ""
+        self.slices[key] = self.slices.get(key, 0) + cost
+
+    def _roll(self, hour: int) -> None:
+        if hour <= self.hour:
+            return
+        if hour // 24 != self.hour // 24:
+            self.today = 0
+        self.before = frozenset(self.slices) if hour == self.hour + 1 else frozenset()
+        self.hour, self.slices = hour, {}
+
+    def snapshot(self) -> Spent:
+        """What was spent so far."""
+        return Spent(self.hour, self.today, tuple(sorted(self.slices.items())), tuple(sorted(self.before)))
+
+    @classmethod
+    def of(cls, spent: Spent, of_hour: int | None, of_day: int | None) -> "Budget":
+        """Continue from what was."""
+        return cls(of_hour, of_day, spent.hour, spent.of_day, dict(spent.slices), frozenset(spent.others))
