@@ -23,12 +23,13 @@ ROW_SIZE = 500
 
 @dataclass(slots=True)
 class Open:
-    """A trace that is not over. rows: by span id, the first of each. size: of its texts, in characters."""
+    """A trace that is not over. rows: by span id, the first of each. heard_ns: of its last span, one that came again included."""
 
     trace_id: str
     first_offset: int
     begun_ns: int
     quiet_ns: int
+    heard_ns: int
     rooted: bool = False
     size: int = 0
     rows: dict[str, SampleRow] = field(default_factory=dict)
@@ -96,8 +97,9 @@ class SampledTraces:
             return None
         trace = self._open.get(row.trace_id)
         if trace is None:
-            trace = self._open[row.trace_id] = Open(row.trace_id, offset, heard, heard)
+            trace = self._open[row.trace_id] = Open(row.trace_id, offset, heard, heard, heard)
             heappush(self._due, (trace.due_ns(policy), row.trace_id))
+        trace.heard_ns = max(trace.heard_ns, heard)
         if row.span_id in trace.rows:
             return None
         trace.rows[row.span_id] = row
@@ -155,8 +157,8 @@ class SampledTraces:
     def _close(self, trace: Open, at_ns: int, cut: bool) -> Closed:
         del self._open[trace.trace_id]
         self.size -= trace.size
-        self._over[trace.trace_id] = Over(trace.first_offset, at_ns, trace.quiet_ns)
-        heappush(self._forget, (trace.quiet_ns, trace.trace_id))
+        self._over[trace.trace_id] = Over(trace.first_offset, at_ns, trace.heard_ns)
+        heappush(self._forget, (trace.heard_ns, trace.trace_id))
         return _closed(trace, cut)
 
 

@@ -185,7 +185,7 @@ def test_other_settings_judge_no_trace_twice(seed: int) -> None:
     rng = random.Random(1000 + seed)
     log = history(rng)
     usual = {identity[0] for identity in undisturbed(list(log), STAGE) if identity[1] != "judge"}
-    others = [replace(STAGE, policy=replace(POLICY, trace_settle_ns=s * S, trace_idle_ns=(s + 40) * S)) for s in (5, 20, 40)]
+    others = [replace(STAGE, policy=replace(POLICY, trace_settle_ns=s * S, trace_idle_ns=(s + 60) * S)) for s in (5, 20, 40)]
 
     def changing() -> Iterator[Evaluate]:
         while True:
