@@ -2,8 +2,8 @@
 
 A call is drawn from a seeded generator, so the same seed gives the same traffic; encoded, it is what the three
 dialects' instrumentors write, with its root and sometimes a retriever around it. Half-way a release rolls out that
-is slower for one cohort of one route and looks fine in the mean. Some answers are refusals, some of
-those that are to cite do not, and some do not keep their schema.
+is slower for one cohort of one route, and of another answers past its documents; both look fine in the mean. Some answers are
+refusals, some of those that are to cite do not, and some do not keep their schema.
 """
 
 import random
@@ -16,12 +16,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
+from pipeline.operators.conversations import topic_of
+
 MS = 1_000_000
 RELEASES = ("2.3.0", "2.4.0")
 SLOW = ("support", "enterprise", "de")
 """Route, cohort and language that the second release makes slower."""
 
 SLOWDOWN = 2.4
+
+ASTRAY = ("search", "pro")
+"""Route and cohort that the second release answers past the documents."""
+
+USUALLY_ASTRAY, OFTEN_ASTRAY = 15, 90
+"""Of 256 answers so many follow no document."""
 
 REPORT = {
     "type": "object",
@@ -31,11 +39,11 @@ REPORT = {
 }
 """The schema that a report is to keep."""
 
-ANSWERS = {
-    "openinference": ("Parts and labour for two years [1].", "Parts and labour for two years."),
-    "traceai": ('{"title": "Q3", "summary": "The quarter in three sentences."}', '{"title": "Q3", "summary": "The quarter in'),
-}
-"""By dialect what the model said, where the spans hold it: as it was asked to, and not (without its source; cut off)."""
+REPORTS = ('{"title": "Q3", "summary": "The quarter in three sentences."}', '{"title": "Q3", "summary": "The quarter in')
+"""A report as it was asked for, and one that was cut off."""
+
+TELLING = ("openinference", "traceai")
+"""Dialects whose spans hold what was said."""
 
 SEARCH = [{"type": "file_search"}]
 FORMAT = {"type": "json_schema", "json_schema": {"name": "report", "schema": REPORT}}
@@ -120,7 +128,21 @@ class Call:
     @property
     def answer(self) -> str | None:
         """What the model said; None for a call that failed."""
-        return None if self.error else REFUSAL if self.is_refused else ANSWERS[self.dialect][int(self.is_amiss)]
+        if self.error:
+            return None
+        if self.is_refused:
+            return REFUSAL
+        if self.dialect == "traceai":
+            return REPORTS[int(self.is_amiss)]
+        topic = topic_of(self.trace_id)
+        said = topic.ungrounded if self.is_astray else topic.grounded
+        return f"{said}." if self.is_amiss else f"{said} [1]."
+
+    @property
+    def is_astray(self) -> bool:
+        """Whether the answer follows no document; an answered call that looked something up."""
+        often = self.release == RELEASES[1] and (self.route, self.cohort) == ASTRAY
+        return not self.error and self.trace_id[4] < (OFTEN_ASTRAY if often else USUALLY_ASTRAY)
 
     @property
     def is_amiss(self) -> bool:
@@ -145,7 +167,7 @@ class Call:
     @property
     def shows_refusal(self) -> bool:
         """Whether its span shows if it was refused: those of OpenTelemetry hold no content, and only English is understood."""
-        return not self.error and self.language == "en" and self.dialect in ANSWERS
+        return not self.error and self.language == "en" and self.dialect in TELLING
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -272,9 +294,9 @@ def _around(call: Call, spans: Any) -> None:
         look = spans.add(trace_id=call.trace_id, parent_span_id=call.root_id, name="retrieve")
         look.span_id = bytes(a ^ 0x5A for a in call.span_id)
         look.start_time_unix_nano, look.end_time_unix_nano = call.start_ns - 25 * MS, call.start_ns
-        look.attributes.extend(
-            _attributes({"openinference.span.kind": "RETRIEVER", "tailrace.route": call.route, "tailrace.cohort": call.cohort})
-        )
+        found = {f"retrieval.documents.{i}.document.content": text for i, text in enumerate(topic_of(call.trace_id).documents)}
+        series = {"tailrace.route": call.route, "tailrace.cohort": call.cohort}
+        look.attributes.extend(_attributes({"openinference.span.kind": "RETRIEVER", **series, **found}))
 
 
 def _otel_genai(call: Call) -> Attributes:
@@ -311,7 +333,7 @@ def _otel_genai(call: Call) -> Attributes:
 
 def _openinference(call: Call) -> Attributes:
     where = {"route": call.route, "cohort": call.cohort, "language": call.language}
-    question = "What does the warranty cover?"
+    question = topic_of(call.trace_id).question
     return {
         "openinference.span.kind": "LLM",
         "llm.system": call.provider,
