@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.columns import REQUEST_KINDS, TOKENS
-from pipeline.operators.decode.resolve import Column, Resolver, one_of
+from pipeline.operators.decode.resolve import Column, Resolver, Rows, one_of
 from pipeline.operators.decode.usage import DOUBTFUL, Usage
 from pipeline.operators.decode.values import read_flag
 from pipeline.operators.dialects.paths import Path
@@ -63,7 +63,7 @@ class _Kin:
     @classmethod
     def of(cls, spans: NDArray[Any], marked: Flags) -> "_Kin":
         """The families of all records that hold a marked row."""
-        rows = np.flatnonzero(np.isin(spans["record"], np.unique(spans["record"][marked])))
+        rows = _in_records_of(spans, marked)
         records = spans["record"][rows].tolist()
         ids, parents = (zip(records, map(bytes, spans[name][rows]), strict=True) for name in ("span_id", "parent_span_id"))
         return cls(dict(zip(rows.tolist(), parents, strict=True)), dict(zip(ids, rows.tolist(), strict=True)))
@@ -87,6 +87,13 @@ class _Kin:
             if any(self.parents.get(i, NOBODY)[1]):
                 found[self.parents[i]].append(i)
         return found
+
+
+def _in_records_of(spans: NDArray[Any], marked: Flags) -> Rows:
+    """The rows of all records that hold a marked one."""
+    holds = np.zeros(int(spans["record"].max(initial=-1)) + 1, bool)
+    holds[spans["record"][marked]] = True
+    return np.flatnonzero(holds[spans["record"]])
 
 
 def together(resolver: Resolver, kind: Column, used: Usage, model: Column, finish_reason: Column) -> Together:
@@ -151,10 +158,8 @@ def _wrappers(told: Together, kin: _Kin, twice: Flags, model: Column) -> None:
 
 def _streams(told: Together, kin: _Kin, spans: NDArray[Any], clients: NDArray[np.int8]) -> None:
     """A call is streamed as the client says that is its ancestor, else as those say under its parent that were at work."""
-    beside = kin.siblings(clients >= 0)
-    if not beside and not (clients >= 0).any():
-        return
-    for i in np.flatnonzero(one_of(told.kind, REQUEST_KINDS)).tolist():
+    beside, rows = kin.siblings(clients >= 0), _in_records_of(spans, clients >= 0)
+    for i in rows[one_of(told.kind[rows], REQUEST_KINDS)].tolist():
         said = [clients[j] for j in kin.ancestors(i) if clients[j] >= 0][:1]
         near = beside.get(kin.parents.get(i, NOBODY), [])
         if not said and len(near) <= MAX_CLIENTS:
