@@ -4,7 +4,7 @@ Everything that is text in the block becomes a code or a hash here, so folding i
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Any, TypeVar
@@ -105,6 +105,11 @@ class _Block(msgspec.Struct):
 
 NUMBERS = ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
 
+PRICED = ("cached", "unpriced")
+"""Words for where a cost comes from that matter."""
+
+MODEL = SERIES.index("model")
+
 WHOLE = ("input", "output", "reasoning")
 """Tokens by which calls are compared."""
 
@@ -167,7 +172,7 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     said: dict[str, NDArray[Any]] = {
         name: _numbers(getattr(block, name)) for name in ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
     }
-    said["error"] = _is(block.status, "error")
+    said |= {"error": next(_are(block.status, "error")), **dict(zip(PRICED, _are(block.cost_source, *PRICED), strict=True))}
     numbers = {name: values[where] for name, values in said.items()}
     ids = _ids(block.trace_id, block.span_id)
     trace = np.ascontiguousarray(ids[:, :2])
@@ -180,7 +185,17 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         source_code,
         trace,
         siphash_rows(trace, *key),
-        _told(block, said, {"span": ids[:, 2], "end_ns": ends, "call": request, "kind": _kinds(kinds)[kind]}),
+        _told(
+            block,
+            said,
+            {
+                "span": ids[:, 2],
+                "end_ns": ends,
+                "call": request,
+                "kind": _kinds(kinds)[kind],
+                "model": _hashes([comparable(one[MODEL]) for one in series])[code] if n else np.zeros(0, np.uint64),
+            },
+        ),
         series,
         code,
         position,
@@ -188,7 +203,7 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         numbers["latency_ns"],
         numbers["ttft_ns"],
         speed(numbers["output_tokens"], numbers["latency_ns"], numbers["ttft_ns"]),
-        _or_zero(numbers["cost_nusd"]).astype(np.int64),
+        _or(0, numbers["cost_nusd"]).astype(np.int64),
     )
 
 
@@ -197,7 +212,6 @@ def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -
     n = len(block.end_ns)
     scopes, scope = _coded(block.scope_name, n)
     dialects, dialect = _coded(block.dialect, n)
-    models, model = _coded(block.model, n)
     tellers = np.array([[hash((s, d)) & 0xFFFFFFFF for d in dialects] for s in scopes], np.uint32).reshape(len(scopes), -1)
     through = np.array([kind in THROUGH for kind in KINDS], np.bool_)
     return known | {
@@ -206,14 +220,13 @@ def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -
         "through": through[known["kind"]],
         "teller": tellers[scope, dialect],
         "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
-        "model": _hashes([comparable(m) for m in models])[model],
         "response": _hashes(block.response_id),
-        **{name: np.nan_to_num(said[f"{name}_tokens"], nan=-1).astype(np.int64) for name in WHOLE},
-        "details": np.add.reduce([~np.isnan(said[name]) for name in DETAILS], dtype=np.uint8),
+        **{name: _or(-1, said[f"{name}_tokens"]).astype(np.int64) for name in WHOLE},
+        "details": np.sum([~np.isnan(said[name]) for name in DETAILS], axis=0, dtype=np.uint8),
         "error": said["error"],
         "stream": said["stream"] == 1,
         "ttft": ~np.isnan(said["ttft_ns"]),
-        "cached": _is(block.cost_source, "cached"),
+        "cached": said["cached"],
         "priced": ~np.isnan(said["cost_nusd"]),
     }
 
@@ -222,10 +235,11 @@ def _kinds(kinds: list[str]) -> NDArray[np.uint8]:
     return np.array([KINDS.index(kind) if kind in KINDS else len(KINDS) - 1 for kind in kinds], np.uint8)
 
 
-def _is(values: list[str], one: str) -> NDArray[np.bool_]:
-    """Which of the values are this one."""
+def _are(values: list[str], *ones: str) -> Iterator[NDArray[np.bool_]]:
+    """For each of `ones` which of the values are it."""
     found, code = _coded(values, len(values))
-    return np.array([value == one for value in found], np.bool_)[code] if found else np.zeros(0, np.bool_)
+    for one in ones:
+        yield np.array([value == one for value in found], np.bool_)[code] if found else np.zeros(0, np.bool_)
 
 
 def _hashes(values: list[str]) -> NDArray[np.uint64]:
@@ -235,14 +249,15 @@ def _hashes(values: list[str]) -> NDArray[np.uint64]:
     return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
 
 
-_NONE = "0" * 16
-
-
 def _parents(values: list[str]) -> NDArray[np.uint64]:
     """Ids of parents as words, 0 for none. Raises ValueError if one is not hex of the right length."""
-    if set(map(len, values)) - {0, 16}:
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    said = lengths == 16
+    if np.any(lengths[~said]):
         raise ValueError("parent_span_id of the wrong length")
-    return np.frombuffer(bytes.fromhex("".join([value or _NONE for value in values])), np.uint64)
+    parents = np.zeros(len(values), np.uint64)
+    parents[said] = np.frombuffer(bytes.fromhex("".join(values)), np.uint64)
+    return parents
 
 
 def _series(columns: list[list[str]], n: int) -> tuple[list[Series], Ints]:
@@ -267,7 +282,7 @@ def _filled(row: list[str], places: list[int], values: tuple[str, ...]) -> list[
 
 def _coded(values: Iterable[Value], n: int) -> tuple[list[Value], Ints]:
     """The distinct values in order of appearance, and (n,) the index of each."""
-    if isinstance(values, list) and n and values.count(values[0]) == n:
+    if isinstance(values, list) and n and values[0] == values[n // 2] == values[-1] and values.count(values[0]) == n:
         return [values[0]], np.zeros(n, np.int64)
     codes: dict[Value, int] = defaultdict(count().__next__)
     code = np.fromiter(map(codes.__getitem__, values), np.int64, n)
@@ -278,13 +293,13 @@ def _sums(block: _Block, numbers: dict[str, Any], where: NDArray[np.intp]) -> In
     """The (m, len(SUMS)) matrix of what each request adds."""
     error = numbers["error"]
     unknown = np.isnan(numbers["input_tokens"]) & np.isnan(numbers["output_tokens"])
-    columns: dict[str, Any] = {name: _or_zero(numbers[name]) for name in TOKENS}
+    columns: dict[str, Any] = {name: _or(0, numbers[name]) for name in TOKENS}
     columns |= {
         "requests": np.ones(len(where)),
         "errors": error,
         "streamed": numbers["stream"] == 1,
         "unknown_usage": unknown & ~error,
-        "unpriced": _is(block.cost_source, "unpriced")[where],
+        "unpriced": numbers["unpriced"],
         "ttft_count": ~np.isnan(numbers["ttft_ns"]),
     }
     for flag, (checked, found) in CHECKS.items():
@@ -311,9 +326,9 @@ def _numbers(values: list[Any]) -> Floats:
     return np.array(values, np.float64)
 
 
-def _or_zero(values: Floats) -> Floats:
-    """The values, 0 for nan."""
-    return np.where(np.isnan(values), 0.0, values)
+def _or(other: float, values: Floats) -> Floats:
+    """The values, another for nan."""
+    return np.where(np.isnan(values), other, values)
 
 
 def _ids(traces: list[str], spans: list[str]) -> NDArray[np.uint64]:

@@ -23,19 +23,25 @@ def find(table: NDArray[np.int32], keys: NDArray[np.uint64], hashes: NDArray[np.
 
 
 @compiled
-def place(table: NDArray[np.int32], keys: NDArray[np.uint64], known: int, hashes: NDArray[np.uint64], slots: Ints) -> int:
-    """The same, making slots from `known` on for new hashes; there is room for all. Returns how many slots there are now."""
-    mask = np.uint64(len(table) - 1)
+def place(table: NDArray[np.int32], keys: NDArray[np.uint64], hashes: NDArray[np.uint64], slots: Ints, firsts: Ints) -> int:
+    """The same, making slots behind those there are for new hashes; there is room for all. firsts: of each of these the position
+    of its hash. Returns how many slots there are now.
+    """
+    mask, known = np.uint64(len(table) - 1), len(keys)
+    now = known
     for i in range(len(hashes)):
         at = hashes[i] & mask
-        while table[at] != 0 and keys[table[at] - 1] != hashes[i]:
+        while table[at] != 0:
+            slot = table[at] - 1
+            if (keys[slot] if slot < known else hashes[firsts[slot - known]]) == hashes[i]:
+                break
             at = (at + np.uint64(1)) & mask
         if table[at] == 0:
-            keys[known] = hashes[i]
-            known += 1
-            table[at] = known
+            firsts[now - known] = i
+            now += 1
+            table[at] = now
         slots[i] = table[at] - 1
-    return known
+    return now
 
 
 @compiled
@@ -149,3 +155,23 @@ def first_named(
                 if better:
                     best = i
             out[t, c] = values[best, c] if best >= 0 else 0
+
+
+@compiled
+def firsts(bounds: Ints, rows: Ints, start: Ints, span: NDArray[np.uint64], end: Ints, out: Ints) -> None:
+    """Of every group of rows, rows[bounds[t]:bounds[t + 1]], none of them empty, the row that begins first; of those that begin
+    together that of the smaller id, of one span told twice that of the later end.
+    """
+    for t in range(len(bounds) - 1):
+        best = rows[bounds[t]]
+        for i in range(bounds[t] + 1, bounds[t + 1]):
+            row = rows[i]
+            if start[row] != start[best]:
+                better = start[row] < start[best]
+            elif span[row] != span[best]:
+                better = span[row] < span[best]
+            else:
+                better = end[row] > end[best]
+            if better:
+                best = row
+        out[t] = best

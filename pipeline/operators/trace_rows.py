@@ -34,20 +34,18 @@ def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
         "unpriced_traces": ((found["unpriced"] + found["unknown_usage"]) > 0).astype(np.int64),
         "ttft_count": (~np.isnan(closed.ttft)).astype(np.int64),
     }
-    sums = np.column_stack([found[name] for name in TRACES.sums])
+    sums = np.stack([found[name][rows] for name in TRACES.sums], axis=1)
     values = {"cost": closed.cost, "latency": closed.columns["latency_ns"], "ttft": closed.ttft, "calls": found["calls"]}
-    return Measured(
-        closed.series, closed.code[rows], np.ascontiguousarray(sums[rows]), {name: of[rows] for name, of in values.items()}
-    )
+    return Measured(closed.series, closed.code[rows], sums, {name: of[rows] for name, of in values.items()})
 
 
 def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str, Any]:
     """The traces as columns of a block of `traces`."""
-    k, code = len(closed), closed.code.tolist()
-    named = {name: [series[SERIES.index(name)] for series in closed.series] for name in TRACE_SERIES}
+    k = len(closed)
+    named = {name: np.array([series[SERIES.index(name)] for series in closed.series], object) for name in TRACE_SERIES}
     columns: dict[str, Any] = closed.columns | _counts(closed)
     return columns | {
-        **{name: [names[c] for c in code] for name, names in named.items()},
+        **{name: names[closed.code].tolist() for name, names in named.items()},
         "trace_id": hex_ids(closed.trace),
         "failed": columns["failed"] > 0,
         "incomplete": columns["incomplete"] > 0,
@@ -61,13 +59,9 @@ def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str,
 
 def _or_none(values: NDArray[np.float64]) -> list[int | None]:
     """Integers, None for nan."""
-    none = np.isnan(values)
-    if none.all():
-        return [None] * len(values)
-    return [
-        None if no else value
-        for no, value in zip(none.tolist(), np.where(none, 0, values).astype(np.int64).tolist(), strict=True)
-    ]
+    found, known = np.full(len(values), None, object), np.flatnonzero(~np.isnan(values))
+    found[known] = values[known].astype(np.int64)
+    return found.tolist()
 
 
 def repeat_columns(repeats: Repeats, source: str, revision: int) -> dict[str, Any]:
@@ -87,8 +81,8 @@ def repeat_columns(repeats: Repeats, source: str, revision: int) -> dict[str, An
 
 def hex_ids(words: NDArray[np.uint64]) -> list[str]:
     """Ids as lower-case hex, from (n,) or (n, w) words as they were read."""
-    digits, width = np.ascontiguousarray(words).tobytes().hex(), 16 * (words.shape[1] if words.ndim > 1 else 1)
-    return [digits[i : i + width] for i in range(0, len(digits), width)]
+    width = 8 * (words.shape[1] if words.ndim > 1 else 1)
+    return np.ascontiguousarray(words).tobytes().hex(" ", width).split()
 
 
 def _counts(closed: ClosedTraces) -> dict[str, NDArray[np.int64]]:

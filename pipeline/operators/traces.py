@@ -273,14 +273,13 @@ class Traces:
             self._table = np.zeros(1 << (2 * (known + len(hashes))).bit_length(), np.int32)
             kernels.rebuild(self._table, self._slots["key"])
         slots = np.empty(len(hashes), np.int64)
-        keys = np.concatenate((self._slots["key"], np.zeros(len(hashes), np.uint64)))
-        now = kernels.place(self._table, keys, known, hashes, slots)
+        firsts = np.empty(len(hashes), np.int64)
+        now = kernels.place(self._table, self._slots["key"], hashes, slots, firsts)
         if now > known:
-            new = np.zeros((now - known, 2), np.uint64)
-            new[slots[slots >= known] - known] = ids[slots >= known]
+            firsts = firsts[: now - known]
             begun = {
-                "key": keys[known:now],
-                "id": new,
+                "key": hashes[firsts],
+                "id": ids[firsts],
                 "first_offset": offset,
                 "heard_ns": BEGINNING,
                 "quiet_ns": BEGINNING,
@@ -369,7 +368,7 @@ class Traces:
         rows["state"][alone] = COUNTED
         counted, series = [alone], [rows["series"][alone]]
         if together.any():
-            by_trace, first = self._of(np.unique(slot[together]))
+            by_trace, first = self._of(slot[together])
             ready_rows = np.zeros(rows.size, np.bool_)
             ready_rows[row[together]] = True
             chosen = self._settle(outcome, by_trace, first, ready_rows)
@@ -427,21 +426,23 @@ class Traces:
         return unnamed
 
     def _of(self, slots: Ints) -> tuple[Ints, Ints]:
-        """The rows of some traces, by trace and in the order in which they came, and (k+1,) the bounds of each."""
+        """The rows of some traces, by trace and in the order in which they came, and (k+1,) the bounds of each; slots may be
+        named again, in any order.
+        """
         marked = np.zeros(self._slots.size + 1, np.bool_)
         marked[slots] = True
         found = np.flatnonzero(marked[self._rows["slot"]])  # rows let go have slot -1, the last mark, which is never set
         slot = self._rows["slot"][found]
-        order = np.argsort(slot, kind="stable")
-        return found[order], np.append(0, np.searchsorted(slot[order], slots, side="right")).astype(np.int64)
+        held = np.bincount(slot, minlength=self._slots.size)[marked[:-1]]
+        return found[np.argsort(slot, kind="stable")], np.append(0, np.cumsum(held))
 
     def _named(self, by_trace: Ints, first: Ints, columns: Sequence[int]) -> NDArray[np.int32]:
         """(k, columns) what each trace is called."""
         rows, out = self._rows, np.zeros((len(first) - 1, len(columns)), np.int32)
-        values = self._series.parts[rows["series"][by_trace]][:, list(columns)]
+        values = self._series.parts.take(columns, axis=1)[rows["series"][by_trace]]
         root = rows["parent"][by_trace] == 0
         order = (rows[name][by_trace] for name in ("start_ns", "span", "end_ns"))
-        kernels.first_named(first, np.ascontiguousarray(values), root, *order, out)
+        kernels.first_named(first, values, root, *order, out)
         return out
 
     def _taken_by(self, by_trace: Ints, first: Ints, chosen: Ints) -> NDArray[np.int32]:
@@ -491,25 +492,25 @@ class Traces:
         """Per trace how long its root took, -1 without one, and did it fail; of several roots the first to begin counts."""
         rows, latency, failed = self._rows, np.full(k, -1), np.zeros(k, np.int64)
         root = np.flatnonzero(rows["parent"][by_trace] == 0)
-        row = by_trace[root]
-        order = self._last_to_first(row, trace[root])
-        latency[trace[root][order]] = np.maximum(rows["end_ns"][row] - rows["start_ns"][row], 0)[order]  # clocks are set back
-        failed[trace[root][order]] = rows["error"][row][order]
+        some, of = self._first_to_begin(by_trace[root], trace[root])
+        latency[some] = np.maximum(rows["end_ns"][of] - rows["start_ns"][of], 0)  # clocks are set back
+        failed[some] = rows["error"][of]
         return latency, failed
 
     def _first_answer(self, row: Ints, trace: Ints, k: int) -> NDArray[np.float64]:
         """Per trace the time to first token of the first call that has one."""
         out, rows = np.full(k, np.nan), self._rows
-        ttft = self._measures["ttft"][rows["measures"][row]]
-        known = np.flatnonzero(~np.isnan(ttft))
-        order = known[self._last_to_first(row[known], trace[known])]
-        out[trace[order]] = ttft[order]
+        known = np.flatnonzero(~np.isnan(self._measures["ttft"][rows["measures"][row]]))
+        some, of = self._first_to_begin(row[known], trace[known])
+        out[some] = self._measures["ttft"][rows["measures"][of]]
         return out
 
-    def _last_to_first(self, row: Ints, trace: Ints) -> Ints:
-        """The order in which the first to begin of each trace comes last; of one span told twice, that with the later end."""
-        rows = self._rows
-        return np.lexsort((-rows["end_ns"][row], rows["span"][row], rows["start_ns"][row], trace))[::-1]
+    def _first_to_begin(self, row: Ints, trace: Ints) -> tuple[Ints, Ints]:
+        """Of rows, those of a trace together: the traces, and of each the row that begins first, by `kernels.firsts`."""
+        begins = np.flatnonzero(np.diff(trace, prepend=-1))
+        of, rows = np.empty(len(begins), np.int64), self._rows
+        kernels.firsts(np.append(begins, len(row)), row, rows["start_ns"], rows["span"], rows["end_ns"], of)
+        return trace[begins], of
 
     def _forget(self, max_traces: int, before_ns: int) -> None:
         """Forget traces that are over and silent since `before_ns`; of too many, those silent for longest."""
@@ -595,7 +596,8 @@ class _Names:
 
     def codes(self, series: Sequence[Series]) -> NDArray[np.int32]:
         """The code of each series."""
-        return np.array([self._of(one) for one in series], np.int32)
+        known = [self._code.get(one, -1) for one in series]
+        return np.array([self._of(one) if code < 0 else code for one, code in zip(series, known, strict=True)], np.int32)
 
     def with_taken(self, series: NDArray[np.int32], taken: NDArray[np.int32]) -> NDArray[np.int32]:
         """The series with `taken` (n, len(TAKEN)) where they say nothing themselves."""
@@ -618,7 +620,8 @@ class _Names:
         """The distinct series, of no model, by their component codes (k, len(TRACE_SERIES)), and (k,) the code of each."""
         code = np.zeros(len(named), np.int64)
         for column in named.T:
-            _, code = np.unique(code * len(self._part_names) + column, return_inverse=True)
+            if np.any(column != column[0]):  # most columns of most traces are the same
+                _, code = np.unique(code * len(self._part_names) + column, return_inverse=True)
         _, first = np.unique(code, return_index=True)
         return [self._of_trace(parts) for parts in named[first].tolist()], code
 

@@ -16,13 +16,14 @@ hashes = st.lists(st.integers(1, 30), max_size=60)
 @settings(max_examples=100)
 def test_slots_are_those_of_a_dictionary(batches: list[list[int]], seed: int) -> None:
     spread = random.Random(seed).getrandbits(64) | 1
-    table, keys, known = np.zeros(128, np.int32), np.zeros(0, np.uint64), 0
+    table, keys = np.zeros(128, np.int32), np.zeros(0, np.uint64)
     plain: dict[int, int] = {}
     for batch in batches:
         words = np.array([value * spread % 2**64 for value in batch], np.uint64)
-        slots, room = np.empty(len(words), np.int64), np.concatenate((keys, np.zeros(len(words), np.uint64)))
-        known = kernels.place(table, room, known, words, slots)
-        keys = room[:known]
+        slots, firsts = np.empty(len(words), np.int64), np.empty(len(words), np.int64)
+        new = kernels.place(table, keys, words, slots, firsts) - len(keys)
+        assert firsts[:new].tolist() == [batch.index(value) for value in dict.fromkeys(batch) if value not in plain]
+        keys = np.concatenate((keys, words[firsts[:new]]))
         assert slots.tolist() == [plain.setdefault(value, len(plain)) for value in batch]
     anew, everything = np.zeros(256, np.int32), np.array([value * spread % 2**64 for value in range(1, 31)], np.uint64)
     kernels.rebuild(anew, keys)
@@ -64,6 +65,23 @@ def test_names_are_those_of_the_root_else_of_the_first(data: st.DataObject) -> N
     for t in range(len(sizes)):
         said = [(not root[i], start[i], span[i], -end[i], values[i, 0]) for i in range(first[t], first[t + 1]) if values[i, 0]]
         assert out[t, 0] == (min(said)[-1] if said else 0)
+
+
+@given(st.lists(st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=6), max_size=4), st.randoms())
+def test_the_first_to_begin_does_not_depend_on_who_came_first(
+    groups: list[list[tuple[int, int, int]]], rng: random.Random
+) -> None:
+    told = [one for group in groups for one in group]
+    place = rng.sample(range(len(told)), len(told))
+    start, span, end = (np.zeros(len(told), kind) for kind in (np.int64, np.uint64, np.int64))
+    for row, one in zip(place, told, strict=True):
+        start[row], span[row], end[row] = one
+    bounds, out = np.append(0, np.cumsum([len(group) for group in groups])).astype(np.int64), np.empty(len(groups), np.int64)
+    kernels.firsts(bounds, np.array(place, np.int64), start, span, end, out)
+    assert [(int(start[row]), int(span[row]), -int(end[row])) for row in out] == [
+        min((begins, one, -ends) for begins, one, ends in group) for group in groups
+    ]
+    assert all(out[t] in place[bounds[t] : bounds[t + 1]] for t in range(len(groups)))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 99), max_size=70)), max_size=8), st.integers(0, 2**32))
