@@ -68,11 +68,12 @@ def route_key(environment: str, route: str) -> str:
     return f"{environment}/{route}"
 
 
-STAGES = ("decode", "aggregate", "evaluate", "sink")
+STAGES = ("decode", "aggregate", "evaluate", "scores", "sink")
 """In the order of the flow."""
 
 
 def inputs(stage: str) -> tuple[str, ...]:
     """Keys of the topics a stage reads in its consumer group."""
     stored = tuple(topic.key for topic in topics().values() if topic.table)
-    return {"decode": ("otlp_spans",), "aggregate": ("spans",), "evaluate": ("samples",), "sink": stored}[stage]
+    read = {"decode": ("otlp_spans",), "aggregate": ("spans",), "evaluate": ("samples",), "scores": ("scores",), "sink": stored}
+    return read[stage]

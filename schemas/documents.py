@@ -25,6 +25,7 @@ from pipeline.model.columns import (
 )
 from pipeline.model.log_time import MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
+from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES, SCORE_SQUARES, SCORE_SUMS
 from pipeline.operators.told_twice import Rule
 
 JSON = Path(__file__).parent / "json"
@@ -46,6 +47,7 @@ NARROWER: dict[str, Document] = {
     "counted_by": {"pattern": "^[0-9a-f]{16}$"},
     "rule": {"enum": [rule.name.lower() for rule in Rule if rule is not Rule.ALONE]},
     **dict.fromkeys(("latency_digest", "ttft_digest", "tps_digest", "cost_digest", "calls_digest"), DIGEST),
+    **dict.fromkeys((*SCORE_SUMS, *SCORE_SQUARES), DIGITS),
     **dict.fromkeys(("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns"), DIGITS),
 }
 """What a column's texts keep beyond their type, whatever the block."""
@@ -167,8 +169,9 @@ def _progress() -> Document:
                 "maxItems": MOST_UNENDING,
             },
             "beside": {"description": "what else the stage must know of folded, JSON of its own", "type": "string"},
+            "stood": {"description": "what else stood at committed, likewise", "type": "string"},
         },
-        optional=("beside", "clock", "eras", "begin", "unending"),
+        optional=("beside", "stood", "clock", "eras", "begin", "unending"),
     )
     return {"$schema": DRAFT, "title": "How far one partition of spans has come"} | document
 
@@ -207,6 +210,8 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "repeats": ("Spans that tell of a call another span stands for", REPEATS),
     "samples": ("Spans of the traces chosen for evaluation, with their content", SAMPLES),
     "scores": ("What evaluators say of traces", SCORES),
+    "score-panes": ("Windows of scores, one row for each series; messages of panes with the key `scores`", SCORE_PANES),
+    "counted-scores": ("Scores that count", COUNTED_SCORES),
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
     "status": ("What the stages measured of themselves", STATUS),

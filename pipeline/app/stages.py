@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pipeline.app.compose import run_aggregate, run_decode, run_sink
 from pipeline.app.evaluate import run_evaluate
+from pipeline.app.scores import run_scores
 from pipeline.connectors.heartbeat import Heartbeat, beating
 from pipeline.settings import Settings
 
@@ -11,6 +12,7 @@ RUN: dict[str, Callable[[Settings, str, Heartbeat], None]] = {
     "decode": run_decode,
     "aggregate": run_aggregate,
     "evaluate": run_evaluate,
+    "scores": run_scores,
     "sink": run_sink,
 }
 

@@ -17,7 +17,10 @@ from pipeline.model.columns import SERIES, STATUS
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
-from pipeline.topics import STAGES
+from pipeline.topics import STAGES, inputs
+
+OF_SAMPLES = ("evaluate", "scores")
+"""Stages that nobody has to run where no samples are taken."""
 
 HICCUP = 5.0
 """Seconds in which a question is asked again."""
@@ -161,7 +164,7 @@ def look(settings: Settings) -> Status:
 def _look_at_members(settings: Settings, status: Status) -> None:
     status.members = membership(settings, STAGES)
     for stage in STAGES:
-        if not status.members[stage]:
+        if not status.members[stage] and (settings.sample_ceiling or stage not in OF_SAMPLES):
             status.problems.append(f"no process runs {stage}: its group {settings.group(stage)} has no member")
 
 
@@ -171,14 +174,20 @@ def _look_at_lag(settings: Settings, status: Status, stage: str) -> None:
 
 def folded_lag(settings: Settings, stage: str) -> list[Lag]:
     """What a worker has still to fold. Its committed offset says less: it stays with the oldest open window."""
-    log = ProgressLog(settings, settings.group(stage), "spans", "status")
+    log = ProgressLog(settings, settings.group(stage), inputs(stage)[0], "status")
     parts = lag(settings, stage)
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(log.takeover, (part.partition for part in parts))
         return [_folded(part, takeover.progress) for part, takeover in zip(parts, found, strict=True)]
 
 
-LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {"decode": lag, "aggregate": folded_lag, "sink": lag}
+LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {
+    "decode": lag,
+    "aggregate": folded_lag,
+    "evaluate": folded_lag,
+    "scores": folded_lag,
+    "sink": lag,
+}
 
 
 def _folded(part: Lag, progress: Progress | None) -> Lag:

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, JsonType
+from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
 from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
@@ -39,6 +40,8 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "traces": TRACES,
     "trace_panes": TRACE_PANES,
     "repeats": REPEATS,
+    "scores": COUNTED_SCORES,
+    "score_panes": SCORE_PANES,
     "ledger": LEDGER,
     "dead_letters": DEAD_LETTERS,
     "status": STATUS,
@@ -58,6 +61,8 @@ KEEP: Final[dict[str, str]] = {
     "trace_panes": "inserted_at + toIntervalDay({keep_panes})",
     "trace_panes_hourly": "refreshed_at + toIntervalDay({keep_hourly})",
     "trace_panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
+    "scores": "inserted_at + toIntervalDay({keep_scores})",
+    "score_panes": "inserted_at + toIntervalDay({keep_panes}) WHERE firing = 'final', inserted_at + toIntervalDay({keep_open})",
     "ledger": "inserted_at + toIntervalDay({keep_ledger})",
     "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
     "status": "inserted_at + toIntervalDay({keep_ledger})",

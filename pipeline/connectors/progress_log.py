@@ -1,9 +1,9 @@
 """The progress topic: how far each partition has come, for whoever takes it over.
 
-Partition p of the topic speaks of partition p of a worker's input. The key names the log, the generation that owned it
-and the process (a static member that restarts inside its session keeps its generation), so that compaction keeps the
-last word of every writer, a stale one's too: the successor takes the largest `folded` of them all, and a stale writer
-can only add knowledge that is true of the log.
+Partition p of a worker's input is spoken of in partition p % n of the topic, which has n. The key names the log, the
+generation that owned it and the process (a static member that restarts inside its session keeps its generation), so that
+compaction keeps the last word of every writer, a stale one's too: the successor takes the largest `folded` of them all,
+and a stale writer can only add knowledge that is true of the log.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     begin: LogTime | None = None
     unending: tuple[Unending, ...] = ()
     beside: str = ""
+    stood: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
         found = [msgspec.json.decode(value, type=Entry) for key, value in records if value and key.startswith(mine)]
     except msgspec.DecodeError as error:
         raise SchemaError(f"a record of the progress topic of {source} cannot be read: {error}") from None
-    return joined(Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin, e.unending, e.beside) for e in found)
+    return joined(
+        Progress(e.committed, e.folded, e.watermark_ns, e.clock, e.eras, e.begin, e.unending, e.beside, e.stood) for e in found
+    )
 
 
 class ProgressLog:
@@ -79,9 +82,10 @@ class ProgressLog:
         self._input = settings.topic(input_topic_key)
         self._topic = settings.topic("progress")
         self._writer = writer
+        self._among = 0
 
     def entry(self, source: Source, generation: int, progress: Progress) -> Message:
-        """The record that says `progress`."""
+        """The record that says `progress`; for whoever has taken the partition over."""
         value = Entry(
             committed=progress.committed,
             folded=progress.folded,
@@ -92,19 +96,25 @@ class ProgressLog:
             begin=progress.begin,
             unending=progress.unending,
             beside=progress.beside,
+            stood=progress.stood,
         )
         key = f"{source}/{generation}/{self._writer}".encode()
-        return Message(self._topic, source.partition, msgspec.json.encode(value), key)
+        return Message(self._topic, self._place(source.partition), msgspec.json.encode(value), key)
 
     def takeover(self, partition: int) -> Takeover:
         """All a new owner of `partition` must know. Raises Transient or Fatal if the broker does not say it."""
         source = sources(self._settings, self._input_key)[partition]
+        self._among = len(sources(self._settings, "progress"))
         there = TopicPartition(self._input, partition)
         with self._reader() as reader:
-            progress = largest(source, _read_to_end(reader, self._topic, partition))
+            progress = largest(source, _read_to_end(reader, self._topic, self._place(partition)))
             committed = reader.committed([there], timeout=READ_SECONDS)[0].offset
             start, _ = reader.get_watermark_offsets(there, timeout=READ_SECONDS)
         return Takeover(source, progress, max(committed, start), start, max(0, start - committed) if committed >= 0 else 0)
+
+    def _place(self, partition: int) -> int:
+        """The partition of the progress topic that speaks of `partition`; the input may have more than it."""
+        return partition % self._among if self._among else partition
 
     def log_start(self, partition: int) -> int:
         """First offset the input topic still holds in `partition`."""

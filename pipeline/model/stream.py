@@ -76,7 +76,7 @@ class Progress:
     eras: the rules in force up to `folded`; without any, the owner's own (progress written before there were eras).
     begin: what stood at `committed`, from where a successor folds everything again; without it, what stands at `folded`.
     unending: traces that are over for whoever folds from `committed` on, though they began before it.
-    beside: what else a stage must know of `folded`, in words of its own.
+    beside, stood: what else a stage must know of `folded`, and what else stood at `committed`, in words of its own.
     """
 
     committed: int
@@ -87,6 +87,7 @@ class Progress:
     begin: LogTime | None = None
     unending: tuple[Unending, ...] = ()
     beside: str = ""
+    stood: str = ""
 
 
 def joined(written: Iterable[Progress]) -> Progress | None:
@@ -99,7 +100,7 @@ def joined(written: Iterable[Progress]) -> Progress | None:
         return None
     furthest = max(known, key=lambda p: (p.folded, p.watermark_ns))
     last = max(known, key=lambda p: (p.committed, p.folded))
-    return replace(furthest, committed=last.committed, begin=last.begin, unending=last.unending)
+    return replace(furthest, committed=last.committed, begin=last.begin, unending=last.unending, stood=last.stood)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,49 +2,75 @@
 
 Every score says of which offset of its source it is, and below which offset all scores stand in the log before it (`settled`).
 So a score below what has been settled was there before, and only identities from there on are remembered: as many as are being
-judged at once. Who wrote on as a zombie knows an older `settled`, and changes nothing by it.
+judged at once. Who wrote on as a zombie knows an older `settled`, and changes nothing by it. A source that falls silent settles
+nothing more; when nothing can come again, because its samples are gone, what it said is settled without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 Identity = tuple[str, ...]
+Heard = tuple[str, int, int, int]
+"""Of a source: its name, settled, the offset behind the last it spoke of, and when it was last heard, nanoseconds."""
 
 MOST_SOURCES = 2048
 """Sources remembered; of more the one that was heard first is forgotten."""
 
+SILENT_NS = 12 * 3_600_000_000_000
+"""Twice what samples are kept: of a source that was silent for so long nothing is judged again."""
+
 
 @dataclass(slots=True)
-class FirstScores:
-    """State of one partition of scores. settled: by source of the samples.
+class _Source:
+    """settled: offset below which nothing counts any more.
 
-    seen: by source and identity, the offset of the source it is of, and where in the log it stands.
+    seen: by identity, the offset it is of and where in the log it stands.
     """
 
-    settled: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, dict[Identity, tuple[int, int]]] = field(default_factory=dict)
+    settled: int = 0
+    top: int = 0
+    heard_ns: int = 0
+    seen: dict[Identity, tuple[int, int]] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, settled: Mapping[str, int]) -> "FirstScores":
-        """Continue where so much was settled. What has been seen from there on is read again."""
-        return cls(dict(settled))
+    def settle(self, offset: int) -> None:
+        if offset > self.settled:
+            self.settled = offset
+            self.seen = {one: where for one, where in self.seen.items() if where[0] >= offset}
 
-    def is_first(self, source: str, offset: int, settled: int, identity: Identity, at: int) -> bool:
-        """Whether the score at `at` in the log counts."""
-        if settled > self.settled.get(source, -1):
-            if source not in self.settled and len(self.settled) >= MOST_SOURCES:
-                oldest = next(iter(self.settled))
-                del self.settled[oldest]
-                self.seen.pop(oldest, None)
-            self.settled[source] = settled
-            kept = {one: where for one, where in self.seen.get(source, {}).items() if where[0] >= settled}
-            self.seen[source] = kept
-        seen = self.seen.setdefault(source, {})
-        if offset < self.settled[source] or identity in seen:
+
+class FirstScores:
+    """State of one partition of scores. Continues from `heard`, what another has given with `snapshot`; of what that one had
+    seen the rest is read again, from `held` on.
+    """
+
+    def __init__(self, heard: Iterable[Heard] = ()) -> None:
+        self._sources = {name: _Source(settled, top, heard_ns) for name, settled, top, heard_ns in heard}
+
+    def is_first(self, source: str, offset: int, settled: int, identity: Identity, at: int, now_ns: int = 0) -> bool:
+        """Whether the score at `at` in the log counts; `now_ns`: when it was appended."""
+        known = self._sources.get(source)
+        if known is None:
+            if len(self._sources) >= MOST_SOURCES:
+                del self._sources[next(iter(self._sources))]
+            known = self._sources[source] = _Source()
+        known.settle(settled)
+        known.heard_ns = now_ns
+        if offset < known.settled or identity in known.seen:
             return False
-        seen[identity] = (offset, at)
+        known.top = max(known.top, offset + 1)
+        known.seen[identity] = (offset, at)
         return True
+
+    def passed(self, now_ns: int) -> None:
+        """Log time has come to `now_ns`."""
+        for known in self._sources.values():
+            if known.seen and now_ns - known.heard_ns > SILENT_NS:
+                known.settle(known.top)
 
     def held(self, position: int) -> int:
         """First offset in the log that who continues must read again, `position` if there is none."""
-        return min((at for seen in self.seen.values() for _, at in seen.values()), default=position)
+        return min((next(iter(known.seen.values()))[1] for known in self._sources.values() if known.seen), default=position)
+
+    def snapshot(self) -> Sequence[Heard]:
+        """What who continues must know, besides what it reads again."""
+        return [(name, known.settled, known.top, known.heard_ns) for name, known in self._sources.items()]

@@ -30,6 +30,7 @@ SUMS = (*COUNTS, *TOKENS, "ttft_count")
 """What a series adds up in 64 bits, in order; money and time need more."""
 
 CALLS = Family(
+    names=SERIES,
     sums=SUMS,
     totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
     squares={"cost_sq": "cost", "latency_sq": "latency"},

@@ -13,6 +13,7 @@ from pipeline.operators.traces import ClosedTraces, Repeats
 from pipeline.operators.window import Family, Measured
 
 TRACES = Family(
+    names=SERIES,
     sums=(*TRACE_COUNTS, *TOKENS, "ttft_count"),
     totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
     squares={"cost_sq": "cost", "latency_sq": "latency", "calls_sq": "calls"},

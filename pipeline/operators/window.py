@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import OVERFLOW, SERIES
+from pipeline.model.columns import OVERFLOW
 from pipeline.model.log_time import WindowPolicy
 from pipeline.operators.digest import SeriesDigests
 from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values
@@ -16,16 +16,16 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Series = tuple[str, ...]
 
-_OTHER: Series = (OVERFLOW,) * len(SERIES)
-
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """What a series adds up.
 
-    sums: measures in 64 bits. totals, squares: in 128 bits, by the name of the value they add up. digests: likewise.
+    names: of the parts of a series, in order. sums: measures in 64 bits. totals, squares: in 128 bits, by the name of the value
+    they add up. digests: likewise.
     """
 
+    names: tuple[str, ...]
     sums: tuple[str, ...]
     totals: dict[str, str]
     squares: dict[str, str]
@@ -49,7 +49,19 @@ class Window:
     """One open window [start, end) of a family."""
 
     __slots__ = (
-        *("_digests", "_family", "_high", "_low", "_max_series", "_sums", "changed", "end_ns", "final_ns", "first_offset"),
+        *(
+            "_digests",
+            "_family",
+            "_high",
+            "_low",
+            "_max_series",
+            "_other",
+            "_sums",
+            "changed",
+            "end_ns",
+            "final_ns",
+            "first_offset",
+        ),
         *("keys", "on_time", "overflow", "seen", "slots"),
     )
 
@@ -58,6 +70,7 @@ class Window:
         self.final_ns = final_ns
         self._family = family
         self._max_series = policy.max_series
+        self._other: Series = (OVERFLOW,) * len(family.names)
         self.first_offset = first_offset
         self.seen = HashSet()
         self.slots: dict[Series, int] = {}
@@ -81,7 +94,7 @@ class Window:
         for at in np.argsort(first).tolist():  # who comes first has a slot: codes differ from process to process
             of_code[at] = self._slot(measured.series[codes[at]])
         slots = of_code[inverse]
-        self.overflow += int(np.count_nonzero(slots == self.slots.get(_OTHER, -1)))
+        self.overflow += int(np.count_nonzero(slots == self.slots.get(self._other, -1)))
         add_rows(self._sums, slots, measured.sums)
         whole = {name: _whole(measured.values[name]) for name in {*family.totals.values(), *family.squares.values()}}
         adding = [*((add_values, name) for name in family.totals.values()), *((add_squares, n) for n in family.squares.values())]
@@ -97,7 +110,7 @@ class Window:
         """The series' slot; over the limit that of `__other__`."""
         if series not in self.slots:
             if len(self.slots) >= self._max_series:
-                series = _OTHER
+                series = self._other
             if series not in self.slots:
                 self.slots[series] = len(self.keys)
                 self.keys.append(series)
@@ -112,7 +125,7 @@ class Window:
     def rows(self, slots: Sequence[int]) -> dict[str, list[Any]]:
         """The measures of some series as columns of a pane block."""
         family = self._family
-        columns: dict[str, list[Any]] = {name: [self.keys[s][i] for s in slots] for i, name in enumerate(SERIES)}
+        columns: dict[str, list[Any]] = {name: [self.keys[s][i] for s in slots] for i, name in enumerate(family.names)}
         columns |= {name: self._sums[slots, j].tolist() for j, name in enumerate(family.sums)}
         for i, name in enumerate((*family.totals, *family.squares)):
             columns[name] = [str((int(self._high[i, s]) << 64) + int(self._low[i, s])) for s in slots]

@@ -3,25 +3,25 @@
 The state of a partition is its open windows and traces; it is dropped with its generation and rebuilt from the log.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, STATUS, TRACE_PANES, TRACES, Column
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, STATUS, TRACE_PANES, TRACES
 from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators import eras
 from pipeline.operators.blocks import blank, by_column, encode_bounded, encode_rows
+from pipeline.operators.by_route import Columns, by_route
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Fired, Verdicts, Windows, pane_columns
 from pipeline.operators.siphash import Key, key_of
 from pipeline.operators.span_columns import SpanColumns, read_span_block
 from pipeline.operators.trace_rows import repeat_columns, trace_columns
-from pipeline.topics import partition_of, route_key
+from pipeline.topics import partition_of
 
 STATUS_EVERY_NS = 10_000_000_000
 ASK_EVERY_NS = 60_000_000_000
@@ -30,8 +30,6 @@ MOST_NAMED = 20
 
 TRACES_KEY = b"traces"
 """Of a message of panes: it holds panes of traces."""
-
-Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,27 +168,12 @@ class Aggregate:
 
     def _out(self, state: Partition) -> tuple[Message, ...]:
         """All that this step has to write."""
-        panes = self._by_route(state.panes, PANES, None)
-        trace_panes = self._by_route(state.trace_panes, TRACE_PANES, TRACES_KEY)
+        to = (self.outputs.panes, self.outputs.panes_partitions)
+        panes = by_route(*to, PANES, state.panes, None)
+        trace_panes = by_route(*to, TRACE_PANES, state.trace_panes, TRACES_KEY)
         messages = (*state.traces, *panes, *trace_panes, *self._side(state))
         state.panes, state.trace_panes, state.traces = [], [], []
         return messages
-
-    def _by_route(self, firings: list[Columns], table: Sequence[Column], key: bytes | None) -> list[Message]:
-        """Everything fired in this step by partition of panes, in the order of firing."""
-        blocks: dict[int, Columns] = defaultdict(lambda: {column.name: [] for column in table})
-        for fired in firings:
-            rows: dict[int, list[int]] = defaultdict(list)
-            for i, (environment, route) in enumerate(zip(fired["environment"], fired["route"], strict=True)):
-                rows[partition_of(route_key(environment, route), self.outputs.panes_partitions)].append(i)
-            for p, chosen in rows.items():
-                for name, values in blocks[p].items():
-                    values += [fired[name][i] for i in chosen]
-        return [
-            Message(self.outputs.panes, p, block, key)
-            for p, columns in sorted(blocks.items())
-            for block in encode_bounded(table, columns)
-        ]
 
     def _side(self, state: Partition) -> list[Message]:
         """The verdicts and dead letters of this step."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES
 from pipeline.model.reasons import Reason
+from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
 from pipeline.model.stream import Effects, Insert, Message, Record
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
@@ -18,7 +19,7 @@ from pipeline.topics import partition_of
 
 DETAIL_CHARS = 256
 
-BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, LEDGER, DEAD_LETTERS, STATUS)
+BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, COUNTED_SCORES, SCORE_PANES, LEDGER, DEAD_LETTERS, STATUS)
 COLUMNS = frozenset(column.name for table in BLOCKS for column in table)
 AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 

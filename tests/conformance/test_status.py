@@ -65,7 +65,7 @@ def test_status_says_what_is(fresh_prefix: Settings) -> None:
 
     seen = look(settings)
 
-    assert seen.members == {"decode": 0, "aggregate": 0, "sink": 0}
+    assert seen.members == dict.fromkeys(STAGES, 0)
     assert [problem.partition(":")[0] for problem in seen.problems] == [f"no process runs {stage}" for stage in STAGES]
     assert seen.span_rows == 4
     assert seen.freshness_ns is not None
@@ -126,8 +126,7 @@ def test_a_stage_that_does_not_run_is_a_problem(fresh_prefix: Settings, stage: s
     settings = fresh_prefix.model_copy(update={"session_timeout": 6.0})
     apply_topics(settings)
     apply_schema(settings)
-    names = {"decode": "decode", "aggregate": "aggregate", "sink": "sink"}
-    with Stages(settings, tmp_path, names) as stages:
+    with Stages(settings, tmp_path, {name: name for name in STAGES}) as stages:
         stages.until(lambda: all(look(settings).members.values()), "all have joined", 60)
         assert look(settings).problems == []
         stages.kill(stage)

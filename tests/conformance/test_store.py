@@ -11,11 +11,13 @@ from pydantic import SecretStr
 from pipeline.connectors.clickhouse import TABLES, TYPES, apply_schema, connect, insert_blocks, query
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, REPEATS, SPANS, STATUS, TRACES
+from pipeline.model.score_columns import SCORE_SQUARES, SCORE_SUMS
 from pipeline.operators.blocks import blank, empty_block, encode_rows
 from pipeline.operators.ddl import Migration, statements
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
 from tests.panes import NOON_NS, pane, panes, trace_pane
+from tests.scores import counted_score, score, score_pane, skipped
 from tests.spans import block as spans
 from tests.spans import span
 
@@ -62,6 +64,8 @@ PARTITIONS = {
     "panes_hourly_routes": "toMonth(window_start)",
     "traces": "toDayOfMonth(closed_time)",
     "repeats": "toDayOfMonth(end_time)",
+    "scores": "toDayOfMonth(known_time)",
+    "score_panes": "toDayOfMonth(window_start)",
     "trace_panes": "toDayOfMonth(window_start)",
     "trace_panes_hourly": "toMonth(window_start)",
     "trace_panes_daily": "toMonth(window_start)",
@@ -121,8 +125,8 @@ def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:
     assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == kept
 
 
-WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns")
-OF_WINDOWS = ("panes", "trace_panes")
+WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns", *SCORE_SUMS, *SCORE_SQUARES)
+OF_WINDOWS = ("panes", "trace_panes", "score_panes")
 """Sums of a pane that blocks bring as decimal digits."""
 
 
@@ -143,6 +147,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         blank(TRACES) | {"trace_id": "ab" * 16, "closed_ns": NOON_NS, "failed": True, "incomplete": False, "ttft_ns": None}
     ],
     "trace_panes": [trace_pane(costs=[1, 2, 3])],
+    "scores": [counted_score(1), counted_score(2, status="skipped", value=None, passed=None, control=None)],
+    "score_panes": [score_pane([score(1), score(2, passed=False)]), score_pane([skipped(3)], minute=1, firing="early")],
     "repeats": [blank(REPEATS) | {"trace_id": "ab" * 16, "counted_by": "cd" * 8, "end_ns": NOON_NS}],
     "ledger": [blank(LEDGER) | {"stage": "decode", "source": "s", "names": "a.model, a.tokens"}],
     "dead_letters": [{c.name: "" if c.type == "string" else -1 for c in DEAD_LETTERS}],

@@ -18,7 +18,7 @@ from tests.e2e.stages import Stages
 
 pytestmark = pytest.mark.timeout(240)
 
-ONE_EACH = {"decode": "decode", "aggregate": "aggregate", "sink": "sink"}
+ONE_EACH = {name: name for name in ("decode", "aggregate", "evaluate", "scores", "sink")}
 
 
 @pytest.fixture
