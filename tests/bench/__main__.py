@@ -79,16 +79,18 @@ def decode_figures() -> Iterator[Figure]:
 
 
 def table_figures() -> Iterator[Figure]:
-    """decode with every table against decode with three, in processes of their own that take turns."""
+    """decode with every table against decode with three, and with samples, in processes of their own that take turns."""
     best: dict[str, list[float]] = {}
-    for choice in ("all", "three") * 2:
+    for choice in ("all", "three", "unsampled") * 2:
         done = subprocess.run(
             [sys.executable, "-m", "tests.bench.decode_rate", choice], capture_output=True, text=True, check=True
         )
         best[choice] = list(map(max, best.get(choice, [0.0, 0.0]), map(float, done.stdout.split())))
-    for what, every, three in zip(("the demo's calls", "recordings"), best["all"], best["three"], strict=True):
+    columns = (best[choice] for choice in ("all", "three", "unsampled"))
+    for what, every, three, unsampled in zip(("the demo's calls", "recordings"), *columns, strict=True):
         yield Figure(f"decode of {what} with all tables", every, "spans/s")
         yield Figure(f"decode of {what}: all tables over three", every / three, "times", 0.9)
+        yield Figure(f"decode of {what}: with samples of one trace in five over without", every / unsampled, "times", 0.85)
 
 
 def language_figure() -> Figure:

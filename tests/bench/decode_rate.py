@@ -1,7 +1,7 @@
-"""`python -m tests.bench.decode_rate [three]`: spans decoded per second of CPU, of the demo's calls and of recordings.
+"""`python -m tests.bench.decode_rate [three|unsampled]`: spans decoded a second of CPU, of the demo's calls and of recordings.
 
 `three`: with the tables of OpenTelemetry, OpenInference and traceAI alone; the others keep their fields and say nothing. The
-tables are module constants, so each choice is a process of its own, and `tests.bench` compares the two in one run.
+tables are module constants, so each choice is a process of its own. `unsampled`: without samples. `tests.bench` compares them.
 """
 
 import sys
@@ -40,7 +40,7 @@ def main() -> None:
     from pipeline.settings import Settings  # noqa: PLC0415
     from tests.bench.traffic import NOW_NS, OTLP, otlp_records  # noqa: PLC0415
 
-    stage = decode_stage(Settings())
+    stage = decode_stage(Settings(sample_ceiling=0.0) if "unsampled" in sys.argv else Settings())
     data = File("tests/data")
     recorded = [path.read_bytes() for name in ("otlp", "dialects") for path in sorted((data / name).glob("*.pb"))]
     once = sum(account.spans for account in stage.decoder.decode([Record(OTLP, 0, NOW_NS, r) for r in recorded]).ledger)

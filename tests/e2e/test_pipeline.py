@@ -43,6 +43,7 @@ QUICK = {
     "early_every": 0.5,
     "sink_linger": 0.2,
     "session_timeout": 6.0,
+    "sample_ceiling": 0.0,
 }
 
 

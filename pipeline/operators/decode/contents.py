@@ -46,33 +46,33 @@ class ContentPolicy:
     redact: Redact | None = None
 
 
-def contents(resolver: Resolver, fields: Fields, kind: Column, chosen: Flags, policy: ContentPolicy) -> dict[str, Column]:
-    """The content columns of SAMPLES of the rows that are `chosen`, which are at least one."""
-    look = _Look(resolver, chosen)
-    talks, finds, tools = chosen & one_of(kind, TALKS), chosen & one_of(kind, FINDS), chosen & (kind == "tool")
+def contents(resolver: Resolver, fields: Fields, kind: Column, policy: ContentPolicy) -> dict[str, Column]:
+    """The content columns of SAMPLES of the rows of `resolver`, which are all chosen, and at least one."""
+    look = _Look(resolver)
+    talks, finds, tools = one_of(kind, TALKS), one_of(kind, FINDS), np.asarray(kind == "tool")
     requested = requests(resolver, fields, talks)
-    asked = [requested.found[code] for code in requested.codes[chosen].tolist()]
+    asked = [requested.found[code] for code in requested.codes.tolist()]
     texts = {
         "question": look.questions(fields["question"], talks),
         "answer": look.answers(fields, talks),
         "tool_arguments": look.first((*fields["tool_arguments"], *fields["question"]), tools, _as_text),
         "tool_result": look.first((*fields["tool_result"], *fields["answer"]), tools, _as_text),
     }
-    kept: dict[str, list[tuple[str, bool]]] = {
-        name: [_kept(text, policy) for text in column[chosen].tolist()] for name, column in texts.items()
-    }
-    found = [_all_kept(documents, policy) for documents in look.documents(fields, finds)[chosen].tolist()]
+    kept = {name: [_kept(text, policy) if text else NOTHING for text in column.tolist()] for name, column in texts.items()}
+    found = [_all_kept(documents, policy) if documents else NO_DOCUMENTS for documents in look.documents(fields, finds).tolist()]
     columns = {name: _column([text for text, _ in told]) for name, told in kept.items()}
     columns["documents"] = _column([orjson.dumps(texts).decode() if texts else "" for texts, _ in found])
-    columns["cut"] = np.any([[cut for _, cut in told] for told in kept.values()] + [[cut for _, cut in found]], axis=0).astype(
-        object
-    )
-    columns["tool_name"] = _column(
-        [name or "" for name in np.where(tools, resolver.resolve(fields["tool_name"], read_text, ""), "")[chosen].tolist()]
-    )
+    cut = np.array([[cut for _, cut in told] for told in kept.values()] + [[cut for _, cut in found]])
+    columns["cut"] = cut.any(axis=0).astype(object)
+    names = look.resolver.resolve(fields["tool_name"], read_text, "") if np.count_nonzero(tools) else ""
+    columns["tool_name"] = np.where(tools, names, "").astype(object)
     columns["output_schema"] = _column([(request.schema or b"").decode() for request in asked])
     columns["wants_json"] = _column([request.json for request in asked])
     return columns
+
+
+NOTHING = ("", False)
+NO_DOCUMENTS: tuple[list[str], bool] = ([], False)
 
 
 def _column(values: list[Any]) -> Column:
@@ -81,10 +81,8 @@ def _column(values: list[Any]) -> Column:
     return column
 
 
-def _kept(text: str | None, policy: ContentPolicy) -> tuple[str, bool]:
+def _kept(text: str, policy: ContentPolicy) -> tuple[str, bool]:
     """What may leave of a text, and whether some of it may not. A redaction that fails lets nothing through."""
-    if not text:
-        return "", False
     shown = text if policy.redact is None else policy.redact(text)
     if shown is None:
         return "", True
@@ -92,9 +90,9 @@ def _kept(text: str | None, policy: ContentPolicy) -> tuple[str, bool]:
     return raw[: policy.text_bytes].decode(errors="ignore"), len(raw) > policy.text_bytes
 
 
-def _all_kept(texts: Sequence[str] | None, policy: ContentPolicy) -> tuple[list[str], bool]:
-    kept = [_kept(text, policy) for text in (texts or ())[:MOST_DOCUMENTS]]
-    return [text for text, _ in kept if text], any(cut for _, cut in kept) or len(texts or ()) > MOST_DOCUMENTS
+def _all_kept(texts: Sequence[str], policy: ContentPolicy) -> tuple[list[str], bool]:
+    kept = [_kept(text, policy) for text in texts[:MOST_DOCUMENTS]]
+    return [text for text, _ in kept if text], any(cut for _, cut in kept) or len(texts) > MOST_DOCUMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +100,11 @@ class _Look:
     """A look at the chosen rows."""
 
     resolver: Resolver
-    chosen: Flags
 
     def first(self, paths: Sequence[Path], wanted: Flags, read: Callable[[Any], Any]) -> Column:
         """Per row what is read at the first of `paths` that says something; None for none."""
         found, left = np.full(len(wanted), None, object), wanted.copy()
-        for path in paths:
+        for path in paths if np.count_nonzero(left) else ():
             if path.is_time_of_event or not self.resolver.is_seen(path):
                 continue
             for rows, values in self._values(path, left, read):
@@ -153,8 +150,7 @@ class _Look:
     def answers(self, fields: Fields, wanted: Flags) -> Column:
         """What the model answered, "" where it did not."""
         told = answers(self.resolver, fields, wanted, whole=True)
-        texts = np.array([*(answer.text for answer in told.found), ""], object)
-        return texts[told.codes]
+        return _column([*(answer.text for answer in told.found), ""])[told.codes]
 
     def documents(self, fields: Fields, wanted: Flags) -> Column:
         """Per row the documents found, None for none: numbered attributes, else the first place that holds a list of them."""

@@ -38,6 +38,7 @@ def sampled(resolver: Resolver, fields: Fields, columns: Mapping[str, Column], s
     chosen = np.asarray(is_in(randomness(ids, sampling.key), sampling.ceiling))
     if not chosen.any():
         return {}
-    found = contents(resolver, fields, columns["kind"], chosen, sampling.content)
+    look = Resolver(resolver.scanned, resolver.asked, resolver.rows[chosen], resolver.text_limit, resolver.key)
+    found = contents(look, fields, columns["kind"][chosen], sampling.content)
     found["ceiling"] = np.full(int(np.count_nonzero(chosen)), sampling.ceiling)
     return {c.name: found[c.name] if c.name in found else columns[c.name][chosen] for c in SAMPLES}
