@@ -35,10 +35,10 @@ check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30} $(PYTEST) -m "not soak and not slow and not engines" $(QUICK)
+	TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30} $(PYTEST) -n auto -m "not soak and not slow and not engines" $(QUICK)
 
 test: setup check ## check, then what it leaves out and all tests against real Kafka and ClickHouse
-	$(PYTEST) -m slow $(QUICK)
+	$(PYTEST) -n auto -m slow $(QUICK)
 	$(PYTEST) -m "not soak" tests $(addprefix --ignore=,$(APART))
 
 quality: setup ## accuracy against exact answers and independent oracles; prints tables
