@@ -2,7 +2,7 @@
 
 Ours run on an event loop in a thread, each of the users' in a thread of its own, so one that blocks holds up neither another nor
 a partition, heartbeat or commit. An evaluator that raises is `failed`, one that gives no score `invalid`, one that takes too long
-`timeout`. One that blocks cannot be stopped: its thread is left to itself, and it is not asked again in this process.
+`timeout`. One that blocks cannot be stopped: it is left to itself, and asked again if it goes on.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 from pipeline.connectors.clock import steady
+from pipeline.evaluators.base import LACKS, skipped
 from pipeline.evaluators.protocol import Configured, Evaluator
 from pipeline.model.asks import Answered, Ask
 from pipeline.model.samples import Sample
@@ -55,7 +56,7 @@ class Bench:
         while not scores.done():
             await asyncio.wait({scores}, timeout=LOOK_EVERY)
             if not scores.done() and place.is_blocked():
-                log.error("evaluator %s blocks; it is not asked again in this process", self._evaluators[chosen[0]].name)
+                log.error("evaluator %s blocks; it is asked again when it goes on", self._evaluators[chosen[0]].name)
                 return dict.fromkeys(chosen, BLOCKS)
         return scores.result()
 
@@ -65,9 +66,8 @@ class Bench:
 
     async def _one(self, evaluator: Evaluator, sample: Sample) -> Score:
         within = self._asks_within if evaluator.judge else self._within
-        lacking = sorted(name for name in evaluator.needs if not getattr(sample, name, None))
-        if lacking:
-            return Score(ScoreStatus.SKIPPED, reason=f"the sample has no {', '.join(lacking)}")
+        if lacking := next((name for name in sorted(evaluator.needs) if not getattr(sample, name, None)), None):
+            return skipped(LACKS.get(lacking, f"there is no {lacking}"))
         try:
             async with asyncio.timeout(within):
                 return checked(await evaluator.judged(sample))

@@ -36,10 +36,10 @@ QUICK = {
     "tick_every": 0.2,
     "early_every": 0.5,
     "sink_linger": 0.2,
-    "session_timeout": 6.0,
+    "session_timeout": 10.0,
     "sample_ceiling": 0.5,
 }
-SEEN = 120.0
+SEEN = 240.0
 """Seconds in which what was sent must be judged."""
 
 PLANTED = "My daughter Ottilie swallowed a thimble yesterday"

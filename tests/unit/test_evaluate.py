@@ -277,4 +277,4 @@ def test_what_is_needed_and_not_there_is_skipped_with_its_name() -> None:
         return await Bench(configured(Length()), 5, 5).answer(Ask(0, "t", Sample(), (0,)))
 
     (score,) = asyncio.run(one()).scores
-    assert (score.status, score.reason) == (ScoreStatus.SKIPPED, "the sample has no output")
+    assert (score.status, score.reason) == (ScoreStatus.SKIPPED, "there is no answer")
