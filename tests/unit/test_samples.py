@@ -276,3 +276,25 @@ def test_a_wrong_redaction_is_an_error(settings: dict[str, Any], message: str) -
 def test_without_a_ceiling_nothing_is_sampled() -> None:
     assert sampling_of(Settings(sample_ceiling=0)) is None
     assert decoder(sampling=None).decode([record((RECORDED / "oinf.traces.001.pb").read_bytes())]).samples == {}
+
+
+@pytest.mark.parametrize("bomb", ["[" * 300 + "]" * 300, '{"a":' * 1000 + "1" + "}" * 1000, "[" * 1_000_000], ids=len)
+@pytest.mark.parametrize(
+    "base", [LLM, FOUND, {"openinference.span.kind": "TOOL", "tool.name": "x"}], ids=lambda base: str(base)[-20:]
+)
+def test_json_nested_without_end_is_read_past(base: dict[str, Any], bomb: str) -> None:
+    places = dict.fromkeys(("input.value", "output.value", "gen_ai.input.messages", "gen_ai.tool.call.arguments"), bomb)
+    (row,) = samples(request_of(Told(base | places | {"retrieval.documents.0.document.content": bomb})))
+    assert row["trace_id"]
+
+
+def test_documents_that_fill_a_message_are_cut_to_the_first_that_fit() -> None:
+    """A control character is seven bytes in a block; Kafka takes no message over 16 MiB, and who cannot write stands still."""
+    texts = {f"retrieval.documents.{i}.document.content": f"{i:02}" + "\x01" * 262_142 for i in range(20)}
+    (row,) = samples(request_of(Told(FOUND | texts)), everything(text_bytes=262_144))
+    assert row["cut"]
+    assert len(orjson.dumps(row)) < 2 << 20
+    short = {f"retrieval.documents.{i}.document.content": f"{i:02}" + "\x01" * 20_000 for i in range(20)}
+    (row,) = samples(request_of(Told(FOUND | short)), everything(text_bytes=262_144))
+    assert [text[:2] for text in orjson.loads(row["documents"])] == [f"{i:02}" for i in range(8)]
+    assert row["cut"]

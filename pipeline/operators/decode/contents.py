@@ -4,9 +4,11 @@ It is read only of spans whose trace was chosen, each text cut to a limit, and r
 the first place that says something is taken, in every dialect, as everywhere in decode.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,9 @@ TEXTS = ("page_content", "pageContent", "content", "text", "document", "chunk", 
 """Keys under which a document has its text."""
 MAX_DEPTH = 6
 
+MOST_DOCUMENT_BYTES = 1 << 20
+"""Of a span's documents together, as JSON: what a whole trace may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContentPolicy:
@@ -59,9 +64,9 @@ def contents(resolver: Resolver, fields: Fields, kind: Column, policy: ContentPo
         "tool_result": look.first((*fields["tool_result"], *fields["answer"]), tools, _as_text),
     }
     kept = {name: [_kept(text, policy) if text else NOTHING for text in column.tolist()] for name, column in texts.items()}
-    found = [_all_kept(documents, policy) if documents else NO_DOCUMENTS for documents in look.documents(fields, finds).tolist()]
+    found = [_all_kept(documents, policy) if documents else NOTHING for documents in look.documents(fields, finds).tolist()]
     columns = {name: _column([text for text, _ in told]) for name, told in kept.items()}
-    columns["documents"] = _column([orjson.dumps(texts).decode() if texts else "" for texts, _ in found])
+    columns["documents"] = _column([texts for texts, _ in found])
     cut = np.array([[cut for _, cut in told] for told in kept.values()] + [[cut for _, cut in found]])
     columns["cut"] = cut.any(axis=0).astype(object)
     names = look.resolver.resolve(fields["tool_name"], read_text, "") if np.count_nonzero(tools) else ""
@@ -72,7 +77,6 @@ def contents(resolver: Resolver, fields: Fields, kind: Column, policy: ContentPo
 
 
 NOTHING = ("", False)
-NO_DOCUMENTS: tuple[list[str], bool] = ([], False)
 
 
 def _column(values: list[Any]) -> Column:
@@ -90,9 +94,14 @@ def _kept(text: str, policy: ContentPolicy) -> tuple[str, bool]:
     return raw[: policy.text_bytes].decode(errors="ignore"), len(raw) > policy.text_bytes
 
 
-def _all_kept(texts: Sequence[str], policy: ContentPolicy) -> tuple[list[str], bool]:
+def _all_kept(texts: Sequence[str], policy: ContentPolicy) -> tuple[str, bool]:
+    """The documents as JSON, "" for none; the first ones for which there is room, so that a row fits into a message."""
     kept = [_kept(text, policy) for text in texts[:MOST_DOCUMENTS]]
-    return [text for text, _ in kept if text], any(cut for _, cut in kept) or len(texts) > MOST_DOCUMENTS
+    cut = any(cut for _, cut in kept) or len(texts) > MOST_DOCUMENTS
+    written = [orjson.dumps(text) for text, _ in kept if text]
+    ends = list(accumulate(len(text) for text in written))
+    fitting = bisect_right(ends, MOST_DOCUMENT_BYTES)
+    return (b"[%b]" % b",".join(written[:fitting])).decode() if fitting else "", cut or fitting < len(written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +197,11 @@ def _read(read: Callable[[Any], Any], as_value: Callable[[bytes], Any], raw: byt
 
 
 def _as_text(value: Any) -> str | None:
-    """A text as it is, anything else as JSON."""
-    return (value if isinstance(value, str) else orjson.dumps(value).decode()) or None
+    """A text as it is, anything else as JSON; None for what is nested deeper than orjson writes (254 levels)."""
+    try:
+        return (value if isinstance(value, str) else orjson.dumps(value).decode()) or None
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _question(value: Any) -> str | None:
