@@ -2,18 +2,19 @@
 
 Ours run on an event loop in a thread, each of the users' in a thread of its own, so one that blocks holds up neither another nor
 a partition, heartbeat or commit. An evaluator that raises is `failed`, one that gives no score `invalid`, one that takes too long
-`timeout`. One that blocks cannot be stopped: it is left to itself, and asked again if it goes on.
+`timeout`, also where it does not end when it is told to. One that blocks cannot be stopped: it is left to itself, and asked again
+if it goes on.
 """
 
 import asyncio
 import logging
-import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from threading import Thread
-from typing import Any
 
 from pipeline.connectors.clock import steady
 from pipeline.evaluators.base import LACKS, skipped
+from pipeline.evaluators.believed import believed
 from pipeline.evaluators.protocol import Configured, Evaluator
 from pipeline.model.asks import Answered, Ask
 from pipeline.model.samples import Sample
@@ -35,6 +36,7 @@ class Bench:
     def __init__(self, evaluators: Sequence[Configured], within: float, asks_within: float, blocked_after: float = 30.0) -> None:
         self._evaluators = [each.evaluator for each in evaluators]
         self._within, self._asks_within = within, asks_within
+        self._strays: dict[str, set[asyncio.Task[Score]]] = defaultdict(set)
         ours = _Turning(blocked_after)
         self._places = [ours if type(one).__module__.startswith(OURS) else _Turning(blocked_after) for one in self._evaluators]
 
@@ -65,34 +67,42 @@ class Bench:
         return dict(zip(chosen, scores, strict=True))
 
     async def _one(self, evaluator: Evaluator, sample: Sample) -> Score:
+        """The score within its time. It is not waited for that an evaluator ends that was told to."""
         within = self._asks_within if evaluator.judge else self._within
+        if len(self._strays[evaluator.name]) >= MOST_STRAYS:
+            return HANGS
+        judging = asyncio.ensure_future(_guarded(evaluator, sample))
+        try:
+            await asyncio.wait({judging}, timeout=within)
+        finally:
+            if not judging.done():
+                judging.cancel()
+                self._strays[evaluator.name].add(judging)
+                judging.add_done_callback(self._strays[evaluator.name].discard)
+        return (
+            judging.result()
+            if judging.done()
+            else Score(ScoreStatus.TIMEOUT, reason=f"the evaluator took longer than {within:.0f} s")
+        )
+
+
+async def _guarded(evaluator: Evaluator, sample: Sample) -> Score:
+    """A score, whatever an evaluator raises: SystemExit would end the thread, a cancellation of its own would be no answer."""
+    try:
         if lacking := next((name for name in sorted(evaluator.needs) if not getattr(sample, name, None)), None):
             return skipped(LACKS.get(lacking, f"there is no {lacking}"))
-        try:
-            async with asyncio.timeout(within):
-                return checked(await evaluator.judged(sample))
-        except TimeoutError:
-            return Score(ScoreStatus.TIMEOUT, reason=f"the evaluator took longer than {within:.0f} s")
-        except Exception as error:  # noqa: BLE001 - users' own code: whatever it raises, the sample gets a score
-            log.info("evaluator %s raised %s", evaluator.name, type(error).__name__)
-            return Score(ScoreStatus.FAILED, reason=f"the evaluator raised {type(error).__name__}")
+        return believed(await evaluator.judged(sample))
+    except BaseException as error:  # noqa: BLE001 - users' own code
+        log.info("evaluator %s raised %s", evaluator.name, type(error).__name__)
+        return Score(ScoreStatus.FAILED, reason=f"the evaluator raised {type(error).__name__}"[:200])
 
 
 BLOCKS = Score(ScoreStatus.TIMEOUT, reason="the evaluator blocks its thread")
+HANGS = Score(ScoreStatus.TIMEOUT, reason="the evaluator does not end when it is told to; too many of its judgements hang")
+MOST_STRAYS = 64
+"""Judgements of an evaluator that have not ended though their time was over; with so many it is not asked."""
+
 OURS = "pipeline.evaluators."
-
-
-def checked(score: Any) -> Score:
-    """A score that may be believed; `invalid` for a value that is none, which is never cut to fit."""
-    if not isinstance(score, Score):
-        return Score(ScoreStatus.INVALID, reason=f"the evaluator gave {type(score).__name__}, no Score")
-    value, ok = score.value, score.status is ScoreStatus.OK
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if ok and not (numeric and math.isfinite(value or 0) and 0 <= (value or 0) <= 1):
-        return Score(ScoreStatus.INVALID, reason="the evaluator gave a value that is not from 0 to 1")
-    if not ok and (value is not None or score.passed is not None):
-        return Score(ScoreStatus.INVALID, reason=f"the evaluator gave a value with the status {score.status.value}")
-    return score
 
 
 class _Turning:
@@ -120,7 +130,7 @@ class Asking:
     def __init__(self, answer: Callable[[Ask], Awaitable[Answered]]) -> None:
         self._answer = answer
         self._under_way: set[asyncio.Task[Answered]] = set()
-        self._heard: list[Answered] = []
+        self._done: list[asyncio.Task[Answered]] = []
 
     def __len__(self) -> int:
         """Answers awaited."""
@@ -134,21 +144,23 @@ class Asking:
             task.add_done_callback(self._come)
 
     def heard(self) -> list[Answered]:
-        """The answers that have come since this was last asked."""
-        heard, self._heard = self._heard, []
-        return heard
+        """The answers that have come since this was last asked. Raises what nobody expected: an answer that never comes holds
+        the offset for ever.
+        """
+        done, self._done = self._done, []
+        return [task.result() for task in done]
 
     async def some(self, within: float) -> None:
         """Until an answer has come, or `within` seconds are over."""
-        if self._under_way and not self._heard:
+        if self._under_way and not self._done:
             await asyncio.wait(self._under_way, timeout=within, return_when=asyncio.FIRST_COMPLETED)
 
     def end(self) -> None:
         """Nobody will hear the rest."""
         for task in self._under_way:
+            task.remove_done_callback(self._come)
             task.cancel()
 
     def _come(self, task: asyncio.Task[Answered]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            self._heard.append(task.result())
+        self._done.append(task)
