@@ -6,6 +6,9 @@ N = "sum(requests)"
 STREAMED = "sum(streamed)"
 COST = "sum(cost_nusd) / 1e9"
 TRACES = "sum(traces)"
+CALLING = "sum(traces_with_calls)"
+"""Traces that call a model: what cost and calls of a trace are over."""
+
 SAMPLE = "n"
 """Name of the column or line that holds the sample size."""
 

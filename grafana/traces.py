@@ -3,7 +3,7 @@
 A trace counts in the window in which it had gone quiet, whole, so these panels end earlier than those of calls.
 """
 
-from grafana.measures import COST, LATENCY_LIMITS, TRACES
+from grafana.measures import CALLING, COST, LATENCY_LIMITS, TRACES
 from grafana.panels import Panel, chart, limits, numbers
 from grafana.sql import TRACE_ROWS, TRACES_SELECTED, Query, over_time, quantile, ratio, supported, total
 
@@ -25,27 +25,29 @@ def traces() -> tuple[Panel, ...]:
     return (
         numbers(
             "Traces",
-            "Whole traces that are over, in the range and selection; the model is not selected, a trace may ask several.",
-            _total(f"{TRACES} AS Traces"),
+            "Whole traces that are over, in the range and selection, and those of them that call a model; the model is not "
+            "selected, a trace may ask several.",
+            _total(f"{TRACES} AS Traces", f'{CALLING} AS "With calls"'),
             "short",
             3,
         ),
         numbers(
             "Cost per trace",
-            "US dollars of all calls of a trace, each counted once: mean, median and the dear tail, from merged t-digests.",
+            "US dollars of all calls of a trace that calls a model, each counted once: mean, median and the dear tail, from "
+            "merged t-digests.",
             _total(
-                f"{ratio(COST, TRACES)} AS Mean",
-                *(f"{supported(q, TRACES, 'cost_digest')} / 1e9 AS {name}" for name, q in (("p50", 0.5), ("p95", 0.95))),
+                f"{ratio(COST, CALLING)} AS Mean",
+                *(f"{supported(q, CALLING, 'cost_digest')} / 1e9 AS {name}" for name, q in (("p50", 0.5), ("p95", 0.95))),
             ),
             "currencyUSD",
             6,
         ),
         numbers(
             "Calls per trace",
-            "Model calls of a trace, a call that several spans tell of counted once.",
+            "Model calls of a trace that has any, a call that several spans tell of counted once.",
             _total(
-                f"{ratio('sum(calls)', TRACES)} AS Mean",
-                *(f"{supported(q, TRACES, 'calls_digest')} AS {name}" for name, q in (("p50", 0.5), ("p95", 0.95))),
+                f"{ratio('sum(calls)', CALLING)} AS Mean",
+                *(f"{supported(q, CALLING, 'calls_digest')} AS {name}" for name, q in (("p50", 0.5), ("p95", 0.95))),
             ),
             "short",
             6,
@@ -60,10 +62,10 @@ def traces() -> tuple[Panel, ...]:
         ),
         numbers(
             "Trace quality",
-            "Shares of the traces whose cost is known in part only (a call without usage or without a price), and of "
-            "those that are incomplete: their root was not seen, or they were cut.",
+            "Share of the traces with calls whose cost is known in part only (a call without usage or without a price), and "
+            "of all traces those that are incomplete: their root was not seen, or they were cut.",
             _total(
-                f'{ratio("sum(unpriced_traces)", TRACES)} AS "Unknown cost"',
+                f'{ratio("sum(unpriced_traces)", CALLING)} AS "Unknown cost"',
                 f"{ratio('sum(incomplete)', TRACES)} AS Incomplete",
             ),
             "percentunit",
@@ -97,7 +99,7 @@ def traces() -> tuple[Panel, ...]:
         chart(
             "Calls per trace by route",
             "Mean number of model calls, each counted once.",
-            _by_route(f"{ratio('sum(calls)', TRACES)} AS calls"),
+            _by_route(f"{ratio('sum(calls)', CALLING)} AS calls"),
             "short",
             8,
             "Route",

@@ -48,7 +48,13 @@ def trace_pane(minute: int = 0, costs: Sequence[int] = (), **changes: Any) -> di
         | dict.fromkeys(TRACE_SERIES, "")
         | {"environment": "prod", "route": "chat", "source": "spans:0:e", "revision": 1, "firing": "final"}
         | dict.fromkeys((*TRACE_COUNTS, *TOKENS), 0)
-        | {"traces": n, "calls": n, "cost_nusd": str(sum(costs)), "cost_sq": str(sum(x * x for x in costs))}
+        | {
+            "traces": n,
+            "traces_with_calls": n,
+            "calls": n,
+            "cost_nusd": str(sum(costs)),
+            "cost_sq": str(sum(x * x for x in costs)),
+        }
         | {"latency_sum_ns": "0", "latency_sq": "0", "calls_sq": str(n), "ttft_count": 0, "ttft_sum_ns": "0"}
         | {"cost_digest": digest(costs), "latency_digest": digest([0] * n), "calls_digest": digest([1] * n)}
         | {"ttft_digest": EMPTY, "schema_version": 1}

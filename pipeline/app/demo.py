@@ -40,21 +40,25 @@ SELECT sum(requests) AS n FROM performance WHERE environment = 'demo' AND window
 """
 
 TRACES = """
-SELECT route, traces, calls / traces AS calls_mean, cost_usd[1] AS mean, cost_usd[2] AS p50, cost_usd[3] AS p95, latency_p95_ns,
+SELECT route, traces, calls / asking AS calls_mean, cost_usd[1] AS mean, cost_usd[2] AS p50, cost_usd[3] AS p95, latency_p95_ns,
        unknown, incomplete
 FROM
 (
-    SELECT route, count() AS traces, sum(calls) AS calls, quantile(0.95)(latency_ns) AS latency_p95_ns,
-           [sum(cost_nusd) / count(), quantileExactLow(0.5)(cost_nusd), quantileExactHigh(0.95)(cost_nusd)] AS cost,
+    SELECT route, count() AS traces, countIf(t.calls > 0) AS asking, sum(t.calls) AS calls,
+           quantile(0.95)(latency_ns) AS latency_p95_ns,
+           [sum(cost_nusd) / asking, quantileExactLowIf(0.5)(cost_nusd, t.calls > 0),
+            quantileExactHighIf(0.95)(cost_nusd, t.calls > 0)] AS cost,
            arrayMap(nusd -> nusd / 1e9, cost) AS cost_usd,
-           countIf(unpriced + unknown_usage > 0) / count() AS unknown, countIf(incomplete) AS incomplete
-    FROM traces FINAL
+           countIf(unpriced + unknown_usage > 0) / asking AS unknown, countIf(incomplete) AS incomplete
+    FROM traces AS t FINAL
     WHERE environment = 'demo' AND closed_time >= toDateTime({since}, 'UTC')
     GROUP BY route
 )
 ORDER BY route
 """
-"""Of the rows of traces: they are there as soon as a trace is over, its window when the last of it is."""
+"""Of the rows of traces: they are there as soon as a trace is over, its window when the last of it is. What one costs and asks is
+over those that call a model.
+"""
 
 OVER = """
 SELECT count() AS n FROM traces FINAL WHERE environment = 'demo' AND closed_time >= toDateTime({since}, 'UTC')
@@ -74,8 +78,9 @@ QUERIES = {
         " round(1e6 * usd / n) AS usd_per_million_calls FROM performance GROUP BY ALL ORDER BY usd DESC"
     ),
     "what a trace costs": (
-        "SELECT route, count() AS traces, sum(calls) AS calls, round(avg(cost_nusd) / 1e9, 5) AS usd_mean,"
-        " round(quantile(0.95)(cost_nusd) / 1e9, 5) AS usd_p95 FROM traces FINAL GROUP BY route ORDER BY usd_mean DESC"
+        "SELECT route, count() AS traces, sum(t.calls) AS calls, round(avg(cost_nusd) / 1e9, 5) AS usd_mean,"
+        " round(quantile(0.95)(cost_nusd) / 1e9, 5) AS usd_p95 FROM traces AS t FINAL WHERE t.calls > 0"
+        " GROUP BY route ORDER BY usd_mean DESC"
     ),
     "does it all add up": (
         "SELECT stage, sum(spans) AS spans, sum(rows) AS rows, sum(dead) AS dead, sum(counted) AS counted,"

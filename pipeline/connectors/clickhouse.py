@@ -3,7 +3,7 @@
 Inserts send blocks as they came from the log: several JSON objects behind one another are one `JSONColumns` request.
 The engine judges them. It reads every column as nullable and then refuses a null or a missing column where the table
 has none: left to itself its JSON reader turns a null number into 0, whatever `input_format_null_as_default` says.
-Blocks written before a column existed lack it; its `absent` value stands in.
+Blocks written before a column existed lack it; its `absent` value stands in, or the column it is the `same_as`.
 
 Rows are idempotent by key and version, so an insert may be repeated at will, in whole or in part.
 
@@ -260,7 +260,8 @@ def _insert(client: Client, table: str, body: bytes) -> str | None:
     columns = TABLES[table]
     names = ", ".join(f"`{column.name}`" for column in columns)
     wire = ", ".join(f"`{column.name}` Nullable({TYPES[column.type]})" for column in columns)
-    values = ", ".join(f"`{c.name}`" if c.absent is None else f"ifNull(`{c.name}`, {c.absent!r})" for c in columns)
+    absent = {c.name: f"`{c.same_as}`" if c.same_as else repr(c.absent) for c in columns if c.same_as or c.absent is not None}
+    values = ", ".join(f"ifNull(`{c.name}`, {absent[c.name]})" if c.name in absent else f"`{c.name}`" for c in columns)
     sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
     try:
         client.command(sql, data=body, settings=INSERT_SETTINGS)

@@ -41,7 +41,7 @@ class Column:
     """One column of a block. `doc` ends up in the JSON Schema.
 
     absent: what it stands for in blocks that were written before there was this column; None if there always was, or if it is
-    null then.
+    null then. same_as: then it is this other column.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Column:
     doc: str
     nullable: bool = False
     absent: int | str | None = None
+    same_as: str = ""
 
 
 def _strings(*names: str, doc: str) -> tuple[Column, ...]:
@@ -177,6 +178,7 @@ PANES: tuple[Column, ...] = (
 
 TRACE_COUNTS: dict[str, str] = {
     "traces": "traces that are over",
+    "traces_with_calls": "of these, those that call a model: what cost, calls and tokens are over",
     "incomplete": "of these, those whose root was not seen or that were cut",
     "failed": "traces whose root ended in an error",
     "spans": "spans",
@@ -222,7 +224,10 @@ TRACE_PANES: tuple[Column, ...] = (
     Column("source", "string", "log id of the partition of spans: topic:partition:epoch"),
     Column("revision", "integer", "offset up to which the partition was folded; the largest wins"),
     Column("firing", "string", "final: a window of traces is whole when it fires"),
-    *(Column(name, "integer", doc) for name, doc in TRACE_COUNTS.items()),
+    *(
+        Column(name, "integer", doc, same_as="traces" if name == "traces_with_calls" else "")
+        for name, doc in TRACE_COUNTS.items()
+    ),
     *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
     Column("cost_nusd", "string", "sum of costs, nano-USD, decimal digits (128 bits)"),
     Column("cost_sq", "string", "sum over traces of squared costs, decimal digits (128 bits)"),
@@ -231,9 +236,13 @@ TRACE_PANES: tuple[Column, ...] = (
     Column("calls_sq", "string", "sum of squared numbers of calls, decimal digits (128 bits)"),
     Column("ttft_count", "integer", "traces with a time to first token"),
     Column("ttft_sum_ns", "string", "sum of these, decimal digits (128 bits)"),
-    Column("cost_digest", "string", "t-digest of a trace's cost_nusd: base64 of ClickHouse's quantilesTDigest state"),
+    Column(
+        "cost_digest",
+        "string",
+        "t-digest of what traces with calls cost, nano-USD: base64 of ClickHouse's quantilesTDigest state",
+    ),
     Column("latency_digest", "string", "t-digest of a trace's latency_ns, same coding"),
-    Column("calls_digest", "string", "t-digest of a trace's calls, same coding"),
+    Column("calls_digest", "string", "t-digest of the calls of those that have any, same coding"),
     Column("ttft_digest", "string", "t-digest of a trace's ttft_ns, same coding"),
     Column("schema_version", "integer", "version of these columns"),
 )

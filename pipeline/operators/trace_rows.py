@@ -17,9 +17,14 @@ TRACES = Family(
     sums=(*TRACE_COUNTS, *TOKENS, "ttft_count"),
     totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
     squares={"cost_sq": "cost", "latency_sq": "latency", "calls_sq": "calls"},
-    digests={"cost_digest": "cost", "latency_digest": "latency", "calls_digest": "calls", "ttft_digest": "ttft"},
+    digests={
+        "cost_digest": "cost_if_any",
+        "latency_digest": "latency",
+        "calls_digest": "calls_if_any",
+        "ttft_digest": "ttft",
+    },
 )
-"""What a pane of traces adds up."""
+"""What a pane of traces adds up. What traces cost and ask is distributed over those with calls."""
 
 _OF_CALLS = {"calls": "requests", "errors": "errors", "refusals": "refusals", "unknown_usage": "unknown_usage"} | {
     name: name for name in ("unpriced", *TOKENS)
@@ -30,13 +35,16 @@ _OF_CALLS = {"calls": "requests", "errors": "errors", "refusals": "refusals", "u
 def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
     """Some of the traces as what a window adds up."""
     found = _counts(closed)
+    calls = found["calls"] > 0
     found |= {
         "traces": np.ones(len(closed), np.int64),
+        "traces_with_calls": calls.astype(np.int64),
         "unpriced_traces": ((found["unpriced"] + found["unknown_usage"]) > 0).astype(np.int64),
         "ttft_count": (~np.isnan(closed.ttft)).astype(np.int64),
     }
     sums = np.stack([found[name][rows] for name in TRACES.sums], axis=1)
     values = {"cost": closed.cost, "latency": closed.columns["latency_ns"], "ttft": closed.ttft, "calls": found["calls"]}
+    values |= {f"{name}_if_any": np.where(calls, values[name], np.nan) for name in ("cost", "calls")}
     return Measured(closed.series, closed.code[rows], sums, {name: of[rows] for name, of in values.items()})
 
 

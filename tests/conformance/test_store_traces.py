@@ -1,5 +1,6 @@
 """The views of traces on a real ClickHouse: values by hand, resent rows, roll-ups, which span stands for a call."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,8 +19,21 @@ VIEWS = ("trace_performance", "trace_performance_hourly", "trace_performance_dai
 BY_ROUTE = ("cost_by_route", "cost_by_route_hourly", "cost_by_route_daily")
 STATE = "AggregateFunction(quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999), Float64)"
 COLUMNS = (
-    *("window_start", "window_end", "environment", "route", "release", "cohort", "language", "traces", "incomplete", "failed"),
-    *("spans", "calls", "calls_mean", "calls_p50", "calls_p95", "errors", "told_twice", "refusals", "unknown_usage"),
+    *("window_start", "window_end", "environment", "route", "release", "cohort", "language", "traces"),
+    *(
+        "traces_with_calls",
+        "incomplete",
+        "failed",
+        "spans",
+        "calls",
+        "calls_mean",
+        "calls_p50",
+        "calls_p95",
+        "errors",
+        "told_twice",
+        "refusals",
+        "unknown_usage",
+    ),
     *("unpriced", "unpriced_traces", "unknown_cost_ratio", *TOKENS, "tokens_per_trace", "cost_nusd", "cost_mean_nusd"),
     *("cost_p50_nusd", "cost_p95_nusd", "cost_p99_nusd", "latency_mean_ns", "latency_p50_ns", "latency_p95_ns"),
     *("latency_p99_ns", "ttft_p50_ns", "ttft_p95_ns", "ttft_p99_ns"),
@@ -89,6 +103,25 @@ def test_values_by_hand(store: Client, put: Callable[..., None]) -> None:
     assert (row["cost_p99_nusd"], row["calls_p50"], row["calls_p95"]) == (4 * dollar, 1.0, 2.0)
     assert (row["latency_mean_ns"], row["latency_p99_ns"], row["ttft_p50_ns"]) == (2, 6, 7)
     assert (row["window_end"] - row["window_start"]).total_seconds() == 60
+
+
+@pytest.mark.parametrize("view", [*VIEWS, *BY_ROUTE])
+def test_traces_that_call_no_model_are_no_part_of_what_one_costs(store: Client, put: Callable[..., None], view: str) -> None:
+    """Two cost 10 and 30, ask 2 calls and 8 tokens, one of them at a price unknown; 98 do something else, in 5 ns."""
+    told = {"latency_digest": digest([5] * 100), "latency_sum_ns": "500", "input_tokens": 8, "unpriced_traces": 1}
+    put(trace_pane(costs=[10, 30], traces=100, **told))
+    refresh(store)
+    names = (
+        "traces, traces_with_calls, cost_mean_nusd, cost_p50_nusd, calls_mean, calls_p50, tokens_per_trace, unknown_cost_ratio"
+    )
+    assert rows(store, f"SELECT {names}, latency_p50_ns FROM {view}") == [(100, 2, 20.0, 10, 1.0, 1.0, 4.0, 0.5, 5)]
+
+
+def test_windows_written_before_that_was_told_apart_count_all_their_traces(store: Client) -> None:
+    old = json.loads(trace_panes(trace_pane(costs=[10, 30])))
+    del old["traces_with_calls"]
+    assert insert_blocks(store, "trace_panes", [json.dumps(old).encode()]) == {}
+    assert rows(store, "SELECT traces_with_calls, cost_mean_nusd FROM trace_performance") == [(2, 20.0)]
 
 
 def test_a_resent_pane_is_not_added_up(store: Client, put: Callable[..., None]) -> None:

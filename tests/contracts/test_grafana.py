@@ -260,7 +260,7 @@ def test_money_and_data_quality(board: Board) -> None:
 
 def test_traces_cost_what_their_panes_say(board: Board) -> None:
     chat: dict[str, Any] = {"route": ("chat",), "model": ("no such model",)}  # a trace is not of a model
-    assert board.panel("Traces", **chat) == [{"Traces": 100}]
+    assert board.panel("Traces", **chat) == [{"Traces": 100, "With calls": 100}]
     assert board.panel("Cost per trace", **chat) == [{"Mean": 1.8, "p50": 1.0, "p95": 3.0}]
     assert board.panel("Calls per trace", **chat)[0]["Mean"] == 1.6
     assert board.panel("Trace quality", **chat) == [{"Unknown cost": 0.25, "Incomplete": 0.1}]

@@ -22,7 +22,7 @@ FROM panes FINAL GROUP BY ALL
 
 TRACES = f"SELECT trace_id, {', '.join(TRACE)} FROM traces FINAL"
 
-SUMS = ("traces", "spans", "calls", "errors", "unknown_usage", "input_tokens", "output_tokens", "cost_nusd")
+SUMS = ("traces", "traces_with_calls", "spans", "calls", "errors", "unknown_usage", "input_tokens", "output_tokens", "cost_nusd")
 SERIES = f"""
 SELECT environment, route, release, cohort, language, {", ".join(f"sum({name})" for name in SUMS)}
 FROM trace_performance GROUP BY ALL
@@ -113,7 +113,8 @@ def trace_sums_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
     """Series of traces whose sums in the view are not those of their traces; and the law of money."""
     truth: dict[tuple[str, ...], list[int]] = {}
     for row in ledger.traces.values():
-        said = dict(zip(TRACE, row, strict=True)) | {"traces": 1}
+        said = dict(zip(TRACE, row, strict=True))
+        said |= {"traces": 1, "traces_with_calls": int(said["calls"] > 0)}
         before = truth.get(row[:5], [0] * len(SUMS))
         truth[row[:5]] = [sum_ + said[name] for sum_, name in zip(before, SUMS, strict=True)]
     stored = {tuple(row[:5]): [int(cell) for cell in row[5:]] for row in rows(settings, SERIES)}
@@ -130,6 +131,7 @@ def routes_differ(settings: Settings, ledger: Ledger, error: float = 0.01) -> It
     at = {name: TRACE.index(name) for name in ("route", "calls", "cost_nusd", "input_tokens", "output_tokens")}
     for route, traces, calls, total, mean, tokens, costs, numbers in rows(settings, ROUTES):
         its = [row for row in ledger.traces.values() if row[at["route"]] == route]
+        calling = [row for row in its if row[at["calls"]] > 0]
         cost_true, tokens_true = (
             sum(row[at[n]] for row in its for n in of) for of in (["cost_nusd"], ["input_tokens", "output_tokens"])
         )
@@ -138,14 +140,14 @@ def routes_differ(settings: Settings, ledger: Ledger, error: float = 0.01) -> It
             len(its),
             sum(row[at["calls"]] for row in its),
             cost_true,
-            round(cost_true / len(its)),
-            round(tokens_true / len(its)),
+            round(cost_true / len(calling)),
+            round(tokens_true / len(calling)),
         )
         if said != true:
             yield f"{route}: traces, calls, cost, mean, tokens {said} not {true}"
         whole = [round(value) for value in numbers]  # a centroid of 2s and 3s lies between them
         for name, found in (("cost_nusd", costs), ("calls", whole)):
-            yield from _ranks_differ(f"{route} {name}", [row[at[name]] for row in its], (0.5, 0.95), found, error)
+            yield from _ranks_differ(f"{route} {name}", [row[at[name]] for row in calling], (0.5, 0.95), found, error)
 
 
 def law_a_breaks(settings: Settings, ledger: Ledger) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pipeline.model.log_time import MOST_UNENDING, WindowPolicy
 from pipeline.model.stream import Record
 from pipeline.operators.window import OVERFLOW
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
+from tests.panes import digest
 from tests.spans import SOURCE, record, span, tick
 
 S = 1_000_000_000
@@ -244,6 +245,16 @@ def test_what_is_odd_counts_once_and_is_over_once(rows: Rows) -> None:
     assert sum(row["requests"] for row in log.finals()) + len(log.written["repeats"]) == len(rows)
     assert all(row["latency_ns"] >= 0 for row in log.written["traces"])
     assert log.balance() == 0
+
+
+def test_a_trace_that_calls_no_model_is_counted_and_is_no_part_of_what_one_costs() -> None:
+    log = Log()
+    log.feed(NOW, [of(1, 1, NOW, parent_span_id="", cost_nusd=7), of(2, 2, NOW, parent_span_id="", kind="chain", cost_nusd=None)])
+    log.end(NOW)
+    (pane,) = log.written["trace panes"]
+    assert (pane["traces"], pane["traces_with_calls"], pane["calls"], pane["cost_nusd"]) == (2, 1, 1, "7")
+    assert (pane["cost_digest"], pane["calls_digest"]) == (digest([7]), digest([1]))
+    assert pane["latency_digest"] == digest([S, S])
 
 
 def test_a_watermark_that_jumps_hours_leaves_nothing_open() -> None:
