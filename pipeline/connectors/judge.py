@@ -37,6 +37,9 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 NOT_ILL = frozenset({400, 413, 422, 429})
 """Refusals of one question, or for now, which say nothing of the judge's health."""
 
+MAYBE_BILLED = frozenset({408, 502, 504, 524})
+"""What who stands between us and the judge says when it does not know how the judge ended."""
+
 MAX_BODY_BYTES = 1 << 20
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 20.0
@@ -95,6 +98,7 @@ class Failure(Exception):  # noqa: N818 - it is a verdict that is not one yet
         super().__init__(reason)
         self.verdict = Verdict(status, reason=reason)
         self.again, self.after, self.ill = again, after, True
+        self.maybe_billed = False
 
 
 @dataclass(slots=True)
@@ -127,11 +131,15 @@ class HttpJudge:
         return self.policy.timeout * (1 + self.policy.retries) + LONGEST_PAUSE * self.policy.retries
 
     def most_nusd(self, question: Question) -> int | None:
-        """As the protocol says: as many tokens as the prompt has bytes, the longest answer, and every try billed."""
+        """As the protocol says: every try billed."""
+        once = self._once_nusd(question)
+        return None if once is None else once * (1 + self.policy.retries)
+
+    def _once_nusd(self, question: Question) -> int | None:
+        """What one try may cost: as many tokens as the prompt has bytes, and the longest answer."""
         prompt = sum(len(message["content"].encode("utf-8", "replace")) for message in messages(question, "0" * 32))
         form = len(orjson.dumps(response_format(question)))
-        once = self.cost(Usage(prompt + form + AROUND_TOKENS, 0, self.policy.max_tokens), self.model)
-        return None if once is None else once * (1 + self.policy.retries)
+        return self.cost(Usage(prompt + form + AROUND_TOKENS, 0, self.policy.max_tokens), self.model)
 
     async def ask(self, question: Question) -> Verdict:
         """As the protocol says."""
@@ -163,23 +171,26 @@ class HttpJudge:
         """One try after another, until there is a verdict or no try is left."""
         if not self.circuit.admits(steady()):
             return Verdict(ScoreStatus.FAILED, reason="circuit open: the judge has failed too often in a row")
-        left = self.policy.retries
+        left, unsure = self.policy.retries, 0
         longest_pause = FIRST_PAUSE
         while True:
             try:
                 verdict = await self._once(session, question)
             except Failure as failure:
+                if failure.maybe_billed:
+                    unsure += self._once_nusd(question) or 0
                 if failure.ill:
                     self.circuit.failed_at(steady())
                 if not failure.again or left == 0:
                     log.info("no verdict: %s", failure)
-                    return failure.verdict
+                    return replace(failure.verdict, unsure_nusd=unsure)
                 left -= 1
                 await asyncio.sleep(max(failure.after, self.random.uniform(0, longest_pause)))
                 longest_pause = min(2 * longest_pause, LONGEST_PAUSE)
             else:
                 self.circuit.succeeded()
-                return verdict
+                unsure += (self._once_nusd(question) or 0) if verdict.cost_nusd is None else 0
+                return replace(verdict, unsure_nusd=unsure)
 
     async def _once(self, session: aiohttp.ClientSession, question: Question) -> Verdict:
         """One request. Raises Failure where no answer comes."""
@@ -192,15 +203,19 @@ class HttpJudge:
                 raw = await _bounded(response)
                 status, after = response.status, _seconds(response.headers.get("Retry-After", ""))
         except TimeoutError:
-            raise Failure("the judge did not answer in time", ScoreStatus.TIMEOUT) from None
+            failure = Failure("the judge did not answer in time", ScoreStatus.TIMEOUT)
+            failure.maybe_billed = True
+            raise failure from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Failure(f"the judge cannot be reached: {type(error).__name__}") from None
+            failure = Failure(f"the judge cannot be reached: {type(error).__name__}")
+            failure.maybe_billed = not isinstance(error, aiohttp.ClientConnectorError)
+            raise failure from None
         if status == 200:
             return self._answered(raw, question)
         if status == 400 and self._adjusts(raw):
             return await self._once(session, question)
         failure = Failure(f"the judge answered with HTTP {status}", again=status in RETRIED, after=after)
-        failure.ill = status not in NOT_ILL
+        failure.ill, failure.maybe_billed = status not in NOT_ILL, status in MAYBE_BILLED
         raise failure
 
     def _request(self, question: Question) -> dict[str, Any]:
@@ -254,7 +269,9 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         found += chunk
         if len(found) > MAX_BODY_BYTES:
-            raise Failure("the judge's answer is too long", ScoreStatus.INVALID, again=False)
+            failure = Failure("the judge's answer is too long", ScoreStatus.INVALID, again=False)
+            failure.maybe_billed = True
+            raise failure
     return bytes(found)
 
 

@@ -104,11 +104,11 @@ class OwnedPartition(Generic[State]):
 
     async def _next(self) -> Sequence[Delivered] | None:
         """What has arrived; nothing is read while as many answers are awaited as may be."""
-        asking = self._session.asking if self._session else None
-        if asking is None or len(asking) < self._outside.worker.most_asked:  # type: ignore[attr-defined]
+        session = self._session
+        if session is None or session.asking is None or not self._outside.worker.is_full(session.state):  # type: ignore[attr-defined]
             return await self._delivery.gather()
         self._delivery.turn()
-        await asking.some(PULSE)
+        await session.asking.some(PULSE)
         return ()
 
     def _end(self) -> None:

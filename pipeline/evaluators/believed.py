@@ -45,7 +45,12 @@ FORM: tuple[tuple[str, Callable[[Score], bool]], ...] = (
         "tokens that are no number of them",
         lambda score: _is_count(score.judge_input_tokens, MOST_TOKENS) and _is_count(score.judge_output_tokens, MOST_TOKENS),
     ),
-    ("a cost that is none", lambda score: score.judge_cost_nusd is None or _is_count(score.judge_cost_nusd, MOST_NUSD)),
+    (
+        "a cost that is none",
+        lambda score: all(
+            cost is None or _is_count(cost, MOST_NUSD) for cost in (score.judge_cost_nusd, score.judge_unsure_nusd)
+        ),
+    ),
     ("a verdict that is neither passed nor failed", lambda score: score.passed in (None, True, False)),
     ("a value that is not from 0 to 1", lambda score: score.status is not ScoreStatus.OK or _is_value(score.value)),
     (

@@ -121,6 +121,7 @@ class JudgeEvaluator(BaseEvaluator):
             judge_input_tokens=sum(verdict.input_tokens for verdict in verdicts),
             judge_output_tokens=sum(verdict.output_tokens for verdict in verdicts),
             judge_cost_nusd=sum(known) if len(known) == len(costs) else None,
+            judge_unsure_nusd=sum(verdict.unsure_nusd for verdict in verdicts) + (sum(known) if len(known) < len(costs) else 0),
         )
         given = [verdict for verdict in verdicts if verdict.status is ScoreStatus.OK]
         if 2 * len(given) <= len(verdicts):

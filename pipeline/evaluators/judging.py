@@ -31,7 +31,8 @@ class Verdict:
     """What a judge said. label or score is set where the status is `ok`; reason says in words of ours why it is not.
 
     input_tokens, output_tokens, cost_nusd: of all tries; the cost is None where the model has no price or an answer told no
-    tokens. model: who answered, as it calls itself; "" for the one that was asked.
+    tokens. unsure_nusd: what tries may have cost at most that nobody heard the end of, or that told no tokens. model: who
+    answered, as it calls itself; "" for the one that was asked.
     """
 
     status: ScoreStatus
@@ -42,6 +43,7 @@ class Verdict:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_nusd: int | None = None
+    unsure_nusd: int = 0
     model: str = ""
 
 

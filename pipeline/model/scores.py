@@ -29,6 +29,7 @@ class Score:
     explanation: the judge's own words; may repeat user text, so it is cut, and kept only where that is switched on.
     judge_model, prompt_hash: who judged and by which words; "" without a judge.
     judge_tokens, judge_cost_nusd: what the judgement used, retries included; cost None if the judge's model has no price.
+    judge_unsure_nusd: what tries that nobody heard the end of may have cost beside it at most; both None: nobody says.
     """
 
     status: ScoreStatus
@@ -42,6 +43,7 @@ class Score:
     judge_input_tokens: int = 0
     judge_output_tokens: int = 0
     judge_cost_nusd: int | None = None
+    judge_unsure_nusd: int | None = None
 
     @property
     def score(self) -> float | None:

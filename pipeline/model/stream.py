@@ -93,12 +93,14 @@ class Progress:
 def joined(written: Iterable[Progress]) -> Progress | None:
     """What writers of one log's progress know together: who folded furthest, beginning where least is held; None without any.
 
+    written: in the order of writing. Of those that folded equally far the last knows best what stands beside.
+
     All of it is true of the log, and the further a log is folded, the later begins what is held.
     """
     known = list(written)
     if not known:
         return None
-    furthest = max(known, key=lambda p: (p.folded, p.watermark_ns))
+    furthest = max(reversed(known), key=lambda p: (p.folded, p.watermark_ns))
     last = max(known, key=lambda p: (p.committed, p.folded))
     return replace(furthest, committed=last.committed, begin=last.begin, unending=last.unending, stood=last.stood)
 
@@ -152,9 +154,8 @@ class Worker(Protocol[State]):
 class Judging(Worker[State], Protocol[State]):
     """A worker that asks, and is told the answers."""
 
-    @property
-    def most_asked(self) -> int:
-        """While so many answers of a partition are awaited, nothing more is read."""
+    def is_full(self, state: State) -> bool:
+        """Whether so many answers are awaited that nothing more is to be read."""
         ...
 
     def heard(self, state: State, answers: Sequence[Answered]) -> None:

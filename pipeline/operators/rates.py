@@ -11,12 +11,18 @@ A period is a span of event time of the log, so all of it is a function of the l
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 
-Slice = tuple[str, str, str]
-"""Environment, route, cohort."""
+Slice = str
+"""A hash of environment, route and cohort: senders choose the names, and the progress has to stay small whatever they are."""
 
 MOST_SLICES = 256
 """Slices whose traffic is counted; another one has the share that is configured."""
+
+
+def slice_of(environment: str, route: str, cohort: str) -> Slice:
+    """The slice of these names."""
+    return blake2b(repr((environment, route, cohort)).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ effects what is to be asked, holds the offset until it hears the answers, and wr
 is no value. What it wrote of an offset it says in the progress, so that a successor judges nothing twice that is in the log.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from pipeline.operators.blocks import by_column, encode_bounded, encode_rows
 from pipeline.operators.budget import Budget, Spent
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
-from pipeline.operators.rates import Rates, Slice, Snapshot, configured
+from pipeline.operators.rates import Rates, Slice, Snapshot, configured, slice_of
 from pipeline.operators.sample_log import SampleLog
 from pipeline.operators.sample_rows import SampleRow, read_samples
 from pipeline.operators.sampled_traces import Closed, Room
@@ -79,14 +79,20 @@ class Beside(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Partition:
-    """State of one partition in one generation."""
+    """State of one partition in one generation.
+
+    asked: traces that are not judged. waiting: those of them nobody is asked about yet. out, out_size: the others, and what they
+    hold.
+    """
 
     source: Source
     log: SampleLog
     rates: Rates
     budget: Budget
     asked: dict[tuple[int, str], "Asked"] = field(default_factory=dict)
-    asks: list[Ask] = field(default_factory=list)
+    waiting: deque[tuple[int, str]] = field(default_factory=deque)
+    out: int = 0
+    out_size: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -98,9 +104,12 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A trace that is being judged. shares: of each evaluator, asked or not; told: scores that are known already."""
+    """A trace that is being judged. size: as in `Room`. shares: of each evaluator, asked or not; told: scores that are known
+    already; reserved: what was set aside for each that is asked.
+    """
 
     judged: Judged
+    size: int
     shares: dict[int, float]
     told: dict[int, Score]
     reserved: dict[int, int]
@@ -118,10 +127,12 @@ class Evaluate:
     finest_ns: int = 1_000_000_000
     name: str = "evaluate"
 
-    @property
-    def most_asked(self) -> int:
-        """Answers awaited while nothing more is read."""
-        return self.judging.most_asked
+    def is_full(self, state: Partition) -> bool:
+        """Whether more is being judged than there is room for."""
+        return bool(state.waiting) or not self._has_room(state)
+
+    def _has_room(self, state: Partition) -> bool:
+        return state.out < self.judging.most_asked and state.out_size < self.room.of_all
 
     def first(self) -> Progress:
         """A log nobody has read."""
@@ -140,25 +151,26 @@ class Evaluate:
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch, say what is to be judged, write what is, and say how far the partition has come."""
         for record in batch:
-            self._fold(state, record, now_ns)
+            self._fold(state, record)
+        asks = tuple(self._asks(state, now_ns))
         messages = (*self._out(state), *self._status(state, now_ns), *self._ask_for_settings(state, now_ns))
-        asks, state.asks = tuple(state.asks), []
-        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)), asks=asks)
+        # Before anybody is asked the progress says what it may cost.
+        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages or asks)), asks=asks)
 
     def heard(self, state: Partition, answers: Sequence[Answered]) -> None:
         """Scores have come: they are written by the next step."""
         for answered in answers:
             ask = answered.ask
             asked = state.asked.pop((ask.position, ask.trace_id))
+            state.out, state.out_size = state.out - 1, state.out_size - asked.size
             scores = dict(zip(ask.evaluators, answered.scores, strict=True))
             for i, score in scores.items():
                 if i in asked.reserved:
-                    cost = asked.reserved[i] if score.judge_cost_nusd is None else score.judge_cost_nusd
-                    state.budget.settle(_slice_name(asked.judged), asked.reserved[i], cost)
+                    state.budget.settle(_slice(asked.judged), asked.reserved[i], _spent(score, asked.reserved[i]))
             self._write(state, ask.position, asked, asked.told | scores)
             state.log.answered(ask.position)
 
-    def _fold(self, state: Partition, record: Record, now_ns: int) -> None:
+    def _fold(self, state: Partition, record: Record) -> None:
         log, value = state.log, record.value or b""
         if record.offset < log.begin:
             return
@@ -178,31 +190,39 @@ class Evaluate:
             return
         for closed in over:
             if record.offset >= log.judged:
-                self._judge(state, record.offset, closed, before, now_ns)
+                self._judge(state, record.offset, closed, before)
 
-    def _judge(self, state: Partition, position: int, closed: Closed, before: Snapshot, now_ns: int) -> None:
-        """A trace is over: ask those whose share it is in."""
+    def _judge(self, state: Partition, position: int, closed: Closed, before: Snapshot) -> None:
+        """A trace is over: those whose share it is in are to be asked."""
         judged = assembled(closed)
-        one: Slice = (judged.series[0], judged.series[ROUTE], judged.series[COHORT])
+        one = _slice(judged)
         state.rates.roll(state.log.watermark.ns // PERIOD_NS, judged.ceiling)
         state.rates.count(one)
         state.counts["traces"] += 1
         random = randomness_of(judged.trace_id, self.judging.key)
-        shares = {i: self._share(state, each, one, judged.ceiling) for i, each in enumerate(self.judging.evaluators)}
-        asked = Asked(judged, {i: share for i, share in shares.items() if is_in(random, share)}, {}, {})
-        to_ask = [i for i in asked.shares if self._is_affordable(state, asked, i, now_ns)]
-        if not asked.shares:
+        shares = {i: self._share(state, each, judged, one) for i, each in enumerate(self.judging.evaluators)}
+        chosen = {i: share for i, share in shares.items() if is_in(random, share)}
+        if not chosen:
             return
-        state.asked[position, judged.trace_id] = asked
-        state.asks.append(Ask(position, judged.trace_id, judged.sample, tuple(to_ask)))
+        state.asked[position, judged.trace_id] = Asked(judged, sum(row.size for row in closed.rows), chosen, {}, {})
+        state.waiting.append((position, judged.trace_id))
         state.log.asked(position, before)
 
-    def _share(self, state: Partition, each: Configured, one: Slice, ceiling: float) -> float:
+    def _asks(self, state: Partition, now_ns: int) -> Iterator[Ask]:
+        """What is asked now, in the order in which traces were over; one message may close more than there is room for."""
+        while state.waiting and self._has_room(state):
+            position, trace_id = state.waiting.popleft()
+            asked = state.asked[position, trace_id]
+            state.out, state.out_size = state.out + 1, state.out_size + asked.size
+            to_ask = tuple(i for i in asked.shares if self._is_affordable(state, asked, i, now_ns))
+            yield Ask(position, trace_id, asked.judged.sample, to_ask)
+
+    def _share(self, state: Partition, each: Configured, judged: Judged, one: Slice) -> float:
         """The share of a slice's traces that an evaluator judges; without a judge all there are, unless it says otherwise."""
         otherwise = self.judging.rate if each.evaluator.judge else 1.0
         rate = otherwise if each.rate is None else each.rate
-        rate = configured(configured(rate, each.routes, one[1]), each.cohorts, one[2])
-        return state.rates.share(one, rate, ceiling) if each.evaluator.judge else min(rate, ceiling)
+        rate = configured(configured(rate, each.routes, judged.series[ROUTE]), each.cohorts, judged.series[COHORT])
+        return state.rates.share(one, rate, judged.ceiling) if each.evaluator.judge else min(rate, judged.ceiling)
 
     def _is_affordable(self, state: Partition, asked: Asked, i: int, now_ns: int) -> bool:
         """Whether evaluator `i` is to be asked; else its score is known already. What it may cost is set aside."""
@@ -214,7 +234,7 @@ class Evaluate:
         if most is None:
             asked.told[i] = Score(ScoreStatus.OVER_BUDGET, reason="there is a budget, and nobody knows what the judge costs")
             return False
-        if not state.budget.reserve(_slice_name(asked.judged), most, now_ns):
+        if not state.budget.reserve(_slice(asked.judged), most, now_ns):
             asked.told[i] = Score(ScoreStatus.OVER_BUDGET, reason="the budget of this hour or day is spent")
             return False
         asked.reserved[i] = most
@@ -331,8 +351,15 @@ def _block(record: Record) -> list[SampleRow]:
     return read_samples(record.value or b"")
 
 
-def _slice_name(judged: Judged) -> str:
-    return "/".join((judged.series[0], judged.series[ROUTE], judged.series[COHORT]))
+def _slice(judged: Judged) -> Slice:
+    return slice_of(judged.series[0], judged.series[ROUTE], judged.series[COHORT])
+
+
+def _spent(score: Score, reserved: int) -> int:
+    """What a judgement has cost, as far as anybody can say: never less than it did."""
+    if score.judge_cost_nusd is None and score.judge_unsure_nusd is None:
+        return reserved
+    return (score.judge_cost_nusd or 0) + (score.judge_unsure_nusd or 0)
 
 
 def _read_beside(said: str) -> Beside:

@@ -403,3 +403,39 @@ def test_no_word_of_what_is_judged_stands_in_a_log_or_a_reason(caplog: pytest.Lo
     assert "Planted" not in caplog.text
     assert "sk-secret" not in caplog.text
     assert "sk-secret" not in repr(JudgePolicy("u", "m", "sk-secret"))
+
+
+MAYBE_BILLED: dict[str, tuple[Reply, int]] = {
+    "cut in the middle": (half, 1),
+    "closed": (closed, 1),
+    "a gateway that gave up": (always({}, 504), 1),
+    "too many requests": (always({}, 429), 0),
+    "an error": (raw(b"", 500), 0),
+}
+
+
+@pytest.mark.parametrize(("reply", "tries"), MAYBE_BILLED.values(), ids=MAYBE_BILLED)
+def test_a_try_that_may_have_been_billed_counts_as_dear_as_it_can_be(reply: Reply, tries: int) -> None:
+    async def work(_server: JudgeServer, judge: HttpJudge) -> tuple[Verdict, int | None]:
+        return await judge.ask(QUESTION), judge.most_nusd(QUESTION)
+
+    verdict, most = with_server(one_after_another(reply, GOOD), work, retries=1)
+    assert most is not None
+    assert (verdict.label, verdict.cost_nusd, verdict.unsure_nusd) == ("good", 2100, tries * most // 2)
+    failed, most = with_server(reply, work, retries=1)
+    assert (failed.cost_nusd, failed.unsure_nusd) == (None, tries * most)
+
+
+def test_who_is_not_asked_costs_nothing_and_who_tells_no_tokens_the_most() -> None:
+    assert asked_once(always({}, 503), retries=0)[0].unsure_nusd == 0
+    nobody = HttpJudge(JudgePolicy(url="http://127.0.0.1:1/v1", model="judge", retries=0), by_token, NoPause())
+
+    async def alone() -> Verdict:
+        try:
+            return await nobody.ask(QUESTION)
+        finally:
+            await nobody.close()
+
+    assert asyncio.run(alone()).unsure_nusd == 0
+    silent, _ = asked_once(always(completion(said(label="good"), usage=None)), retries=0)
+    assert (silent.cost_nusd, silent.unsure_nusd) == (None, nobody.most_nusd(QUESTION))

@@ -278,3 +278,73 @@ def test_what_is_needed_and_not_there_is_skipped_with_its_name() -> None:
 
     (score,) = asyncio.run(one()).scores
     assert (score.status, score.reason) == (ScoreStatus.SKIPPED, "there is no answer")
+
+
+def test_what_may_be_spent_stands_in_the_progress_before_anybody_is_asked() -> None:
+    """Killed a moment later, nobody would know of it: who is killed again and again would pay again and again."""
+    one = stage(Length(judge=True, nusd=100), hour_nusd=1000)
+    state = one.open(SOURCE, None)
+    for _ in range(3):
+        for message in log_of(*(sample_row(i, 0, 5 * S) for i in range(1, 5))):
+            state, effects = one.step(state, [message], 0)
+            if effects.asks:
+                break
+        assert effects.progress is not None
+        state = one.open(SOURCE, effects.progress)
+    assert effects.progress.beside.count("1000") >= 1
+    (row,) = judged(one, log_of(sample_row(1, 0, 5 * S)), state=state)
+    assert row["status"] == "over_budget"
+
+
+@pytest.mark.parametrize(
+    ("cost", "unsure", "spent"), [(None, None, 100), (None, 0, 0), (30, None, 30), (30, 40, 70), (None, 80, 80)]
+)
+def test_a_judgement_has_cost_what_is_known_and_what_may_be(cost: int | None, unsure: int | None, spent: int) -> None:
+    one = stage(Length(judge=True, nusd=100), hour_nusd=1000)
+    state = one.open(SOURCE, None)
+    state, effects = one.step(state, log_of(sample_row(1, 0, 5 * S)), 0)
+    score = Score(ScoreStatus.FAILED, reason="circuit open", judge_cost_nusd=cost, judge_unsure_nusd=unsure)
+    one.heard(state, [Answered(ask, (score,)) for ask in effects.asks])
+    assert state.budget.snapshot().of_day == spent
+
+
+def test_one_message_that_closes_many_traces_asks_for_no_more_than_there_is_room_for() -> None:
+    rows = [sample_row(i, 0, 5 * S) for i in range(1, 51)]
+    one = stage(most_asked=20)
+    state = one.open(SOURCE, None)
+    state, effects = one.step(state, log_of(*rows), 0)
+    assert [len(effects.asks), one.is_full(state)] == [20, True]
+    one.heard(state, answers(one, effects.asks[:1]))
+    state, later = one.step(state, [], 0)
+    assert [len(later.asks), len(written(later))] == [1, 1], "one is over, another is begun"
+    found, asks = written(later), [*effects.asks[1:], *later.asks]
+    while asks:
+        one.heard(state, answers(one, asks))
+        state, effects = one.step(state, [], 0)
+        found, asks = found + written(effects), list(effects.asks)
+        assert len(asks) <= 20
+    assert len(found) == 50
+    assert not one.is_full(state)
+    small = stage(room=Room(of_one=10_000, of_all=100))
+    state, effects = small.step(small.open(SOURCE, None), [record(0, 10 * S, rows)], 0)
+    assert [len(effects.asks), small.is_full(state)] == [3, True], "texts of more than a hundred characters are being judged"
+
+
+def test_progress_stays_small_whatever_routes_are_called() -> None:
+    """A record of the progress topic that is too large would end the stage, again at every start."""
+    one = stage(Length(judge=True, nusd=10), floor=30.0, hour_nusd=10**12, most_asked=10_000)
+    state, largest = one.open(SOURCE, None), 0
+    for period in range(3):
+        at = 700 * S * period
+        names = [('\x01"\\/' * 64 + str(i))[-256:] for i in range(2000)]
+        rows = [
+            sample_row(2000 * period + i, 0, at + 5 * S, route=name, cohort=name, environment=name)
+            for i, name in enumerate(names)
+        ]
+        log = [record(50 * period, at + 6 * S, rows), *(tick(50 * period + i, at + 30 * S * i) for i in range(1, 22))]
+        state, effects = one.step(state, log, 0)
+        one.heard(state, answers(one, effects.asks))
+        state, effects = one.step(state, [], 0)
+        assert effects.progress is not None
+        largest = max(largest, len(orjson.dumps(effects.progress.beside)))
+    assert 10_000 < largest < 100_000
