@@ -63,6 +63,8 @@ KEEP: Final[dict[str, str]] = {
     "trace_panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
     "scores": "inserted_at + toIntervalDay({keep_scores})",
     "score_panes": "inserted_at + toIntervalDay({keep_panes}) WHERE firing = 'final', inserted_at + toIntervalDay({keep_open})",
+    "score_panes_hourly": "refreshed_at + toIntervalDay({keep_hourly})",
+    "score_panes_daily": "refreshed_at + toIntervalDay({keep_daily})",
     "ledger": "inserted_at + toIntervalDay({keep_ledger})",
     "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
     "status": "inserted_at + toIntervalDay({keep_ledger})",

@@ -66,6 +66,8 @@ PARTITIONS = {
     "repeats": "toDayOfMonth(end_time)",
     "scores": "toDayOfMonth(known_time)",
     "score_panes": "toDayOfMonth(window_start)",
+    "score_panes_hourly": "toMonth(window_start)",
+    "score_panes_daily": "toMonth(window_start)",
     "trace_panes": "toDayOfMonth(window_start)",
     "trace_panes_hourly": "toMonth(window_start)",
     "trace_panes_daily": "toMonth(window_start)",
