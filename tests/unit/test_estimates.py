@@ -67,7 +67,7 @@ def test_the_share_of_fails_is_over_what_is_known() -> None:
 
 def test_a_control_that_says_all_takes_its_own_mean() -> None:
     """The value is the control: what is judged adds nothing to what all traces say."""
-    xs = [n / 99 for n in range(60)]
+    xs = [n / 99 for n in range(100)]
     every = sums([score(n, value=x, control=x, evaluator="groundedness_lexical") for n, x in enumerate(xs)])
     judged = sums([score(n, value=xs[n], control=xs[n], inclusion_probability=0.4) for n in range(40, 100)])
     others = sums([score(n, value=n / 40, control=n / 40, cohort="other") for n in range(40)])
