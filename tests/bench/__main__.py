@@ -29,7 +29,7 @@ from pipeline.model.stream import Message, Record
 from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
-from tests.bench import backlog, judge
+from tests.bench import backlog, evaluate_rate, judge
 from tests.bench.aggregate_rate import costs_of_traces
 from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
@@ -113,6 +113,16 @@ def evaluator_figures() -> Iterator[Figure]:
     per_second, cpu = judge.figures()
     yield Figure("judgements against a server that takes 150 ms", per_second, "1/s", 300)
     yield Figure("CPU of one", cpu, "ms", 2, most=True)
+
+
+def evaluate_figures() -> Iterator[Figure]:
+    """The stage evaluate with what it asks: reading samples, putting traces together, the evaluators."""
+    traces, span = evaluate_rate.without_a_judge()
+    yield Figure("evaluate without a judge, whole traces of the demo", traces, "traces/s", 500)
+    yield Figure("the same for each span of samples", span, "us")
+    calls, each = evaluate_rate.with_a_judge()
+    yield Figure("judge calls of the whole stage, 150 ms each", calls, "1/s", 300)
+    yield Figure("CPU of one", each, "ms", 2, most=True)
 
 
 def aggregate_figures(bootstrap_of: Callable[[], tuple[Settings, str]]) -> Iterator[Figure]:
@@ -231,6 +241,7 @@ def main() -> None:
     keep(iter([language_figure()]))
     keep(behaviour_figures())
     keep(evaluator_figures())
+    keep(evaluate_figures())
     keep(digest_figures())
     keep(iter([memory_figure()]))
     keep(open_traces_figures())

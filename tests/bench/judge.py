@@ -25,23 +25,23 @@ JUDGEMENTS = 1500
 ROUNDS = 3
 
 
-async def slow(_request: web.Request, _asked: Asked) -> web.StreamResponse:
-    """As a hosted model answers."""
-    await asyncio.sleep(DELAY)
-    return json(completion(said("It stands there. " * 10, label="supported")))
-
-
-async def serve() -> None:
+async def serve(label: str) -> None:
     """Serve until standard input ends."""
+
+    async def slow(_request: web.Request, _asked: Asked) -> web.StreamResponse:
+        """As a hosted model answers."""
+        await asyncio.sleep(DELAY)
+        return json(completion(said("It stands there. " * 10, label=label)))
+
     async with JudgeServer(slow) as server:
         print(server.url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of a server, while the context lasts."""
-    command = [sys.executable, "-m", "tests.bench.judge", "serve"]
+def served(label: str) -> Iterator[str]:
+    """The address of a server that always chooses `label`, while the context lasts."""
+    command = [sys.executable, "-m", "tests.bench.judge", "serve", label]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
@@ -57,7 +57,7 @@ def figures() -> tuple[float, float]:
     samples = [
         Sample(input=f"{n}?", output=text(random, 800), context=tuple(text(random, 1000) for _ in range(3))) for n in range(100)
     ]
-    with served() as url:
+    with served("supported") as url:
         found = [asyncio.run(_round(url, samples)) for _ in range(ROUNDS)]
     return max(rate for rate, _ in found), min(cpu for _, cpu in found)
 
@@ -74,8 +74,8 @@ async def _round(url: str, samples: list[Sample]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["serve"]:
-        asyncio.run(serve())
+    if sys.argv[1:2] == ["serve"]:
+        asyncio.run(serve(sys.argv[2]))
     else:
         rate, cpu = figures()
         print(f"{rate:,.0f} judgements/s, {cpu:.2f} ms of CPU each (64 at once, {DELAY * 1000:.0f} ms each)")
