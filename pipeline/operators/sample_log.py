@@ -61,7 +61,7 @@ class SampleLog:
             if row.recorded_ns:
                 event = min(row.end_ns, row.recorded_ns, append_ns)
                 reached[row.source] = max(reached.get(row.source, BEGINNING), event)
-            full = self.traces.arrive(offset, row, policy, at_ns)
+            full = self.traces.arrive(offset, row, policy, at_ns, append_ns + policy.max_ahead_ns)
             if full is not None:
                 yield full
         yield from self.traces.too_many(at_ns)

@@ -1,6 +1,7 @@
 """Blocks of samples read: one value a span, as few and large as they are."""
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Block)
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One span of a chosen trace, as `pipeline.model.columns.SAMPLES` has it. size: of its texts, in characters."""
+    """One span of a chosen trace, as `pipeline.model.columns.SAMPLES` has it. size, held: characters and bytes of its texts."""
 
     trace_id: str
     span_id: str
@@ -53,6 +54,7 @@ class SampleRow:
     source: str
     recorded_ns: int
     size: int
+    held: int
 
 
 def read_samples(value: bytes) -> list[SampleRow]:
@@ -77,10 +79,20 @@ def read_samples(value: bytes) -> list[SampleRow]:
             is_root=not lists["parent_span_id"][i],
             series=key,
             size=sum(len(lists[name][i]) for name in _TEXTS),
+            held=sum(_held(lists[name][i]) for name in _TEXTS),
         )
         for i, (row, key) in enumerate(zip(zip(*lists.values(), strict=True), series, strict=True))
     ]
 
 
-_KEPT = frozenset(SampleRow.__slots__) - {"is_root", "series", "size"}
+_KEPT = frozenset(SampleRow.__slots__) - {"is_root", "series", "size", "held"}
 _TEXTS = ("question", "answer", "documents", "tool_arguments", "tool_result", "output_schema")
+
+
+def _held(text: str) -> int:
+    """Bytes of memory of a text: one rare character makes all wide. In whole bytes a character, so the same everywhere."""
+    return len(text) * (sys.getsizeof(text) // len(text)) if len(text) > SHORT else 4 * len(text)
+
+
+SHORT = 100
+"""Characters up to which a text's header outweighs it."""

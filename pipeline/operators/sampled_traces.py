@@ -20,6 +20,9 @@ from pipeline.operators.sample_rows import SampleRow
 ROW_SIZE = 500
 """What a row counts for beside its texts."""
 
+ROW_HELD = 1500
+"""Bytes of memory that a row takes beside its texts, as measured."""
+
 
 @dataclass(slots=True)
 class Open:
@@ -32,6 +35,7 @@ class Open:
     heard_ns: int
     rooted: bool = False
     size: int = 0
+    held: int = 0
     rows: dict[str, SampleRow] = field(default_factory=dict)
 
     def due_ns(self, policy: WindowPolicy) -> int:
@@ -51,7 +55,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What traces may hold. In characters of text, a row counting for ROW_SIZE more."""
+    """What traces may hold. of_one: characters of text, a row counting for ROW_SIZE more. of_all: bytes of memory."""
 
     of_one: int = 1 << 20
     of_all: int = 256 << 20
@@ -88,9 +92,12 @@ class SampledTraces:
         """Open traces."""
         return len(self._open)
 
-    def arrive(self, offset: int, row: SampleRow, policy: WindowPolicy, at_ns: int) -> Closed | None:
-        """A span comes at watermark `at_ns`. Returns its trace if that is full now."""
-        heard = max(row.end_ns, at_ns)
+    def arrive(self, offset: int, row: SampleRow, policy: WindowPolicy, at_ns: int, latest_ns: int) -> Closed | None:
+        """A span comes at watermark `at_ns`. Returns its trace if that is full now.
+
+        latest_ns: what a span may say of its end at most; one from next week would hold its trace, and the offset, until then.
+        """
+        heard = max(min(row.end_ns, latest_ns), at_ns)
         if over := self._over.get(row.trace_id):
             over.heard_ns = max(over.heard_ns, heard)
             self.late += 1
@@ -108,7 +115,8 @@ class SampledTraces:
             trace.rooted = True
             heappush(self._due, (trace.due_ns(policy), row.trace_id))
         trace.size += row.size + ROW_SIZE
-        self.size += row.size + ROW_SIZE
+        trace.held += row.held + ROW_HELD
+        self.size += row.held + ROW_HELD
         if len(trace.rows) >= policy.max_trace_spans or trace.size > self._room.of_one:
             return self._close(trace, at_ns, cut=True)
         return None
@@ -156,7 +164,7 @@ class SampledTraces:
 
     def _close(self, trace: Open, at_ns: int, cut: bool) -> Closed:
         del self._open[trace.trace_id]
-        self.size -= trace.size
+        self.size -= trace.held
         self._over[trace.trace_id] = Over(trace.first_offset, at_ns, trace.heard_ns)
         heappush(self._forget, (trace.heard_ns, trace.trace_id))
         return _closed(trace, cut)

@@ -204,7 +204,7 @@ class Evaluate:
         chosen = {i: share for i, share in shares.items() if is_in(random, share)}
         if not chosen:
             return
-        state.asked[position, judged.trace_id] = Asked(judged, sum(row.size for row in closed.rows), chosen, {}, {})
+        state.asked[position, judged.trace_id] = Asked(judged, sum(row.held for row in closed.rows), chosen, {}, {})
         state.waiting.append((position, judged.trace_id))
         state.log.asked(position, before)
 

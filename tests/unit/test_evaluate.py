@@ -327,7 +327,7 @@ def test_one_message_that_closes_many_traces_asks_for_no_more_than_there_is_room
     assert not one.is_full(state)
     small = stage(room=Room(of_one=10_000, of_all=100))
     state, effects = small.step(small.open(SOURCE, None), [record(0, 10 * S, rows)], 0)
-    assert [len(effects.asks), small.is_full(state)] == [3, True], "texts of more than a hundred characters are being judged"
+    assert [len(effects.asks), small.is_full(state)] == [1, True], "a text of more than a hundred bytes is being judged"
 
 
 def test_progress_stays_small_whatever_routes_are_called() -> None:
@@ -348,3 +348,24 @@ def test_progress_stays_small_whatever_routes_are_called() -> None:
         assert effects.progress is not None
         largest = max(largest, len(orjson.dumps(effects.progress.beside)))
     assert 10_000 < largest < 100_000
+
+
+def test_a_span_from_next_week_holds_no_offset_until_then() -> None:
+    one = stage()
+    log = [record(0, 10 * S, [sample_row(1, 0, 6 * 86_400 * S)]), *(tick(i, 30 * S * i) for i in range(1, 100))]
+    state, effects = one.step(one.open(SOURCE, None), log, 0)
+    assert len(effects.asks) == 1
+    one.heard(state, answers(one, effects.asks))
+    state, effects = one.step(state, [], 1)
+    assert effects.progress is not None
+    assert effects.progress.committed > 80
+
+
+def test_one_rare_character_makes_a_text_as_large_as_it_is() -> None:
+    """Python keeps four bytes of each character of a text that has one smiley."""
+    room = Room(of_all=200_000)
+    for answer, left in (("x" * 16_000, 11), ("x" * 15_999 + "\U0001f600", 3)):
+        rows = [sample_row(i, 0, 5 * S, answer=answer) for i in range(1, 12)]
+        one = stage(room=room)
+        state, _ = one.step(one.open(SOURCE, None), [record(0, 10 * S, rows)], 0)
+        assert len(state.log.traces) == left
