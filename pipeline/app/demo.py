@@ -3,6 +3,7 @@
 import random
 import threading
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -13,6 +14,8 @@ from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns, steady
 from pipeline.connectors.kafka import sources
 from pipeline.model.stream import Message
+from pipeline.operators.estimates import Estimate, added, fail_ratio, mean
+from pipeline.operators.sampling import is_in, randomness_of, sampling_key
 from pipeline.operators.traffic import draw, encode, spans_of, with_steps
 from pipeline.settings import SECOND, Settings
 
@@ -64,6 +67,19 @@ OVER = """
 SELECT count() AS n FROM traces FINAL WHERE environment = 'demo' AND closed_time >= toDateTime({since}, 'UTC')
 """
 
+QUALITY = """
+SELECT route, cohort, evaluator, release, {sums}
+FROM score_sums
+WHERE environment = 'demo' AND window_start >= toDateTime({since}, 'UTC')
+GROUP BY route, cohort, evaluator, release HAVING ok > 0
+ORDER BY route, evaluator, cohort, release
+"""
+"""What the scores of the demo add up to."""
+
+JUDGED = """
+SELECT uniqExact(trace_id) AS n FROM scores FINAL WHERE environment = 'demo' AND known_time >= toDateTime({since}, 'UTC')
+"""
+
 SOON = {"TAILRACE_TRACE_SETTLE": "2"}
 """The demo's traces send all they have at once, so nobody has to wait for more; a demo is short."""
 
@@ -82,6 +98,11 @@ QUERIES = {
         " round(quantile(0.95)(cost_nusd) / 1e9, 5) AS usd_p95 FROM traces AS t FINAL WHERE t.calls > 0"
         " GROUP BY route ORDER BY usd_mean DESC"
     ),
+    "whose answers follow their documents": (
+        "SELECT cohort, release, effective_n AS n, round(value_mean, 3) AS mean,"
+        " round(value_low, 3) AS low, round(value_high, 3) AS high"
+        " FROM quality_by_cohort_hourly WHERE route = 'search' AND evaluator = 'groundedness_lexical' ORDER BY cohort, release"
+    ),
     "does it all add up": (
         "SELECT stage, sum(spans) AS spans, sum(rows) AS rows, sum(dead) AS dead, sum(counted) AS counted,"
         " sum(duplicate) AS duplicate, sum(too_late) AS too_late FROM ledger FINAL GROUP BY stage"
@@ -97,6 +118,7 @@ class Sent:
     calls: int = 0
     traces: int = 0
     spans: int = 0
+    sampled: int = 0
     times: list[float] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
 
@@ -111,6 +133,7 @@ class Generator(threading.Thread):
         super().__init__(name="traffic", daemon=True)
         self._settings, self.seconds, self._rng = settings, seconds, random.Random(now_ns())  # noqa: S311
         self._deliver = delivery(settings)
+        self._key, self._ceiling = sampling_key(settings.sample_key.get_secret_value()), settings.sample_ceiling
         self.sent, self.stop = Sent(), threading.Event()
         self.since_s = now_ns() // SECOND // 60 * 60
 
@@ -129,6 +152,7 @@ class Generator(threading.Thread):
             self.since_s = min(self.since_s, min(call.end_ns for call in calls) // SECOND // 60 * 60)
             self.sent.calls += len(calls)
             self.sent.traces += len(lasts)
+            self.sent.sampled += sum(bool(is_in(randomness_of(c.trace_id.hex(), self._key), self._ceiling)) for c in lasts)
             self.sent.spans += spans_of(calls)
             self.sent.times.append(steady())
             self.sent.totals.append(self.sent.calls)
@@ -173,6 +197,45 @@ def traces_over(settings: Settings, since_s: int) -> int:
     """Traces of the demo that are over and stored."""
     _, rows = query(settings, OVER.format(since=since_s))
     return int(rows[0][0])
+
+
+def traces_judged(settings: Settings, since_s: int) -> int:
+    """Traces of the demo that have scores."""
+    _, rows = query(settings, JUDGED.format(since=since_s))
+    return int(rows[0][0])
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the answers of a route and cohort were by one evaluator: over all releases, and by release."""
+
+    route: str
+    cohort: str
+    evaluator: str
+    all_of: Estimate
+    fails: Estimate | None
+    by_release: dict[str, Estimate]
+
+
+def quality_table(settings: Settings, since_s: int) -> Iterator[Quality]:
+    """A row per route, evaluator and cohort."""
+    names, rows = query(settings, QUALITY.format(since=since_s, sums=", ".join(f"sum({name}) AS {name}" for name in SUMS)))
+    found: dict[tuple[str, str, str], dict[str, dict[str, int]]] = defaultdict(dict)
+    for row in rows:
+        told = dict(zip(names, row, strict=True))
+        found[told["route"], told["cohort"], told["evaluator"]][told["release"]] = {name: int(told[name]) for name in SUMS}
+    for (route, cohort, evaluator), releases in found.items():
+        sums = added(list(releases.values()))
+        by_release = {release: estimate for release, one in releases.items() if (estimate := mean(one)) is not None}
+        if (all_of := mean(sums)) is not None:
+            yield Quality(route, cohort, evaluator, all_of, fail_ratio(sums), by_release)
+
+
+SUMS = (
+    *("ok", "weight", "weight_sq", "value_sum", "value_weight_sq", "shifted_weight_sq"),
+    *("checked_weight", "checked_weight_sq", "fails_weight", "fails_weight_sq"),
+)
+"""What the estimates are made of."""
 
 
 def trace_table(settings: Settings, since_s: int) -> Iterator[dict[str, Any]]:

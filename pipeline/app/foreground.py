@@ -22,6 +22,7 @@ from pipeline.app.up import Running, pipeline
 from pipeline.connectors.clock import steady
 from pipeline.connectors.local_setup import Say
 from pipeline.errors import EngineError
+from pipeline.operators.estimates import Estimate
 from pipeline.operators.traffic import RELEASES
 from pipeline.settings import Settings
 
@@ -80,7 +81,7 @@ def _watch(running: Running, generator: traffic.Generator, seconds: float, live:
             draw(_progress(running, generator, freshness, visible, at - begin, seconds))
             whole = not generator.is_alive() and visible >= generator.sent.calls
             overdue = at - begin > seconds + WAIT_FOR_LAST
-            if whole and (overdue or traffic.traces_over(running.settings, generator.since_s) >= generator.sent.traces):
+            if whole and (overdue or _is_told(running, generator)):
                 break
             if overdue:
                 raise EngineError(
@@ -89,6 +90,12 @@ def _watch(running: Running, generator: traffic.Generator, seconds: float, live:
     generator.stop.set()
     generator.join(10)
     return freshness
+
+
+def _is_told(running: Running, generator: traffic.Generator) -> bool:
+    """Whether all traces are over, and those of the sample judged."""
+    settings, since_s, sent = running.settings, generator.since_s, generator.sent
+    return traffic.traces_over(settings, since_s) >= sent.traces and traffic.traces_judged(settings, since_s) >= sent.sampled
 
 
 def _progress(
@@ -145,7 +152,7 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
             *(duration(q) for q in (before, after)),
             Text(shown, "bold red" if (change or 0) > 0.4 else ""),
         )
-    out.print(drawn, "", _traces(running, generator), sep="\n")
+    out.print(drawn, "", _traces(running, generator), "", _quality(running, generator), sep="\n")
     out.print(
         f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "
         f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
@@ -177,3 +184,33 @@ def _traces(running: Running, generator: traffic.Generator) -> Table:
         )
     drawn.caption = f"{over:,} of {generator.sent.traces:,} traces are over"
     return drawn
+
+
+def _quality(running: Running, generator: traffic.Generator) -> Table:
+    """How good the answers were, by route, evaluator and cohort, the releases side by side."""
+    drawn = Table(
+        title="quality by route and cohort, of a sample, with 95 % intervals", header_style="bold", title_justify="left"
+    )
+    old, new = RELEASES
+    for name in ("route", "evaluator", "cohort"):
+        drawn.add_column(name)
+    for name in ("n", "mean", "fails", f"mean {old}", f"mean {new}", "change"):
+        drawn.add_column(name, justify="right")
+    for row in traffic.quality_table(running.settings, generator.since_s):
+        before, after = (row.by_release.get(release) for release in RELEASES)
+        apart = before is not None and after is not None and after.high < before.low
+        drawn.add_row(
+            *(Text(text) for text in (row.route, row.evaluator, row.cohort)),
+            f"{row.all_of.effective:,.0f}",
+            _estimate(row.all_of),
+            "" if row.fails is None else _estimate(row.fails),
+            *("" if one is None else _estimate(one) for one in (before, after)),
+            Text("" if before is None or after is None else f"{after.mean - before.mean:+.2f}", "bold red" if apart else ""),
+        )
+    judged = traffic.traces_judged(running.settings, generator.since_s)
+    drawn.caption = f"{judged:,} of {generator.sent.sampled:,} sampled traces are judged; 1 is best; n: effective scores"
+    return drawn
+
+
+def _estimate(one: Estimate) -> str:
+    return f"{one.mean:.2f} [{one.low:.2f}, {one.high:.2f}]"

@@ -39,7 +39,20 @@ def test_demo(local_dir: Path) -> None:
     assert int(told[1].replace(",", "")) >= FEWEST_CALLS
     assert "dead letters: 0; too late: 0" in out
     assert out.startswith("performance by route, model and cohort")
-    calls, _, traces = out.partition("dollars per trace, by route")
+    calls, _, rest = out.partition("dollars per trace, by route")
+    traces, _, quality = rest.partition("quality by route and cohort")
+    judged = re.search(r"([\d,]+) of ([\d,]+) sampled traces are judged", quality)
+    assert judged, out
+    assert judged[1] == judged[2] != "0"
+    scored = [[cell.strip() for cell in line.split("│")[1:-1]] for line in quality.splitlines() if line.startswith("│")]
+    assert {(route, evaluator) for route, evaluator, *_ in scored} == {
+        *(("reports", name) for name in ("JSONValidation", "Refusal")),
+        *(("search", name) for name in ("CitationPresence", "Refusal", "groundedness_lexical")),
+    }
+    for _, _, _, n, mean, *_ in scored:
+        value, low, high = (float(found) for found in re.findall(r"\d\.\d+", mean))
+        assert int(n.replace(",", "")) >= 1
+        assert low <= value <= high
     rows = [[cell.strip() for cell in line.split("│")[1:4]] for line in calls.splitlines() if line.startswith("│")]
     assert {route for route, _, _ in rows} == {route.name for route in ROUTES}
     over = re.search(r"([\d,]+) of ([\d,]+) traces are over", traces)
