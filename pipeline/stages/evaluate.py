@@ -36,6 +36,8 @@ from pipeline.topics import partition_of, route_key
 STATUS_EVERY_NS = 10_000_000_000
 ASK_EVERY_NS = 60_000_000_000
 SCORER = "evaluate"
+TOLD = {"traces": "sampled_traces", "chosen_by_another_key": "chosen_by_another_key"}
+"""Counts that are none of scores, by what they are called in the status."""
 CONTROL = "groundedness_lexical"
 """The evaluator whose value steadies the others' means."""
 
@@ -195,11 +197,13 @@ class Evaluate:
     def _judge(self, state: Partition, position: int, closed: Closed, before: Snapshot) -> None:
         """A trace is over: those whose share it is in are to be asked."""
         judged = assembled(closed)
-        one = _slice(judged)
+        one, random = _slice(judged), randomness_of(judged.trace_id, self.judging.key)
+        if not is_in(random, judged.ceiling):  # decode chose it by another key: nobody knows with which probability
+            state.counts["chosen_by_another_key"] += 1
+            return
         state.rates.roll(state.log.watermark.ns // PERIOD_NS, judged.ceiling)
         state.rates.count(one)
         state.counts["traces"] += 1
-        random = randomness_of(judged.trace_id, self.judging.key)
         shares = {i: self._share(state, each, judged, one) for i, each in enumerate(self.judging.evaluators)}
         chosen = {i: share for i, share in shares.items() if is_in(random, share)}
         if not chosen:
@@ -318,7 +322,7 @@ class Evaluate:
             "asked": len(state.asked),
             "held_offsets": log.position - log.held()[0],
             "judged_nusd": state.budget.today,
-            **{f"scores_{name}" if name != "traces" else "sampled_traces": count for name, count in state.counts.items()},
+            **{TOLD.get(name, f"scores_{name}"): count for name, count in state.counts.items()},
         }
         where = f"{state.source.topic}:{state.source.partition}"
         rows = [

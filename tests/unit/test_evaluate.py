@@ -172,6 +172,18 @@ def test_no_share_is_larger_than_the_ceiling_that_was_kept() -> None:
     assert 10 < len(rows) < 45
 
 
+def test_what_another_key_chose_is_not_judged_and_counted() -> None:
+    other = sampling_key("of decode alone")
+    one = stage(key=other)
+    traces = many(200, "support", ceiling=0.25)
+    rows = [row for row in traces if is_in(randomness_of(row["trace_id"], KEY), 0.25)]
+    state = one.open(SOURCE, None)
+    assert len({row["trace_id"] for row in judged(one, log_of(*rows), state)}) == sum(
+        is_in(randomness_of(row["trace_id"], other), 0.25) for row in rows
+    )
+    assert state.counts["chosen_by_another_key"] > 10
+
+
 def test_a_judges_share_of_small_slices_is_raised_slowly_and_falls_at_once() -> None:
     rates = Rates(floor=5.0)
     small, large = ("", "small", ""), ("", "large", "")
