@@ -54,7 +54,7 @@ def pipeline(engines: Settings, tmp_path_factory: pytest.TempPathFactory) -> Ite
         settings = named.model_copy(update=QUICK)
         apply_topics(settings)
         apply_schema(settings)
-        one_each = {"decode": "decode", "aggregate": "aggregate", "sink": "sink"}
+        one_each = {name: name for name in ("decode", "aggregate", "evaluate", "scores", "sink")}
         with Stages(settings, tmp_path_factory.mktemp("stages"), one_each) as stages:
             yield settings, stages
 
