@@ -39,7 +39,7 @@ check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts
 
 test: setup check ## check, then what it leaves out and all tests against real Kafka and ClickHouse
 	$(PYTEST) -n auto -m slow $(QUICK)
-	$(PYTEST) -m "not soak" tests $(addprefix --ignore=,$(APART))
+	$(PYTEST) -n 2 --dist loadfile -m "not soak" tests $(addprefix --ignore=,$(APART))
 
 quality: setup ## accuracy against exact answers and independent oracles; prints tables
 	$(PYTEST) -m "not soak" -s tests/quality

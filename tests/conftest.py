@@ -1,23 +1,20 @@
 """Real engines for the tests that ask for them: started once, in a fresh directory, from the cache of `.local`."""
 
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import clickhouse_connect
 import hypothesis
 import pytest
-from pydantic import SecretStr
 
 from pipeline.connectors import local_engines
 from pipeline.settings import Settings
+from tests.databases import Databases, own_names
 
 hypothesis.settings.register_profile("tailrace", deadline=None)  # the first example may compile kernels
 hypothesis.settings.load_profile("tailrace")
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL = {"engines", "running", "fresh_prefix"}
+REAL = {"engines", "running"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,20 +38,21 @@ def engines(running: local_engines.Engines) -> Settings:
     return running.settings(Settings(local_dir=ROOT / ".local"))
 
 
+@pytest.fixture(scope="session")
+def databases(engines: Settings) -> Databases:
+    """Databases with the schema, for tests that leave it as it is."""
+    return Databases(engines)
+
+
 @pytest.fixture
 def fresh_prefix(engines: Settings) -> Iterator[Settings]:
-    """The same, with topics, groups and a database of this test alone."""
+    """The same, with topics, groups and an empty database of this test alone."""
     with own_names(engines) as settings:
         yield settings
 
 
-@contextmanager
-def own_names(engines: Settings) -> Iterator[Settings]:
-    """Settings with topics, groups and a database nobody else uses."""
-    prefix = f"t{secrets.token_hex(4)}"
-    server = engines.clickhouse_dsn.get_secret_value().rpartition("/")[0]
-    with clickhouse_connect.get_client(dsn=server) as client:
-        client.command(f"CREATE DATABASE {prefix}")
-        own = {"topic_prefix": prefix, "otlp_topic": f"{prefix}.otlp", "clickhouse_dsn": SecretStr(f"{server}/{prefix}")}
-        yield engines.model_copy(update=own)
-        client.command(f"DROP DATABASE {prefix}")
+@pytest.fixture
+def with_schema(databases: Databases) -> Iterator[Settings]:
+    """The same with the schema applied."""
+    with databases.lent() as settings:
+        yield settings

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.app.prices import missing
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.connectors.clock import now_ns
 from pipeline.settings import Settings
 from tests.spans import block, span
@@ -12,7 +12,7 @@ HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Settings:
+def store(with_schema: Settings) -> Settings:
     """Three kinds of calls without a price, and some that are not among them."""
     now = now_ns()
     groq = {
@@ -35,10 +35,9 @@ def store(fresh_prefix: Settings) -> Settings:
         span(5, now - HOUR_NS, **groq | {"kind": "agent"}),
         span(6, now - HOUR_NS),
     ]
-    apply_schema(fresh_prefix)
-    with connect(fresh_prefix) as client:
+    with connect(with_schema) as client:
         assert insert_blocks(client, "spans", [block(rows)]) == {}
-    return fresh_prefix
+    return with_schema
 
 
 def told(store: Settings, hours: int) -> list[tuple[object, ...]]:

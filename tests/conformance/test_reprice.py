@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.app.replay import run, store
 from pipeline.app.reprice import reprice
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.errors import Fatal, SettingsError
 from pipeline.model.columns import PANES, SERIES, SPANS
 from pipeline.model.repriced import Repriced
@@ -21,7 +21,7 @@ from pipeline.operators.blocks import encode_rows
 from pipeline.operators.repricing import EXPIRED_PANES, EXPIRED_SPANS, UNCOUNTED
 from pipeline.operators.traffic import draw, encode
 from pipeline.settings import SECOND, Settings
-from tests.conftest import own_names
+from tests.databases import Databases
 from tests.e2e.command import finished, started
 from tests.panes import pane, panes
 
@@ -54,7 +54,6 @@ def priced(settings: Settings, tmp_path: Path, prices: str, **changes: Any) -> S
 
 def filled(settings: Settings) -> list[Message]:
     """Put the traffic into the store as it is priced there, and roll it up."""
-    apply_schema(settings)
     messages = list(run(settings, requests()))
     store(settings, iter(messages))
     with connect(settings) as client:
@@ -93,12 +92,12 @@ def again(settings: Settings, dry_run: bool = False) -> Repriced:
 
 @pytest.mark.parametrize("changes", [{}, {"cost_source": "span"}, {"max_series": 1}, {"spans_partitions": 7}])
 def test_it_is_as_if_it_had_been_priced_so_from_the_start(
-    fresh_prefix: Settings, engines: Settings, tmp_path: Path, changes: dict[str, Any]
+    with_schema: Settings, databases: Databases, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    before = priced(fresh_prefix, tmp_path, OLD, **changes)
+    before = priced(with_schema, tmp_path, OLD, **changes)
     filled(before)
     first = everything(before)
-    with own_names(engines) as other:
+    with databases.lent() as other:
         fresh = priced(other, tmp_path, NEW, **changes, topic_prefix=before.topic_prefix)
         filled(fresh)
         wanted = everything(fresh)
@@ -152,11 +151,11 @@ class Store:
 
 
 @pytest.fixture
-def filled_store(fresh_prefix: Settings, tmp_path: Path) -> Iterator[Store]:
-    before = priced(fresh_prefix, tmp_path, OLD)
+def filled_store(with_schema: Settings, tmp_path: Path) -> Iterator[Store]:
+    before = priced(with_schema, tmp_path, OLD)
     messages = filled(before)
     with connect(before) as client:
-        yield Store(client, priced(fresh_prefix, tmp_path, NEW), messages, everything(before))
+        yield Store(client, priced(with_schema, tmp_path, NEW), messages, everything(before))
 
 
 def test_what_is_stored_once_more_brings_no_old_cost_back(filled_store: Store) -> None:
@@ -236,14 +235,14 @@ def expire_panes(of: Store, where: str) -> None:
 
 @pytest.mark.parametrize("where", ["1", "window_start_ns % 7 = 0"])
 def test_roll_ups_whose_panes_have_expired_are_priced_again_themselves(
-    filled_store: Store, engines: Settings, tmp_path: Path, where: str
+    filled_store: Store, databases: Databases, tmp_path: Path, where: str
 ) -> None:
     """Panes are kept for three days, spans for seven: hours and days follow all the same."""
     expire_panes(filled_store, where)
     done = again(filled_store.after)
     assert (done.left_alone, done.roll_ups > 0) == ([], True)
     found = everything(filled_store.after)
-    with own_names(engines) as other:
+    with databases.lent() as other:
         fresh = priced(other, tmp_path, NEW, topic_prefix=filled_store.after.topic_prefix)
         filled(fresh)
         wanted = everything(fresh)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, OUTSIDE, PARTITIONS, ROWS, look, worded
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Producer, apply_topics
 from pipeline.connectors.progress_log import ProgressLog
@@ -26,10 +26,9 @@ def said(source: str, time_ns: int, metric: str, value: float) -> dict[str, obje
     return {"time_ns": time_ns, "stage": "aggregate", "source": source, "metric": metric, "value": value}
 
 
-def test_status_says_what_is(fresh_prefix: Settings) -> None:
-    settings = fresh_prefix
+def test_status_says_what_is(with_schema: Settings) -> None:
+    settings = with_schema
     apply_topics(settings)
-    apply_schema(settings)
     now, log = now_ns(), settings.topic("spans")
     rows = [span(1, now - 30 * SECOND), span(2, now - 20 * SECOND), span(3, now + 365 * DAY)]
     spoken = [
@@ -108,9 +107,8 @@ MOST_ROWS_READ = 40_000
 """Of 2,800,000: a few granules of 8,192 rows of each table."""
 
 
-def test_what_is_long_over_costs_nothing(fresh_prefix: Settings) -> None:
-    settings = fresh_prefix
-    apply_schema(settings)
+def test_what_is_long_over_costs_nothing(with_schema: Settings) -> None:
+    settings = with_schema
     then = now_ns() - 2 * DAY
     with connect(settings) as client:
         for statement in worded(settings, OLD.replace("{then}", str(then))).split(";\n"):
@@ -122,10 +120,9 @@ def test_what_is_long_over_costs_nothing(fresh_prefix: Settings) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_that_does_not_run_is_a_problem(fresh_prefix: Settings, stage: str, tmp_path: Path) -> None:
-    settings = fresh_prefix.model_copy(update={"session_timeout": 6.0})
+def test_a_stage_that_does_not_run_is_a_problem(with_schema: Settings, stage: str, tmp_path: Path) -> None:
+    settings = with_schema.model_copy(update={"session_timeout": 6.0})
     apply_topics(settings)
-    apply_schema(settings)
     with Stages(settings, tmp_path, {name: name for name in STAGES}) as stages:
         stages.until(lambda: all(look(settings).members.values()), "all have joined", 60)
         assert look(settings).problems == []
@@ -134,17 +131,16 @@ def test_a_stage_that_does_not_run_is_a_problem(fresh_prefix: Settings, stage: s
         assert [problem.split()[3] for problem in look(settings).problems] == [f"{stage}:"]
 
 
-def test_ids_of_users_in_a_series_are_told_by_their_shape_alone(fresh_prefix: Settings) -> None:
-    apply_topics(fresh_prefix)
-    apply_schema(fresh_prefix)
+def test_ids_of_users_in_a_series_are_told_by_their_shape_alone(with_schema: Settings) -> None:
+    apply_topics(with_schema)
     minute = now_ns() // 60_000_000_000 * 60_000_000_000
-    log = f"{fresh_prefix.topic('spans')}:0:e"
+    log = f"{with_schema.topic('spans')}:0:e"
     users = [f"ann.{n}@example.org" for n in range(200)] + [str(uuid.UUID(int=n)) for n in range(100)]
     window = {"source": log, "window_start_ns": minute, "window_end_ns": minute + 1}
     rows = [pane(cohort=user, route=f"/r{n % 3}", **window) for n, user in enumerate(users)]
-    with connect(fresh_prefix) as client:
+    with connect(with_schema) as client:
         assert insert_blocks(client, "panes", [panes(*rows)]) == {}
-    told = {row["column"]: row for row in look(fresh_prefix).series_values}
+    told = {row["column"]: row for row in look(with_schema).series_values}
     assert (told["cohort"]["values"], told["cohort"]["like_ids"]) == (300, True)
     assert set(told["cohort"]["examples"]) == {"a.N@a.a", "#"}
     assert (told["route"]["values"], told["route"]["like_ids"]) == (3, False)

@@ -23,11 +23,10 @@ from tests.spans import span
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Iterator[tuple[Settings, Client]]:
+def store(with_schema: Settings) -> Iterator[tuple[Settings, Client]]:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    with connect(fresh_prefix) as client:
-        yield fresh_prefix, client
+    with connect(with_schema) as client:
+        yield with_schema, client
 
 
 def only(client: Client, sql: str) -> Any:

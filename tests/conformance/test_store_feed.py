@@ -16,10 +16,9 @@ from tests.spans import block, span
 
 
 @pytest.fixture
-def settings(fresh_prefix: Settings) -> Settings:
+def settings(with_schema: Settings) -> Settings:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    return fresh_prefix
+    return with_schema
 
 
 def other(settings: Settings, **changes: Any) -> Settings:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.settings import Settings
 from tests.panes import digest, pane, panes
 
@@ -28,10 +28,9 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Iterator[Client]:
+def store(with_schema: Settings) -> Iterator[Client]:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    with connect(fresh_prefix) as client:
+    with connect(with_schema) as client:
         yield client
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.model.columns import SERIES
 from pipeline.model.score_columns import SCORE_SERIES
 from pipeline.operators.estimates import added, fail_ratio, mean, steadied
@@ -24,10 +24,9 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Iterator[Client]:
+def store(with_schema: Settings) -> Iterator[Client]:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    with connect(fresh_prefix) as client:
+    with connect(with_schema) as client:
         yield client
 
 

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.app.compose import delivery, sink_stage
-from pipeline.connectors.clickhouse import apply_schema, carry_out, connect, query
+from pipeline.connectors.clickhouse import carry_out, connect, query
 from pipeline.connectors.kafka import apply_topics, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.errors import Fatal, Transient
@@ -31,11 +31,10 @@ DEADLINE = 60.0
 
 
 @pytest.fixture
-def settings(fresh_prefix: Settings) -> Settings:
+def settings(with_schema: Settings) -> Settings:
     """Topics and tables of this test alone."""
-    apply_topics(fresh_prefix)
-    apply_schema(fresh_prefix)
-    return fresh_prefix
+    apply_topics(with_schema)
+    return with_schema
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks
+from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.model.columns import LEDGER, REPEATS, TOKENS
 from pipeline.operators.blocks import blank, encode_rows
 from pipeline.settings import Settings
@@ -42,10 +42,9 @@ COLUMNS = (
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Iterator[Client]:
+def store(with_schema: Settings) -> Iterator[Client]:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    with connect(fresh_prefix) as client:
+    with connect(with_schema) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ import typer
 import yaml
 
 from pipeline.cli import app
-from pipeline.connectors.clickhouse import apply_schema, query
+from pipeline.connectors.clickhouse import query
 from pipeline.model.reasons import Reason
 from pipeline.operators.dialects.series import SERIES_COLUMNS, read_series
 from pipeline.operators.pricing.billing import who_bills
@@ -182,11 +182,10 @@ def test_decisions_are_numbered_without_a_gap() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_every_query_runs(fresh_prefix: Settings) -> None:
-    apply_schema(fresh_prefix)
+def test_every_query_runs(with_schema: Settings) -> None:
     blocks = [block for text in TEXTS.values() for block in fenced(text, "sql")]
     asked = [words[1] for text in TEXTS.values() for words in commands(text) if words[0] == "query" and len(words) > 1]
     assert len(blocks) > len(Reason)
     for sql in [*blocks, *asked]:
-        names, _ = query(fresh_prefix, sql)
+        names, _ = query(with_schema, sql)
         assert names, sql

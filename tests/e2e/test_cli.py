@@ -6,7 +6,6 @@ import clickhouse_connect
 import pytest
 from pydantic import SecretStr
 
-from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.kafka import apply_topics
 from pipeline.settings import Settings
 from tests.e2e.command import Outcome, finished, started
@@ -77,11 +76,10 @@ def test_missing_tables(fresh_prefix: Settings) -> None:
     complains(outcome, REFUSED, "performance")
 
 
-def test_a_store_of_a_newer_version(fresh_prefix: Settings) -> None:
-    apply_schema(fresh_prefix)
-    with clickhouse_connect.get_client(dsn=fresh_prefix.clickhouse_dsn.get_secret_value()) as client:
+def test_a_store_of_a_newer_version(with_schema: Settings) -> None:
+    with clickhouse_connect.get_client(dsn=with_schema.clickhouse_dsn.get_secret_value()) as client:
         client.command("INSERT INTO applied_migrations (name, hash) VALUES ('9999_future', 'x')")
-    complains(finished(started("schema", "apply", settings=fresh_prefix)), OTHER_SCHEMA, "9999_future")
+    complains(finished(started("schema", "apply", settings=with_schema)), OTHER_SCHEMA, "9999_future")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

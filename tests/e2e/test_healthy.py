@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.kafka import Producer, apply_topics
 from pipeline.model.columns import STATUS
 from pipeline.model.stream import Message
@@ -22,10 +21,9 @@ ONE_EACH = {name: name for name in ("decode", "aggregate", "evaluate", "scores",
 
 
 @pytest.fixture
-def settings(fresh_prefix: Settings, tmp_path: Path) -> Settings:
-    apply_topics(fresh_prefix)
-    apply_schema(fresh_prefix)
-    return fresh_prefix.model_copy(update={"local_dir": tmp_path, "healthy_within": 5.0})
+def settings(with_schema: Settings, tmp_path: Path) -> Settings:
+    apply_topics(with_schema)
+    return with_schema.model_copy(update={"local_dir": tmp_path, "healthy_within": 5.0})
 
 
 def asked(settings: Settings, stage: str) -> Outcome:

@@ -20,7 +20,7 @@ from pipeline.connectors.kafka import apply_topics, connection
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.operators.sampling import is_in, randomness_of, sampling_key
 from pipeline.settings import Settings
-from tests.conftest import own_names
+from tests.databases import own_names
 from tests.e2e.stages import Stages
 from tests.e2e.test_judging import at, counted, read, rows
 from tests.judge_server import Asked, JudgeServer, Reply, always, closed, completion, half, json, parts, raw, said

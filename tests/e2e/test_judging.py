@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from pipeline.app.evaluate import evaluate_stage
 from pipeline.app.evaluators import evaluators
-from pipeline.connectors.clickhouse import apply_schema, query
+from pipeline.connectors.clickhouse import query
 from pipeline.connectors.evaluating import Bench
 from pipeline.connectors.kafka import apply_topics, connection, sources
 from pipeline.model.stream import Record
@@ -23,7 +23,7 @@ from pipeline.operators.sampling import is_in, randomness_of, sampling_key
 from pipeline.operators.traffic import draw, encode
 from pipeline.settings import Settings
 from pipeline.topics import topics
-from tests.conftest import own_names
+from tests.databases import Databases
 from tests.e2e.stages import Stages
 from tests.otlp import Told, request_of
 
@@ -47,12 +47,11 @@ PLANTED = "My daughter Ottilie swallowed a thimble yesterday"
 
 
 @pytest.fixture
-def pipeline(engines: Settings, tmp_path: Path) -> Iterator[tuple[Settings, Stages]]:
+def pipeline(databases: Databases, tmp_path: Path) -> Iterator[tuple[Settings, Stages]]:
     """All stages over topics and tables of this test alone."""
-    with own_names(engines) as named:
+    with databases.lent() as named:
         settings = named.model_copy(update=QUICK)
         apply_topics(settings)
-        apply_schema(settings)
         stages = ("decode", "aggregate", "evaluate", "sink")
         with Stages(settings, tmp_path, dict(zip(stages, stages, strict=True))) as running:
             yield settings, running

@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 
-from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.clock import steady
 from pipeline.connectors.kafka import apply_topics
 from pipeline.settings import Settings
@@ -73,7 +72,6 @@ def strike(stages: Stages, blow: Blow) -> None:
 def survives(settings: Settings, mix: Mix, blows: list[Blow], rng: random.Random, directory: Path) -> None:
     """Send the mix while the blows fall, wait until all is final, and compare everything with the truth."""
     apply_topics(settings)
-    apply_schema(settings)
     begin = steady()
     with Stages(settings, directory) as stages, Sender(settings, mix, rng) as sender:
         visible = "SELECT uniqExact(source) FROM panes"
@@ -132,7 +130,7 @@ def compare(settings: Settings, sender: Sender, blocks: dict[tuple[int, int], in
     assert not wrong, "\n".join(wrong)
 
 
-def test_numbers_are_exact_although_processes_die(fresh_prefix: Settings, tmp_path: Path) -> None:
+def test_numbers_are_exact_although_processes_die(with_schema: Settings, tmp_path: Path) -> None:
     rng = random.Random(20_26)
     victims = ["decode", "aggregate-0", "sink"]
     rng.shuffle(victims)
@@ -142,12 +140,12 @@ def test_numbers_are_exact_although_processes_die(fresh_prefix: Settings, tmp_pa
         Blow(9_500, "restart", "aggregate-0"),
     ]
     blows.sort(key=lambda blow: blow.at)
-    survives(short(fresh_prefix, allowed_lateness=45), Mix(12_000, per_second=350), blows, rng, tmp_path)
+    survives(short(with_schema, allowed_lateness=45), Mix(12_000, per_second=350), blows, rng, tmp_path)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_numbers_are_exact_after_ten_kills(fresh_prefix: Settings, tmp_path: Path) -> None:
+def test_numbers_are_exact_after_ten_kills(with_schema: Settings, tmp_path: Path) -> None:
     rng = random.Random(4)
     spans, everyone = 200_000, list(TWO_WORKERS)
     victims = [*everyone, *everyone, *rng.choices(everyone, k=2)]
@@ -157,4 +155,4 @@ def test_numbers_are_exact_after_ten_kills(fresh_prefix: Settings, tmp_path: Pat
         Blow(rng.randrange(spans // 20, spans), "restart", rng.choice(everyone)),
     ]
     blows.sort(key=lambda blow: blow.at)
-    survives(short(fresh_prefix, allowed_lateness=120), Mix(spans, per_second=1000), blows, rng, tmp_path)
+    survives(short(with_schema, allowed_lateness=120), Mix(spans, per_second=1000), blows, rng, tmp_path)

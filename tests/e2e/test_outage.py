@@ -10,7 +10,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.kafka import apply_topics, connection
 from pipeline.settings import SECOND, Settings
 from tests.e2e import accounts
@@ -88,10 +87,9 @@ class Hosts:
         self._plain.flush(30)
 
 
-def test_every_honest_span_counts_and_every_window_closes(fresh_prefix: Settings, tmp_path: Path) -> None:
-    settings = fresh_prefix.model_copy(update=QUICK)
+def test_every_honest_span_counts_and_every_window_closes(with_schema: Settings, tmp_path: Path) -> None:
+    settings = with_schema.model_copy(update=QUICK)
     apply_topics(settings)
-    apply_schema(settings)
     hosts = Hosts(settings)
     names = {"decode": "decode", "aggregate": "aggregate", "sink": "sink"}
     with Stages(settings, tmp_path, names) as stages:

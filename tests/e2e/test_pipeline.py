@@ -9,11 +9,10 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.app.replay import performance
-from pipeline.connectors.clickhouse import apply_schema
 from pipeline.connectors.files import read_requests
 from pipeline.connectors.kafka import apply_topics, connection
 from pipeline.settings import Settings
-from tests.conftest import own_names
+from tests.databases import Databases
 from tests.e2e import accounts
 from tests.e2e.command import finished, started
 from tests.e2e.stages import Stages
@@ -48,12 +47,11 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def pipeline(engines: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Stages]]:
+def pipeline(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Stages]]:
     """All stages, one process each, over topics and tables of this module alone."""
-    with own_names(engines) as named:
+    with databases.lent() as named:
         settings = named.model_copy(update=QUICK)
         apply_topics(settings)
-        apply_schema(settings)
         one_each = {name: name for name in ("decode", "aggregate", "sink")}
         with Stages(settings, tmp_path_factory.mktemp("stages"), one_each) as stages:
             yield settings, stages

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.connectors.clickhouse import apply_schema, query
+from pipeline.connectors.clickhouse import query
 from pipeline.connectors.kafka import Producer, apply_topics, connection, sources
 from pipeline.model.columns import SCORES
 from pipeline.model.score_columns import SCORE_SERIES
@@ -16,7 +16,7 @@ from pipeline.model.stream import Message, Record
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
 from pipeline.topics import partition_of, route_key
-from tests.conftest import own_names
+from tests.databases import Databases
 from tests.e2e.stages import Stages
 from tests.laws.scores_world import identity, measures, plain_panes, plain_rows
 from tests.scores import score, skipped
@@ -36,11 +36,10 @@ WITHIN = 90.0
 
 
 @pytest.fixture
-def settings(engines: Settings) -> Iterator[Settings]:
-    with own_names(engines) as named:
+def settings(databases: Databases) -> Iterator[Settings]:
+    with databases.lent() as named:
         made = named.model_copy(update=QUICK)
         apply_topics(made)
-        apply_schema(made)
         yield made
 
 

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from tdigest import TDigest as IndependentDigest
 
-from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
+from pipeline.connectors.clickhouse import connect, insert_blocks, query
 from pipeline.operators.digest import SeriesDigests, encode_state
 from pipeline.settings import Settings
 from tests.panes import pane, panes
@@ -77,10 +77,9 @@ def encoded(values: Values) -> str:
 
 
 @pytest.fixture
-def store(fresh_prefix: Settings) -> Settings:
+def store(with_schema: Settings) -> Settings:
     """A database with the schema applied."""
-    apply_schema(fresh_prefix)
-    return fresh_prefix
+    return with_schema
 
 
 def put(store: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
