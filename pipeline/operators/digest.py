@@ -86,7 +86,8 @@ class SeriesDigests:
         series = np.concatenate([s for s, _ in self._waiting])
         values = np.concatenate([v for _, v in self._waiting])
         self._waiting, self._waiting_values = [], 0
-        order = np.argsort(series, kind="stable")
+        few = int(series.max()) < 1 << 16
+        order = np.argsort(series.astype(np.uint16) if few else series, kind="stable")  # numpy sorts 16 bits by radix
         series, values = series[order], values[order]
         starts = np.flatnonzero(np.diff(series, prepend=-1))
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(series)], strict=True):

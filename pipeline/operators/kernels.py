@@ -59,6 +59,16 @@ def add_rows(sums: NDArray[np.int64], slots: NDArray[np.int64], rows: NDArray[np
 
 
 @compiled
+def add_chosen_rows(
+    sums: NDArray[np.int64], slots: NDArray[np.int64], rows: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> None:
+    """The same of rows[chosen[i]], without a copy of them."""
+    for i in range(len(slots)):
+        for j in range(rows.shape[1]):
+            sums[slots[i], j] += rows[chosen[i], j]
+
+
+@compiled
 def add_values(high: NDArray[np.uint64], low: NDArray[np.uint64], slots: NDArray[np.int64], values: NDArray[np.int64]) -> None:
     """(high, low)[slots[i]] += values[i] as 128-bit numbers; values are not negative.
 

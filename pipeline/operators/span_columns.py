@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from operator import itemgetter
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -103,6 +104,9 @@ class _Block(msgspec.Struct):
     response_id: list[str]
     recorded_ns: list[Nanoseconds] = []
 
+
+NO_ID = "0" * 16
+"""What stands for the id of a parent where there is none."""
 
 NUMBERS = ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
 
@@ -209,19 +213,25 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
 
 
 def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """What says whether spans repeat each other, see TOLD. Hashes hold within this process."""
-    n = len(block.end_ns)
-    scopes, scope = _coded(block.scope_name, n)
-    dialects, dialect = _coded(block.dialect, n)
-    tellers = np.array([[hash((s, d)) & 0xFFFFFFFF for d in dialects] for s in scopes], np.uint32).reshape(len(scopes), -1)
+    """What says whether spans repeat each other, see TOLD. Hashes hold within this process. Who tells, and of which
+    response, is asked of calls alone.
+    """
+    n, calls = len(block.end_ns), np.flatnonzero(known["call"])
+    scopes, scope = _coded(_chosen(block.scope_name, calls), len(calls))
+    dialects, dialect = _coded(_chosen(block.dialect, calls), len(calls))
+    hashes = [hash((s, d)) & 0xFFFFFFFF for s in scopes for d in dialects]
+    tellers = np.array(hashes, np.uint32).reshape(len(scopes), len(dialects))
+    of_calls: dict[str, NDArray[Any]] = {
+        "teller": tellers[scope, dialect],
+        "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
+        "response": _hashes(_chosen(block.response_id, calls)),
+    }
     through = np.array([kind in THROUGH for kind in KINDS], np.bool_)
     return known | {
         "parent": _parents(block.parent_span_id),
         "start_ns": np.fromiter(block.start_ns, np.int64, n),
         "through": through[known["kind"]],
-        "teller": tellers[scope, dialect],
-        "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
-        "response": _hashes(block.response_id),
+        **{name: _spread(values, calls, n) for name, values in of_calls.items()},
         **{name: _or(-1, said[f"{name}_tokens"]).astype(np.int64) for name in WHOLE},
         "details": np.sum([~np.isnan(said[name]) for name in DETAILS], axis=0, dtype=np.uint8),
         "error": said["error"],
@@ -250,14 +260,29 @@ def _hashes(values: list[str]) -> NDArray[np.uint64]:
     return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
 
 
+def _chosen(values: list[Value], rows: NDArray[np.intp]) -> list[Value]:
+    """The values of some rows, in order."""
+    if len(rows) < 2:
+        return [values[i] for i in rows]
+    return values if len(rows) == len(values) else list(itemgetter(*rows.tolist())(values))
+
+
+def _spread(values: NDArray[Any], rows: NDArray[np.intp], n: int) -> NDArray[Any]:
+    """(n,) the values at these rows, zeros elsewhere."""
+    out = np.zeros(n, values.dtype)
+    out[rows] = values
+    return out
+
+
 def _parents(values: list[str]) -> NDArray[np.uint64]:
     """Ids of parents as words, 0 for none. Raises ValueError if one is not hex of the right length."""
-    lengths = np.fromiter(map(len, values), np.int64, len(values))
-    said = lengths == 16
-    if np.any(lengths[~said]):
+    if set(map(len, values)) - {0, 16}:
         raise ValueError("parent_span_id of the wrong length")
-    parents = np.zeros(len(values), np.uint64)
-    parents[said] = np.frombuffer(bytes.fromhex("".join(values)), np.uint64)
+    if "" in values:
+        values = [value or NO_ID for value in values]
+    parents = np.frombuffer(bytes.fromhex("".join(values)), np.uint64)
+    if len(parents) != len(values):
+        raise ValueError("parent_span_id is no hex")  # spaces between digits are passed over
     return parents
 
 

@@ -97,6 +97,28 @@ def arrive(
 
 
 @compiled
+def by_slot(slot: Ints, marked: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """The rows of the marked slots, by slot and in their order, and (k + 1,) the bounds of each; rows of slot -1 are nobody's."""
+    place = np.zeros(len(marked), np.int64)
+    for i in range(len(slot)):
+        if slot[i] >= 0 and marked[slot[i]]:
+            place[slot[i]] += 1
+    bounds = np.zeros(np.count_nonzero(marked) + 1, np.int64)
+    t, at = 0, 0
+    for s in range(len(marked)):
+        if marked[s]:
+            place[s], at = at, at + place[s]
+            t += 1
+            bounds[t] = at
+    rows = np.empty(at, np.int64)
+    for i in range(len(slot)):
+        if slot[i] >= 0 and marked[slot[i]]:
+            rows[place[slot[i]]] = i
+            place[slot[i]] += 1
+    return rows, bounds
+
+
+@compiled
 def settle(
     stands: Ints, ready: NDArray[np.bool_], state: NDArray[np.uint8], undecided: int, counted: int, told: int, by: Ints
 ) -> None:

@@ -31,6 +31,9 @@ _OF_CALLS = {"calls": "requests", "errors": "errors", "refusals": "refusals", "u
 }
 """Measures that a trace has from its calls."""
 
+_IN_SUMS = [SUMS.index(_OF_CALLS.get(name, SUMS[0])) for name in TRACES.sums]
+"""Where among the sums of calls each sum of traces stands; any place for those that are no sum of calls."""
+
 
 def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
     """Some of the traces as what a window adds up."""
@@ -42,10 +45,15 @@ def measured(closed: ClosedTraces, rows: NDArray[np.bool_]) -> Measured:
         "unpriced_traces": ((found["unpriced"] + found["unknown_usage"]) > 0).astype(np.int64),
         "ttft_count": (~np.isnan(closed.ttft)).astype(np.int64),
     }
-    sums = np.stack([found[name][rows] for name in TRACES.sums], axis=1)
+    sums = closed.sums.take(_IN_SUMS, axis=1)
+    for j, name in enumerate(TRACES.sums):
+        if name not in _OF_CALLS:
+            sums[:, j] = found[name]
     values = {"cost": closed.cost, "latency": closed.columns["latency_ns"], "ttft": closed.ttft, "calls": found["calls"]}
     values |= {f"{name}_if_any": np.where(calls, values[name], np.nan) for name in ("cost", "calls")}
-    return Measured(closed.series, closed.code[rows], sums, {name: of[rows] for name, of in values.items()})
+    if rows.all():
+        return Measured(closed.series, closed.code, sums, values)
+    return Measured(closed.series, closed.code[rows], sums[rows], {name: of[rows] for name, of in values.items()})
 
 
 def trace_columns(closed: ClosedTraces, source: str, revision: int) -> dict[str, Any]:

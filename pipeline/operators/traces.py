@@ -23,7 +23,7 @@ from pipeline.model.columns import SERIES, TRACE_SERIES
 from pipeline.model.log_time import BEGINNING, END_OF_TIME, MOST_UNENDING, UNENDING_NAMES_BYTES, WindowPolicy
 from pipeline.model.stream import Unending
 from pipeline.operators import trace_kernels as kernels
-from pipeline.operators.kernels import add_rows
+from pipeline.operators.kernels import add_chosen_rows
 from pipeline.operators.pool import Pool
 from pipeline.operators.siphash import Key, siphash_rows
 from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
@@ -81,6 +81,8 @@ class Decided:
 
     def of(self, window_ns: int) -> Measured:
         """Those of one window."""
+        if len(self.window_ns) and np.all(self.window_ns == window_ns):
+            return self.measured
         rows, all_of = self.window_ns == window_ns, self.measured
         values = {name: values[rows] for name, values in all_of.values.items()}
         return Measured(all_of.series, all_of.code[rows], all_of.sums[rows], values)
@@ -368,7 +370,9 @@ class Traces:
         rows["state"][alone] = COUNTED
         counted, series = [alone], [rows["series"][alone]]
         if together.any():
-            by_trace, first = self._of(slot[together])
+            of_trace = np.zeros(s.size, np.bool_)
+            of_trace[slot[together]] = True
+            by_trace, first = kernels.by_slot(rows["slot"], of_trace)
             ready_rows = np.zeros(rows.size, np.bool_)
             ready_rows[row[together]] = True
             chosen = self._settle(outcome, by_trace, first, ready_rows)
@@ -412,8 +416,9 @@ class Traces:
 
     def _count(self, outcome: Outcome, row: Ints, series: NDArray[np.int32]) -> None:
         """These calls count from now on, under these series; in the order in which they came."""
-        order = np.argsort(row, kind="stable")
-        row, series = row[order], series[order]
+        if len(row) and np.any(row[1:] < row[:-1]):
+            order = np.argsort(row, kind="stable")
+            row, series = row[order], series[order]
         of = self._rows["measures"][row]
         values = {name: self._measures[name][of] for name in ("latency", "ttft", "tps", "cost")}
         measured = Measured(self._series.known, series.astype(np.int64), self._measures["sums"][of], values)
@@ -424,17 +429,6 @@ class Traces:
         parts = self._series.parts[self._rows["series"][row]]
         unnamed: NDArray[np.uint8] = ((parts[:, ROUTE] == 0) + 2 * (parts[:, COHORT] == 0)).astype(np.uint8)
         return unnamed
-
-    def _of(self, slots: Ints) -> tuple[Ints, Ints]:
-        """The rows of some traces, by trace and in the order in which they came, and (k+1,) the bounds of each; slots may be
-        named again, in any order.
-        """
-        marked = np.zeros(self._slots.size + 1, np.bool_)
-        marked[slots] = True
-        found = np.flatnonzero(marked[self._rows["slot"]])  # rows let go have slot -1, the last mark, which is never set
-        slot = self._rows["slot"][found]
-        held = np.bincount(slot, minlength=self._slots.size)[marked[:-1]]
-        return found[np.argsort(slot, kind="stable")], np.append(0, np.cumsum(held))
 
     def _named(self, by_trace: Ints, first: Ints, columns: Sequence[int]) -> NDArray[np.int32]:
         """(k, columns) what each trace is called."""
@@ -460,7 +454,7 @@ class Traces:
         if len(slots) == 0:
             return
         s, rows = self._slots, self._rows
-        by_trace, first = self._of(slots)
+        by_trace, first = kernels.by_slot(rows["slot"], over)
         trace = np.repeat(np.arange(len(slots)), np.diff(first))
         named = self._named(by_trace, first, _OF_TRACE)
         s["taken"][slots] = named[:, [_OF_TRACE.index(column) for column in TAKEN]]
@@ -469,7 +463,7 @@ class Traces:
         call = state == COUNTED
         of, whose = rows["measures"][by_trace[call]], trace[call]
         sums, cost = np.zeros((len(slots), len(SUMS)), np.int64), np.zeros(len(slots), np.int64)
-        add_rows(sums, whose, self._measures["sums"][of])
+        add_chosen_rows(sums, whose, self._measures["sums"], of)
         np.add.at(cost, whose, self._measures["cost"][of])
         root, failed = self._root(by_trace, trace, len(slots))
         whole = np.maximum(s["last_ns"][slots] - s["first_ns"][slots], 0)
@@ -596,8 +590,8 @@ class _Names:
 
     def codes(self, series: Sequence[Series]) -> NDArray[np.int32]:
         """The code of each series."""
-        known = [self._code.get(one, -1) for one in series]
-        return np.array([self._of(one) if code < 0 else code for one, code in zip(series, known, strict=True)], np.int32)
+        codes = [*map(self._code.get, series)]
+        return np.array([self._of(one) for one in series] if None in codes else codes, np.int32)
 
     def with_taken(self, series: NDArray[np.int32], taken: NDArray[np.int32]) -> NDArray[np.int32]:
         """The series with `taken` (n, len(TAKEN)) where they say nothing themselves."""

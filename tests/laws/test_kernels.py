@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.operators.decode.texts import intern
-from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values, identity
+from pipeline.operators.kernels import HashSet, add_chosen_rows, add_rows, add_squares, add_values, identity
 from pipeline.operators.siphash import key_of
 
 KEY = key_of("spans:0:some-topic")
@@ -45,6 +45,15 @@ def test_sums_are_sums(values: list[tuple[int, int]]) -> None:
     sums = np.zeros((4, 1), np.int64)
     add_rows(sums, np.array([s for s, _ in values], np.int64), np.array([[v] for _, v in values], np.int64).reshape(-1, 1))
     assert sums[:, 0].tolist() == [sum(v for t, v in values if t == s) for s in range(4)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=50))
+def test_sums_of_chosen_rows_are_those_of_their_copies(chosen: list[tuple[int, int]]) -> None:
+    sums, plain, rows = np.zeros((4, 3), np.int64), np.zeros((4, 3), np.int64), np.arange(15).reshape(5, 3)
+    slots, of = (np.array([pair[i] for pair in chosen], np.int64) for i in range(2))
+    add_chosen_rows(sums, slots, rows, of)
+    add_rows(plain, slots, rows[of])
+    assert np.array_equal(sums, plain)
 
 
 @given(st.lists(st.binary(max_size=6), max_size=60))

@@ -1,6 +1,7 @@
 """The compiled steps of traces against slow, obvious ones."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -30,6 +31,15 @@ def test_slots_are_those_of_a_dictionary(batches: list[list[int]], seed: int) ->
     found = np.empty(len(everything), np.int64)
     kernels.find(anew, keys, everything, found)
     assert found.tolist() == [plain.get(value, -1) for value in range(1, 31)]
+
+
+@given(st.lists(st.integers(-1, 5), max_size=40), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_rows_of_slots_are_together_in_their_order(slots: list[int], marked: list[bool]) -> None:
+    rows, bounds = kernels.by_slot(np.array(slots, np.int64), np.array(marked, np.bool_))
+    wanted = [slot for slot, mark in enumerate(marked) if mark]
+    plain = [[i for i, slot in enumerate(slots) if slot == one] for one in wanted]
+    assert [rows[a:b].tolist() for a, b in pairwise(bounds)] == plain
+    assert len(bounds) == len(wanted) + 1
 
 
 @given(st.lists(st.tuples(st.integers(-1, 5), st.booleans(), st.integers(0, 2)), max_size=12))
