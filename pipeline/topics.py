@@ -14,9 +14,14 @@ import yaml
 
 
 def schemas_dir() -> Path:
-    """Where `schemas/` lies: inside an installed package, else beside it in a checkout."""
-    packaged = Path(str(files("pipeline"))) / "_schemas"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / "schemas"
+    """Where `schemas/` lies."""
+    return shipped("schemas")
+
+
+def shipped(folder: str) -> Path:
+    """A folder that comes with the package: inside it where it is installed, else beside it in a checkout."""
+    packaged = Path(str(files("pipeline"))) / f"_{folder}"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parent.parent / folder
 
 
 @dataclass(frozen=True, slots=True)
