@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         description="What is hidden in samples before they leave decode: email, phone, card, iban, ip, key; with commas between.",
     )
     redact_with: str = Field("", description="package.module:function, given every text of a sample before it leaves decode.")
+    redact_seconds: Seconds = Field(
+        1, ge=0.01, le=60, description="How long that function may take for one text; one it takes longer for is withheld."
+    )
     price_file: Path | None = Field(None, description="YAML: own prices, over the bundled price book.")
     cost_source: str = Field(
         "ours",

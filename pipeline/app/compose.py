@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +23,7 @@ from pipeline.connectors.files import read_text
 from pipeline.connectors.heartbeat import Heartbeat
 from pipeline.connectors.kafka import Producer, cluster_id, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
+from pipeline.connectors.redacting import OwnRedaction
 from pipeline.connectors.source_ticks import SourceTicks
 from pipeline.errors import EngineError, SettingsError
 from pipeline.model.columns import STATUS
@@ -100,23 +103,14 @@ def sampling(settings: Settings) -> Sampling | None:
 
 
 def _redact(settings: Settings) -> Redact | None:
-    """What every text of a sample goes through: the user's own function, then the patterns. A text it fails on stays here."""
+    """What every text of a sample goes through: the user's own function, then the patterns."""
     names = [name.strip() for name in settings.redact.split(",") if name.strip()]
     if unknown := sorted(set(names) - set(PATTERNS)):
         raise SettingsError(f"TAILRACE_REDACT: there is no pattern {', '.join(unknown)}; there are {', '.join(PATTERNS)}")
     patterns = redactor(names) if names else None
-    own = _named(settings.redact_with, "TAILRACE_REDACT_WITH") if settings.redact_with else None
-    if own is None:
+    if not settings.redact_with:
         return patterns
-
-    def redact(text: str) -> str | None:
-        try:
-            shown = own(text)
-        except Exception:  # noqa: BLE001 - the user's own code: whatever it raises, the text stays here
-            return None
-        return None if not isinstance(shown, str) else shown if patterns is None else patterns(shown)
-
-    return redact
+    return OwnRedaction(_named(settings.redact_with, "TAILRACE_REDACT_WITH"), settings.redact_seconds, patterns)
 
 
 def _named(dotted: str, setting: str) -> Callable[[str], Any]:
@@ -200,7 +194,7 @@ def sink_stage(settings: Settings) -> Sink:
     return Sink(settings.tables(), settings.topic("dead-letters"), settings.panes_partitions, settings.dead_letter_raw)
 
 
-def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001 - members of its group need no name
+def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:
     """Run decode until SIGTERM or SIGINT."""
     here = as_on_broker(settings)
     if (samples := len(sources(here, "samples"))) != here.spans_partitions:
@@ -217,9 +211,12 @@ def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # n
     logs = [settings.topic("spans"), *([settings.topic("samples")] if stage.decoder.policy.sampling else [])]
     ticks = SourceTicks(settings, dict.fromkeys(logs, here.spans_partitions), deliver)
 
+    withheld = Withheld(stage, settings.topic("status"), instance)
+
     def write(effects: Effects) -> None:
         announcement = ticks.announcement
-        deliver((*announcement, *effects.messages))
+        with withheld.told(now_ns()) as texts:
+            deliver((*announcement, *effects.messages, *texts))
         ticks.announced(announcement)
 
     run_batches(
@@ -235,6 +232,28 @@ def run_decode(settings: Settings, instance: str, beat: Heartbeat) -> None:  # n
         overtaken=overtaken_by_retention(settings, "decode"),
         beat=beat,
     )
+
+
+class Withheld:
+    """Says in `status` how many texts of samples a decode process withheld because of the user's own redaction, by reason."""
+
+    def __init__(self, stage: Decode, topic: str, instance: str) -> None:
+        sampling = stage.decoder.policy.sampling
+        redact = sampling.content.redact if sampling is not None else None
+        self._counts: Counter[str] = redact.withheld if isinstance(redact, OwnRedaction) else Counter()
+        self._told: Counter[str] = Counter()
+        self._topic, self._instance = topic, instance
+
+    @contextmanager
+    def told(self, at_ns: int) -> Iterator[list[Message]]:
+        """What was withheld since it was last told, as messages; told again if they are not written."""
+        counts = self._counts.copy()
+        rows = [
+            {"time_ns": at_ns, "stage": "decode", "source": self._instance, "metric": reason, "value": float(more)}
+            for reason, more in (counts - self._told).items()
+        ]
+        yield [Message(self._topic, 0, encode_rows(STATUS, rows))] if rows else []
+        self._told = counts
 
 
 def run_aggregate(settings: Settings, instance: str, beat: Heartbeat) -> None:

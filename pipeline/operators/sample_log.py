@@ -150,5 +150,5 @@ class SampleLog:
     def _advance(self, offset: int) -> Iterator[Closed]:
         self.watermark.advance()
         yield from self.traces.due(self.policy, self.watermark.ns)
-        self.traces.forget([era.policy for era in self.eras], self.watermark.ns)
+        yield from self.traces.forget([era.policy for era in self.eras], self.watermark.ns)
         self.position = offset + 1

@@ -8,8 +8,13 @@ All of it is a function of the log. A trace is remembered until `remembered_ns` 
 longer than it can stay open. So who folds the log again from a later offset, and takes the late spans of a trace it has not seen
 for a trace, has closed and forgotten that one when everybody forgets the true one. Until then a trace holds back what may be
 acknowledged; at most `trace_longest_ns` longer, for ids that never fall silent: such a one may be judged again after a restart.
+
+What is remembered is bounded too: a trace nobody spoke of for `max_traces` spans is over, and forgotten. That is a count of spans
+since its own last one, not of what a process holds, so who folds the log again from a later offset forgets at the same message;
+and as the last spans of traces are as many as traces, no more than `max_traces` are known.
 """
 
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -29,7 +34,6 @@ class Open:
     """A trace that is not over. rows: by span id, the first of each. heard_ns: of its last span, one that came again included."""
 
     trace_id: str
-    first_offset: int
     begun_ns: int
     quiet_ns: int
     heard_ns: int
@@ -65,7 +69,6 @@ class Room:
 class Over:
     """A trace that is closed and remembered."""
 
-    first_offset: int
     closed_ns: int
     heard_ns: int
 
@@ -84,13 +87,23 @@ class SampledTraces:
         self._due: list[tuple[int, str]] = []
         self._over: dict[str, Over] = {}
         self._forget: list[tuple[int, str]] = []
-        self._fading: list[tuple[int, int]] = []  # until when, first offset
+        self._first: OrderedDict[str, int] = OrderedDict()  # offset at which each trace began, by that offset
+        self._spoken: OrderedDict[str, int] = OrderedDict()  # spans that had come with the last of each, by that number
+        self._fading: deque[tuple[int, int]] = deque()  # until when, first offset; both rise
+        self._spans = 0
         self.size = 0
         self.late = 0
+        self.forgotten = 0
+        """Traces forgotten before their time, because too many spans came after theirs."""
 
     def __len__(self) -> int:
         """Open traces."""
         return len(self._open)
+
+    @property
+    def known(self) -> int:
+        """Traces that are open or remembered."""
+        return len(self._first)
 
     def arrive(self, offset: int, row: SampleRow, policy: WindowPolicy, at_ns: int, latest_ns: int) -> Closed | None:
         """A span comes at watermark `at_ns`. Returns its trace if that is full now.
@@ -98,13 +111,17 @@ class SampledTraces:
         latest_ns: what a span may say of its end at most; one from next week would hold its trace, and the offset, until then.
         """
         heard = max(min(row.end_ns, latest_ns), at_ns)
+        self._spans += 1
+        self._spoken[row.trace_id] = self._spans
+        self._spoken.move_to_end(row.trace_id)
         if over := self._over.get(row.trace_id):
             over.heard_ns = max(over.heard_ns, heard)
             self.late += 1
             return None
         trace = self._open.get(row.trace_id)
         if trace is None:
-            trace = self._open[row.trace_id] = Open(row.trace_id, offset, heard, heard, heard)
+            trace = self._open[row.trace_id] = Open(row.trace_id, heard, heard, heard)
+            self._first[row.trace_id] = offset
             heappush(self._due, (trace.due_ns(policy), row.trace_id))
         trace.heard_ns = max(trace.heard_ns, heard)
         if row.span_id in trace.rows:
@@ -133,16 +150,33 @@ class SampledTraces:
             else:
                 yield self._close(trace, at_ns, cut=not trace.rooted or trace.quiet_ns + policy.trace_settle_ns > at_ns)
 
-    def forget(self, policies: Sequence[WindowPolicy], at_ns: int) -> None:
-        """Forget the traces whose time is over at watermark `at_ns`. policies: all that are in force."""
+    def forget(self, policies: Sequence[WindowPolicy], at_ns: int) -> Iterator[Closed]:
+        """Forget the traces whose time is over at watermark `at_ns`, and those nobody spoke of for long; yields what of these was
+        open. policies: all that are in force.
+        """
+        most = max(policy.max_traces for policy in policies)
+        while self._spoken and (oldest := next(iter(self._spoken.items())))[1] <= self._spans - most:
+            if trace := self._open.get(oldest[0]):
+                yield self._close(trace, at_ns, cut=True)
+            self.forgotten += 1
+            self._let_go(oldest[0], at_ns + 1)  # it was still known to whoever stands at this watermark, before this message
         while self._forget and self._forget[0][0] <= at_ns:
             _, trace_id = heappop(self._forget)
-            over = self._over[trace_id]
+            over = self._over.get(trace_id)
+            if over is None:
+                continue
             if (until := over.until_ns(policies)) > at_ns:
                 heappush(self._forget, (until, trace_id))
             else:
-                del self._over[trace_id]
-                self._fading.append((until, over.first_offset))
+                self._let_go(trace_id, until)
+
+    def _let_go(self, trace_id: str, until_ns: int) -> None:
+        """Know a trace no more; it fades until nobody asks what was known before."""
+        del self._over[trace_id], self._spoken[trace_id]
+        first, until = self._first.pop(trace_id), max(until_ns, self._fading[-1][0] if self._fading else until_ns)
+        while self._fading and self._fading[-1][1] >= first:
+            self._fading.pop()  # it holds no more than this one, and not for longer
+        self._fading.append((until, first))
 
     def too_many(self, at_ns: int) -> Iterator[Closed]:
         """The oldest traces, cut until there is room again."""
@@ -157,16 +191,18 @@ class SampledTraces:
 
     def held(self, position: int, settled_ns: int) -> int:
         """First offset of a trace that is open or remembered, or was when the watermark was at `settled_ns`; else `position`."""
-        self._fading = [(until, first) for until, first in self._fading if until > settled_ns]
-        opened = (trace.first_offset for trace in self._open.values())
-        over = (trace.first_offset for trace in self._over.values())
-        return min((*opened, *over, *(first for _, first in self._fading)), default=position)
+        while self._fading and self._fading[0][0] <= settled_ns:
+            self._fading.popleft()
+        known, fading = next(iter(self._first.values()), position), self._fading[0][1] if self._fading else position
+        return min(position, known, fading)
 
     def _close(self, trace: Open, at_ns: int, cut: bool) -> Closed:
         del self._open[trace.trace_id]
         self.size -= trace.held
-        self._over[trace.trace_id] = Over(trace.first_offset, at_ns, trace.heard_ns)
+        self._over[trace.trace_id] = Over(at_ns, trace.heard_ns)
         heappush(self._forget, (trace.heard_ns, trace.trace_id))
+        if len(self._forget) > 64 + 2 * len(self._over):  # of many forgotten before their time
+            self._forget = sorted((over.heard_ns, trace_id) for trace_id, over in self._over.items())
         return _closed(trace, cut)
 
 

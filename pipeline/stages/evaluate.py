@@ -319,6 +319,8 @@ class Evaluate:
             "open_samples": len(log.traces),
             "sample_chars": log.traces.size,
             "late_for_sample": log.traces.late,
+            "known_samples": log.traces.known,
+            "forgotten_samples": log.traces.forgotten,
             "asked": len(state.asked),
             "held_offsets": log.position - log.held()[0],
             "judged_nusd": state.budget.today,

@@ -1,5 +1,8 @@
 """Scores under crashes, zombies, answers in any order and changed settings: of each trace every evaluator counts once.
 
+That holds for traces none of whose spans comes once the trace is forgotten, which is `TAILRACE_TRACE_IDLE` and the lateness after
+the last one before: such a span is taken for a trace of its own, by every reader of the log alike.
+
 The stages are the real ones; Kafka is played: a log of samples that is read from the committed offset, progress keyed by writer,
 a log of scores that keeps everything anybody wrote. What counts of it is what counts of an undisturbed run.
 """
@@ -19,7 +22,7 @@ from pipeline.model.asks import Ask
 from pipeline.model.log_time import WindowPolicy
 from pipeline.model.stream import Effects, Progress, Record, joined
 from pipeline.operators.first_scores import FirstScores
-from pipeline.operators.sampled_traces import Room
+from pipeline.operators.sampled_traces import Room, remembered_ns
 from pipeline.operators.sampling import sampling_key
 from pipeline.stages.evaluate import Evaluate, JudgePolicy, Outputs, Partition
 from tests.samples import SOURCE, Length, configured, record, sample_row, tick
@@ -92,8 +95,11 @@ class Owner:
         return self.at >= len(self.world.log) and not self.asked and not self.state.rows
 
 
-def history(rng: random.Random) -> list[Record]:
-    """A log of samples: traces that overlap, come late, come again, never end, lack their root; ticks in between."""
+def history(rng: random.Random, broken: bool = False) -> list[Record]:
+    """A log of samples: traces that overlap, come late, come again, never end, lack their root; ticks in between.
+
+    broken: also traces with spans that come once they are forgotten, and are judged again with these.
+    """
     spans = []
     for trace in range(1, rng.randint(5, 60)):
         begun = rng.randint(1, 400)
@@ -106,13 +112,28 @@ def history(rng: random.Random) -> list[Record]:
             if rng.random() < 0.1:
                 spans.append((end + rng.randint(0, 50), row))
     arriving = sorted(spans, key=lambda one: one[0])
-    log: list[Record] = []
+    log, heard = list[Record](), dict[str, int]()
     for now in range(0, 1000, 5):
         rows = [row for at, row in arriving if now <= at < now + 5]
+        rows = [row for row in rows if broken or is_remembered(heard, row, now)]
         if rows:
             log.append(record(len(log), (now + 5) * S, rows))
         log.append(tick(len(log), (now + 5) * S))
     return log
+
+
+def is_remembered(heard: dict[str, int], row: dict[str, Any], now: int) -> bool:
+    """Does a span that comes when the log is read up to `now` find its trace remembered by the rules of STAGE, or begin it?"""
+    at = heard.get(row["trace_id"], now)
+    if now - at >= remembered_ns([POLICY]) // S:
+        return False
+    heard[row["trace_id"]] = max(at, now, row["end_ns"] // S)
+    return True
+
+
+def judged_at(scores: list[dict[str, Any]]) -> set[tuple[str, str, int]]:
+    """Which traces were judged by whom, and which message closed them, whoever wrote it and however often."""
+    return {(row["trace_id"], row["evaluator"], row["offset"]) for row in scores}
 
 
 def counted(scores: list[dict[str, Any]]) -> dict[tuple[str, ...], tuple[Any, ...]]:
@@ -129,13 +150,14 @@ def counted(scores: list[dict[str, Any]]) -> dict[tuple[str, ...], tuple[Any, ..
     return found
 
 
-def undisturbed(log: list[Record], stage: Evaluate) -> dict[tuple[str, ...], tuple[Any, ...]]:
+def undisturbed(log: list[Record], stage: Evaluate) -> list[dict[str, Any]]:
+    """The scores that one owner writes who is left alone."""
     world = World(log)
     owner = Owner.of(world, 0, stage)
     rng = random.Random(0)
     while not owner.is_done:
         owner.turn(rng, 0)
-    return counted(world.scores)
+    return world.scores
 
 
 def disturbed(log: list[Record], rng: random.Random, stages: Iterator[Evaluate]) -> World:
@@ -166,7 +188,30 @@ def always(stage: Evaluate) -> Iterator[Evaluate]:
 def test_what_counts_is_what_an_undisturbed_run_writes(seed: int) -> None:
     rng = random.Random(seed)
     log = history(rng)
-    assert counted(disturbed(log, rng, always(STAGE)).scores) == undisturbed(log, STAGE)
+    assert counted(disturbed(log, rng, always(STAGE)).scores) == counted(undisturbed(log, STAGE))
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_what_is_forgotten_for_want_of_room_is_forgotten_by_everybody(seed: int) -> None:
+    """Few traces are remembered, and some come again: whoever folds the log forgets the same ones at the same messages."""
+    rng = random.Random(2000 + seed)
+    log = history(rng, broken=True)
+    stage = replace(STAGE, policy=replace(POLICY, max_traces=rng.choice([3, 10, 30, 100])))
+    assert judged_at(disturbed(log, rng, always(stage)).scores) == judged_at(undisturbed(log, stage))
+
+
+def test_few_are_known_and_who_comes_again_is_judged_again() -> None:
+    again = 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        log, stage = history(rng), replace(STAGE, policy=replace(POLICY, max_traces=10))
+        owner = Owner.of(World(log), 0, stage)
+        while not owner.is_done:
+            owner.turn(rng, 0)
+            assert owner.state.log.traces.known <= 10
+        found = judged_at(undisturbed(log, stage))
+        again += len(found) - len({who[:-1] for who in found})
+    assert again > 5
 
 
 def test_without_settled_repeats_would_count() -> None:
@@ -184,7 +229,7 @@ def test_without_settled_repeats_would_count() -> None:
 def test_other_settings_judge_no_trace_twice(seed: int) -> None:
     rng = random.Random(1000 + seed)
     log = history(rng)
-    usual = {identity[0] for identity in undisturbed(list(log), STAGE) if identity[1] != "judge"}
+    usual = {identity[0] for identity in counted(undisturbed(list(log), STAGE)) if identity[1] != "judge"}
     others = [replace(STAGE, policy=replace(POLICY, trace_settle_ns=s * S, trace_idle_ns=(s + 60) * S)) for s in (5, 20, 40)]
 
     def changing() -> Iterator[Evaluate]:
