@@ -22,7 +22,10 @@ FROM panes FINAL GROUP BY ALL
 
 TRACES = f"SELECT trace_id, {', '.join(TRACE)} FROM traces FINAL"
 
-SUMS = ("traces", "traces_with_calls", "spans", "calls", "errors", "unknown_usage", "input_tokens", "output_tokens", "cost_nusd")
+SUMS = (
+    *("traces", "traces_with_calls", "spans", "calls", "errors", "unknown_usage", "input_tokens", "output_tokens", "cost_nusd"),
+    "told_twice",
+)
 SERIES = f"""
 SELECT environment, route, release, cohort, language, {", ".join(f"sum({name})" for name in SUMS)}
 FROM trace_performance GROUP BY ALL
@@ -32,6 +35,16 @@ ROUTES = """
 SELECT route, traces, calls, cost_nusd, cost_mean_nusd, tokens_per_trace, [cost_p50_nusd, cost_p95_nusd], [calls_p50, calls_p95]
 FROM cost_by_route
 """
+
+SHOWN = tuple(name for name in MEASURES if name not in {"cost_sq", "latency_sum_ns", "latency_sq", "ttft_count", "ttft_sum_ns"})
+"""Measures that the view shows as they are."""
+
+PERFORMANCE = f"""
+SELECT toUnixTimestamp(window_start) * 1000000000, environment, route, model, release, cohort, language, {", ".join(SHOWN)}
+FROM performance
+"""
+
+REPEATS = "SELECT trace_id || span_id FROM spans_counted WHERE counted_by NOT IN ('', span_id)"
 
 MONEY = """
 SELECT (SELECT sum(toInt128(cost_nusd)) FROM traces FINAL), (SELECT sum(cost_nusd) FROM trace_performance),
@@ -97,6 +110,26 @@ def panes_differ(settings: Settings, truth: Mapping[Key, list[int]]) -> Iterator
             yield f"{datetime.fromtimestamp(key[0] / 1e9, UTC):%H:%M:%S} {'/'.join(key[1])}: {wrong}"
 
 
+def performance_differs(settings: Settings, truth: Mapping[Key, list[int]]) -> Iterator[str]:
+    """Rows of the view that are not the truth's, or twice there."""
+    found = [((row[0], tuple(row[1:7])), [int(cell) for cell in row[7:]]) for row in rows(settings, PERFORMANCE)]
+    stored = dict(found)
+    if len(stored) != len(found):
+        yield f"{len(found)} rows of {len(stored)} windows and series"
+    for key in sorted(stored.keys() | truth.keys()):
+        true = [number for name, number in zip(MEASURES, truth.get(key, ()), strict=False) if name in SHOWN]
+        if stored.get(key) != true:
+            yield f"{key}: {SHOWN} {stored.get(key)} not {true}"
+
+
+def repeats_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
+    """Spans that stand for a call though another does, or the other way round."""
+    found = {identity for (identity,) in rows(settings, REPEATS)}
+    for wrong in sorted(found ^ ledger.told_again):
+        what = "counts no call, though nobody else tells it" if wrong in found else "counts a call that others tell"
+        yield f"span {wrong} {what}"
+
+
 def traces_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
     """Traces whose row is not the truth's, or that have none, or two."""
     found = rows(settings, TRACES)
@@ -124,6 +157,9 @@ def trace_sums_differ(settings: Settings, ledger: Ledger) -> Iterator[str]:
     traces, windows, outside, calls = (int(cell) for cell in rows(settings, MONEY)[0])
     if not traces == windows == calls - outside:
         yield f"traces cost {traces}, their windows {windows}, calls {calls}, of these {outside} outside of traces"
+    late, told = len(ledger.late_for_trace), number(settings, "SELECT sum(spans) FROM cost_outside_traces")
+    if (late, ledger.outside_nusd) != (told, outside):
+        yield f"{told} spans late for their traces cost {outside}, not {late} {ledger.outside_nusd}"
 
 
 def routes_differ(settings: Settings, ledger: Ledger, error: float = 0.01) -> Iterator[str]:

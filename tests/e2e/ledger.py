@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pipeline.operators.traffic import Call
+from tests.e2e.retold import AGAIN
 
 NUSD_PER_TOKEN = {
     "gpt-4o-mini-2024-07-18": (150, 75, 600),
@@ -111,7 +112,7 @@ def trace_row(spans: Sequence[Span], calls: Sequence[Call]) -> tuple[Any, ...]:
         *(len(spans), len(calls), of["errors"], of["refusals"], of["unknown_usage"]),
         *(of["input_tokens"], of["output_tokens"], of["cache_read_tokens"], of["cost_nusd"]),
         *(root.end_time_unix_nano - root.start_time_unix_nano, first_token[0] if first_token else None),
-        *(0, 0, False, False),
+        *(0, sum(span.name == AGAIN for span in spans), False, False),
     )
 
 
@@ -127,6 +128,10 @@ class Ledger:
     sent: set[str] = field(default_factory=set)
     too_late: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
+    told_again: set[str] = field(default_factory=set)
+    late_for_trace: set[str] = field(default_factory=set)
+    outside_nusd: int = 0
+    nameless: int = 0
 
     def drawn(self, calls: Sequence[Call], too_late: Sequence[Call], value: bytes) -> None:
         """A new request of these calls was made, some of which nobody may count: too late, or ended before they began."""
@@ -139,17 +144,29 @@ class Ledger:
                 self.too_late.add(identity)
         for call in calls:
             if call.trace_id.hex() not in lost and not is_broken(call):
-                key = (call.end_ns // self.window_ns * self.window_ns, call.series)
-                self.panes[key] = [a + b for a, b in zip(self.panes[key], measures(call), strict=True)]
-                self.latencies[call.route].append(call.end_ns - call.start_ns)
-
+                self._counts(call)
         spans, of = defaultdict[str, list[Span]](list), defaultdict[str, list[Call]](list)
         for span in _spans_of(value):
+            if span.name == AGAIN:
+                self.told_again.add(span.trace_id.hex() + span.span_id.hex())
             if span.start_time_unix_nano <= span.end_time_unix_nano:
                 spans[span.trace_id.hex()].append(span)
         for call in calls:
             of[call.trace_id.hex()].append(call)
         self.traces |= {trace: trace_row(spans[trace], of[trace]) for trace in of.keys() - lost}
+
+    def forgotten(self, call: Call, value: bytes) -> None:
+        """A call of a trace that is over."""
+        for identity, _ in _spans(value):
+            self.sent.add(identity)
+            self.late_for_trace.add(identity)
+        self.outside_nusd += cost_nusd(call)
+        self._counts(call)
+
+    def _counts(self, call: Call) -> None:
+        key = (call.end_ns // self.window_ns * self.window_ns, call.series)
+        self.panes[key] = [a + b for a, b in zip(self.panes[key], measures(call), strict=True)]
+        self.latencies[call.route].append(call.end_ns - call.start_ns)
 
     def written(self, partition: int, value: bytes) -> None:
         """A request, new or a repeat, went into a partition of the log."""

@@ -113,6 +113,8 @@ def compare(settings: Settings, sender: Sender, blocks: dict[tuple[int, int], in
     ledger = sender.ledger
     differences = {
         "panes": accounts.panes_differ(settings, ledger.panes),
+        "performance": accounts.performance_differs(settings, ledger.panes),
+        "told twice": accounts.repeats_differ(settings, ledger),
         "law a": accounts.law_a_breaks(settings, ledger),
         "law b": accounts.law_b_breaks(settings, blocks),
         "law c": accounts.law_c_breaks(settings, ledger),
@@ -121,7 +123,9 @@ def compare(settings: Settings, sender: Sender, blocks: dict[tuple[int, int], in
         "sums over traces": accounts.trace_sums_differ(settings, ledger),
         "routes": accounts.routes_differ(settings, ledger),
     }
-    print(f"{len(ledger.traces):,} traces")
+    kinds = {"told twice": len(ledger.told_again), "without a name": ledger.nameless, "late": len(ledger.late_for_trace)}
+    print(f"{len(ledger.traces):,} traces; calls {kinds}")
+    assert min(kinds.values()) >= 10, kinds
     verdicts = ", ".join(f"sum({name})" for name in accounts.VERDICTS)
     judged = accounts.rows(settings, f"SELECT sum(spans), {verdicts} FROM ledger FINAL WHERE stage = 'aggregate'")[0]
     print(f"{len(ledger.panes)} windows and series, {len(ledger.sent):,} distinct spans, {len(blocks):,} blocks")
