@@ -9,9 +9,8 @@ longer than it can stay open. So who folds the log again from a later offset, an
 for a trace, has closed and forgotten that one when everybody forgets the true one. Until then a trace holds back what may be
 acknowledged; at most `trace_longest_ns` longer, for ids that never fall silent: such a one may be judged again after a restart.
 
-What is remembered is bounded too: a trace nobody spoke of for `max_traces` spans is over, and forgotten. That is a count of spans
-since its own last one, not of what a process holds, so who folds the log again from a later offset forgets at the same message;
-and as the last spans of traces are as many as traces, no more than `max_traces` are known.
+What is remembered is bounded too: of more than `max_traces` the one nobody spoke of for longest is over, and forgotten. Who folds
+the log again from a later offset forgets it at the same message: whatever was spoken of since, it has seen as well.
 """
 
 from collections import OrderedDict, deque
@@ -88,13 +87,12 @@ class SampledTraces:
         self._over: dict[str, Over] = {}
         self._forget: list[tuple[int, str]] = []
         self._first: OrderedDict[str, int] = OrderedDict()  # offset at which each trace began, by that offset
-        self._spoken: OrderedDict[str, int] = OrderedDict()  # spans that had come with the last of each, by that number
+        self._spoken: OrderedDict[str, None] = OrderedDict()  # the same traces by their last span
         self._fading: deque[tuple[int, int]] = deque()  # until when, first offset; both rise
-        self._spans = 0
         self.size = 0
         self.late = 0
         self.forgotten = 0
-        """Traces forgotten before their time, because too many spans came after theirs."""
+        """Traces forgotten before their time, because too many others were spoken of since."""
 
     def __len__(self) -> int:
         """Open traces."""
@@ -105,14 +103,18 @@ class SampledTraces:
         """Traces that are open or remembered."""
         return len(self._first)
 
+    @property
+    def began(self) -> dict[str, int]:
+        """Those traces, and the offset at which each began."""
+        return dict(self._first)
+
     def arrive(self, offset: int, row: SampleRow, policy: WindowPolicy, at_ns: int, latest_ns: int) -> Closed | None:
         """A span comes at watermark `at_ns`. Returns its trace if that is full now.
 
         latest_ns: what a span may say of its end at most; one from next week would hold its trace, and the offset, until then.
         """
         heard = max(min(row.end_ns, latest_ns), at_ns)
-        self._spans += 1
-        self._spoken[row.trace_id] = self._spans
+        self._spoken[row.trace_id] = None
         self._spoken.move_to_end(row.trace_id)
         if over := self._over.get(row.trace_id):
             over.heard_ns = max(over.heard_ns, heard)
@@ -151,15 +153,16 @@ class SampledTraces:
                 yield self._close(trace, at_ns, cut=not trace.rooted or trace.quiet_ns + policy.trace_settle_ns > at_ns)
 
     def forget(self, policies: Sequence[WindowPolicy], at_ns: int) -> Iterator[Closed]:
-        """Forget the traces whose time is over at watermark `at_ns`, and those nobody spoke of for long; yields what of these was
-        open. policies: all that are in force.
+        """Forget the traces whose time is over at watermark `at_ns`, and those over the bound; yields what of these was open.
+        policies: all that are in force.
         """
         most = max(policy.max_traces for policy in policies)
-        while self._spoken and (oldest := next(iter(self._spoken.items())))[1] <= self._spans - most:
-            if trace := self._open.get(oldest[0]):
+        while len(self._spoken) > most:
+            oldest = next(iter(self._spoken))
+            if trace := self._open.get(oldest):
                 yield self._close(trace, at_ns, cut=True)
             self.forgotten += 1
-            self._let_go(oldest[0], at_ns + 1)  # it was still known to whoever stands at this watermark, before this message
+            self._let_go(oldest, at_ns + 1)  # it was still known to whoever stands at this watermark, before this message
         while self._forget and self._forget[0][0] <= at_ns:
             _, trace_id = heappop(self._forget)
             over = self._over.get(trace_id)

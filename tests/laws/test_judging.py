@@ -200,6 +200,24 @@ def test_what_is_forgotten_for_want_of_room_is_forgotten_by_everybody(seed: int)
     assert judged_at(disturbed(log, rng, always(stage)).scores) == judged_at(undisturbed(log, stage))
 
 
+@pytest.mark.parametrize("seed", range(max(10, RUNS // 3)))
+def test_who_begins_at_what_is_held_knows_what_the_first_one_knew(seed: int) -> None:
+    """At the message everything was judged up to: the same traces, open or over, and none that it took for one."""
+    rng = random.Random(3000 + seed)
+    log = history(rng, broken=True)
+    stage = replace(STAGE, policy=replace(POLICY, max_traces=rng.choice([3, 10, 30, 10**6])))
+    owner = stage.open(SOURCE, None)
+    for at, message in enumerate(log):
+        stage.step(owner, [message], 0)
+        owner.log.waiting.clear()  # as if all that was asked were answered at once
+        committed, begin = owner.log.held()
+        if rng.random() < 0.1:
+            progress = Progress(committed, at + 1, owner.log.watermark.ns, owner.log.watermark.snapshot(), owner.log.eras, begin)
+            successor = stage.open(SOURCE, progress)
+            stage.step(successor, log[committed : at + 1], 0)
+            assert successor.log.traces.began == owner.log.traces.began
+
+
 def test_few_are_known_and_who_comes_again_is_judged_again() -> None:
     again = 0
     for seed in range(20):
