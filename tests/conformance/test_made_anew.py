@@ -3,16 +3,24 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+from pipeline.connectors.clickhouse import query
+from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import apply_topics, connection, sources, unowned
 from pipeline.errors import EngineError, Fatal
-from pipeline.settings import Settings
+from pipeline.operators.traffic import draw, encode
+from pipeline.settings import SECOND, Settings
 from tests.conformance.test_kafka import DEADLINE, Worker, admin, behind, numbers, send, topic_settings, until
 from tests.conformance.worker_group import Group
 from tests.conformance.worker_group import until as group_until
+from tests.e2e.stages import Stages
+from tests.e2e.test_judge_chaos import settled
+from tests.e2e.test_judging import QUICK, counted
 
 __all__ = ["topic_settings"]
 
@@ -98,6 +106,43 @@ def test_a_worker_of_a_topic_made_anew_ends_and_its_successor_begins_at_the_star
 
     group_until(lambda: folded() == {0, 1, 2, 3}, "all folded anew", 120, lambda: group.log("a")[-8000:])
     assert "made anew" in group.log("a") or "of a log before it" in group.log("a")
+
+
+def test_samples_and_scores_made_anew_under_running_stages(with_schema: Settings, tmp_path: Path) -> None:
+    """What was judged stays as it was; what comes afterwards is judged and counted once, in the new logs."""
+    settings = with_schema.model_copy(update=QUICK | {"session_timeout": 6.0, "sample_ceiling": 1.0})
+    apply_topics(settings)
+    rng, producer, sent = Random(7), Producer(connection(settings)), set[str]()
+    names = {name: name for name in ("decode", "evaluate", "scores", "sink")}
+
+    def send_traces() -> None:
+        for partition in range(settings.otlp_partitions):
+            calls = [draw(rng, now_ns() - rng.randrange(SECOND), 0.5) for _ in range(10)]
+            sent.update(call.trace_id.hex() for call in calls)
+            producer.produce(settings.otlp_topic, encode(calls), partition=partition)
+        assert producer.flush(30) == 0
+
+    def table() -> Any:
+        return query(settings, "SELECT * EXCEPT inserted_at FROM scores FINAL ORDER BY ALL")[1]
+
+    def judged() -> bool:
+        """Four scores of each trace are in the table, and they add up."""
+        found = query(settings, "SELECT trace_id, count() FROM scores FINAL GROUP BY trace_id")[1]
+        ((total,),) = query(settings, "SELECT sum(scores) FROM score_panes FINAL")[1]
+        return {trace for trace, n in found if n == 4} == sent and int(total) == 4 * len(sent)
+
+    with Stages(settings, tmp_path, names) as stages:
+        stages.until(lambda: all(stages.members(name) for name in names), "all have joined", 120)
+        for key, reader in (("samples", "evaluate"), ("scores", "scores")):
+            send_traces()
+            stages.until(lambda: judged() and settled(settings), f"{len(sent)} traces are judged", 180, revive=True)
+            before = table()
+            make_anew(settings, key)
+            stages.until(lambda r=reader: r in stages.revived, f"{reader} notices and ends", 120, revive=True)  # type: ignore[misc]
+            assert table() == before
+        send_traces()
+        stages.until(judged, f"{len(sent)} traces are judged", 180, revive=True)
+        assert len(counted(settings)) == 4 * 20, "the last stand in the new log"
 
 
 def test_partitions_nobody_has_are_seen(group: Group) -> None:

@@ -53,6 +53,7 @@ class Stages:
         self._names = names or TWO_WORKERS
         self._env = {**os.environ, **environment(settings)}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.revived: list[str] = []
         self._admin = AdminClient(connection(settings))
 
     def __enter__(self) -> Self:
@@ -106,12 +107,18 @@ class Stages:
             return set()
         return {member.group_instance_id or member.member_id for member in found.members}
 
-    def until(self, found: Callable[[], Found], what: str, within: float) -> Found:
-        """What `found` answers as soon as it is truthy. Fails after `within` seconds, or if a process ended unasked."""
+    def until(self, found: Callable[[], Found], what: str, within: float, revive: bool = False) -> Found:
+        """What `found` answers as soon as it is truthy. Fails after `within` seconds, or if a process ended unasked.
+
+        revive: who ended starts again, as under a supervisor, and is in `revived`.
+        """
         deadline = time.monotonic() + within
         while not (answer := found()):
-            for name, process in self._processes.items():
-                assert process.poll() is None, f"{name} ended with code {process.returncode}: {last_words(self._log(name))}"
+            for name, process in list(self._processes.items()):
+                if process.poll() is not None:
+                    assert revive, f"{name} ended with code {process.returncode}: {last_words(self._log(name))}"
+                    self.revived.append(name)
+                    self.start(name)
             assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
             time.sleep(0.2)
         return answer
