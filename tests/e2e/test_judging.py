@@ -1,4 +1,5 @@
-"""evaluate on real Kafka: killed at random every trace is judged once, as undisturbed; what users said stays in the samples."""
+"""evaluate and scores on real Kafka, both killed at random: every trace is judged once, and tables and views say of it what they
+would have said undisturbed. What users said stays in the samples."""
 
 import asyncio
 import random
@@ -17,15 +18,18 @@ from pipeline.app.evaluators import evaluators
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.evaluating import Bench
 from pipeline.connectors.kafka import apply_topics, connection, sources
+from pipeline.model.columns import SERIES
 from pipeline.model.stream import Record
 from pipeline.operators.first_scores import FirstScores
 from pipeline.operators.sampling import is_in, randomness_of, sampling_key
 from pipeline.operators.traffic import draw, encode
 from pipeline.settings import Settings
 from pipeline.topics import topics
+from tests.conformance.test_store_scores import close
 from tests.databases import Databases
 from tests.e2e.stages import Stages
 from tests.otlp import Told, request_of
+from tests.scores import score_pane
 
 QUICK = {
     "otlp_partitions": 2,
@@ -33,6 +37,7 @@ QUICK = {
     "panes_partitions": 2,
     "trace_settle": 1.0,
     "out_of_orderness": 1.0,
+    "window": 5.0,
     "tick_every": 0.2,
     "early_every": 0.5,
     "sink_linger": 0.2,
@@ -41,6 +46,12 @@ QUICK = {
 }
 SEEN = 240.0
 """Seconds in which what was sent must be judged."""
+
+BOTH = ("evaluate", "scores")
+KILLED_AT = {5: BOTH[:1], 10: BOTH[1:], 15: BOTH, 24: BOTH[1:], 27: BOTH[:1], 39: BOTH}
+"""Who is killed after so many records."""
+
+CONTROL = "groundedness_lexical"
 
 PLANTED = "My daughter Ottilie swallowed a thimble yesterday"
 """What a user said; nobody else says so."""
@@ -52,7 +63,7 @@ def pipeline(databases: Databases, tmp_path: Path) -> Iterator[tuple[Settings, S
     with databases.lent() as named:
         settings = named.model_copy(update=QUICK)
         apply_topics(settings)
-        stages = ("decode", "aggregate", "evaluate", "sink")
+        stages = ("decode", "aggregate", "evaluate", "scores", "sink")
         with Stages(settings, tmp_path, dict(zip(stages, stages, strict=True))) as running:
             yield settings, running
 
@@ -98,7 +109,7 @@ def rows(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def counted(settings: Settings) -> dict[tuple[str, str], Any]:
-    """The scores that count, as they stand in the topic."""
+    """What the scores that count say, as they stand in the topic."""
     readers: dict[int, FirstScores] = {}
     found = {}
     for row in rows(read(settings, "scores")):
@@ -106,12 +117,17 @@ def counted(settings: Settings) -> dict[tuple[str, str], Any]:
         identity = (row["trace_id"], row["evaluator"])
         if reader.is_first(row["source"], row["offset"], row["settled"], identity, row["at"].offset):
             assert identity not in found, f"{identity} counts twice"
-            found[identity] = (row["status"], row["value"], row["inclusion_probability"], row["incomplete"], row["offset"])
+            found[identity] = said_by(row)
     return found
 
 
-def expected(settings: Settings) -> dict[tuple[str, str], Any]:
-    """What comes of the samples if nobody is ever killed: the stage itself over the same log."""
+def said_by(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a score says, in short."""
+    return tuple(row[name] for name in ("status", "value", "inclusion_probability", "incomplete", "offset"))
+
+
+def expected(settings: Settings) -> dict[tuple[str, str], dict[str, Any]]:
+    """The scores that come of the samples if nobody is ever killed: the stage itself over the same log."""
     chosen = evaluators(settings)
     stage, bench, found = evaluate_stage(settings, chosen), Bench(chosen, 60, 60), {}
     states: dict[int, Any] = {}
@@ -125,17 +141,35 @@ def expected(settings: Settings) -> dict[tuple[str, str], Any]:
         states[p], effects = stage.step(state, [record], 0)
         stage.heard(states[p], asyncio.run(all_of(effects.asks)))
         for row in states[p].rows:
-            values = (row["status"], row["value"], row["inclusion_probability"], row["incomplete"], row["offset"])
-            found[row["trace_id"], row["evaluator"]] = values
+            found[row["trace_id"], row["evaluator"]] = row
         states[p].rows.clear()
     return found
 
 
+def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
+    names, found = query(settings, sql)
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def view_agrees(found: list[dict[str, Any]], panes: list[dict[str, Any]], of: tuple[str, ...], pool: tuple[str, ...]) -> None:
+    """Whether a view of quality has a row for each evaluator and series `of`, and says what Python says of these sums."""
+    by = {tuple(row[name] for name in (*of, "evaluator")): row for row in found}
+    assert len(by) == len(found)
+    assert by.keys() == {tuple(pane[name] for name in (*of, "evaluator")) for pane in panes}
+    for row in found:
+        series = [pane for pane in panes if all(pane[name] == row[name] for name in of)]
+        mine, control = ([pane for pane in series if pane["evaluator"] == who] for who in (row["evaluator"], CONTROL))
+        beside = [pane for pane in panes if all(pane[name] == row[name] for name in (*pool, "evaluator"))]
+        close(row, mine, control, [pane for pane in beside if pane not in mine])
+        assert row["scores"] == len(mine)
+
+
 def test_killed_at_random_every_trace_is_judged_once_and_as_undisturbed(pipeline: tuple[Settings, Stages]) -> None:
     settings, stages = pipeline
-    rng = random.Random(11)
+    rng, begun = random.Random(11), time.time_ns()
     producer, chosen = Producer(connection(settings)), set()
-    stages.until(lambda: stages.members("decode") and stages.members("evaluate"), "the stages have joined", SEEN)
+    joined = ("decode", "evaluate", "scores")
+    stages.until(lambda: all(stages.members(stage) for stage in joined), "the stages have joined", SEEN)
     for i in range(40):
         now = time.time_ns()
         calls = [draw(rng, now - rng.randrange(10**9), 0.5) for _ in range(20)]
@@ -143,18 +177,30 @@ def test_killed_at_random_every_trace_is_judged_once_and_as_undisturbed(pipeline
         chosen |= {trace for trace in traces if is_in(randomness_of(trace, sampling_key("")), settings.sample_ceiling)}
         producer.produce(settings.otlp_topic, encode(calls), partition=i % 2)
         assert producer.flush(30) == 0
-        if i % 10 == 5:
-            stages.kill("evaluate")
-            stages.start("evaluate")
+        for stage in KILLED_AT.get(i, ()):
+            stages.kill(stage)
+        for stage in KILLED_AT.get(i, ()):
+            stages.start(stage)
         time.sleep(0.3)
-    stages.kill("evaluate")
-    stages.start("evaluate")
     stages.until(lambda: {trace for trace, _ in counted(settings)} >= chosen, f"{len(chosen)} traces are judged", SEEN)
+    total, adding = 4 * len(chosen), "SELECT sum(scores) AS n FROM score_panes FINAL"
+    stages.until(lambda: int(stored(settings, adding)[0]["n"]) == total, f"{total} scores add up", SEEN)
     assert 200 < len(chosen) < 600
     found, wanted = counted(settings), expected(settings)
-    assert {identity: wanted[identity] for identity in found} == found
-    assert len(found) == 4 * len(chosen)
+    assert {identity: said_by(row) for identity, row in wanted.items() if identity in found} == found
+    assert len(found) == total
     assert {"ok", "skipped"} == {status for status, *_ in found.values()}
+    table = stored(settings, "SELECT * FROM scores FINAL")
+    assert len(table) == total
+    of_samples = {identity: values[:-1] for identity, values in found.items()}  # the table's offset is that of the score
+    assert {(row["trace_id"], row["evaluator"]): said_by(row)[:-1] for row in table} == of_samples
+    undisturbed = [score_pane([wanted[identity]]) for identity in found]
+    sql = f"SELECT * FROM quality_between(since = {begun // 10**9 - 60}, until = {time.time_ns() // 10**9 + 60})"
+    view_agrees(stored(settings, sql), undisturbed, ("environment", "route", "release", "cohort"), ("environment", "route"))
+    window, known = int(settings.window), {(row["trace_id"], row["evaluator"]): row["known_ns"] // 10**9 for row in table}
+    sql = "SELECT *, toUnixTimestamp(window_start) AS begin FROM quality_by_cohort"
+    panes = [score_pane([wanted[identity]], begin=known[identity] // window * window) for identity in found]
+    view_agrees(stored(settings, sql), panes, ("begin", *SERIES), ("begin", "environment", "route"))
 
 
 def test_what_users_said_stands_in_the_samples_and_nowhere_else(pipeline: tuple[Settings, Stages]) -> None:
