@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from pipeline.errors import SettingsError
-from pipeline.topics import topics
+from pipeline.topics import ANY_KEY, topics
 
 Seconds = Annotated[float, Field(le=1e9, allow_inf_nan=False)]
 SECOND = 1_000_000_000
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
         found: dict[tuple[str, bytes | None], str] = {}
         for key, topic in topics().items():
             if topic.table:
-                found[self.topic(key), None] = topic.table
+                found[self.topic(key), ANY_KEY if topic.any_key else None] = topic.table
             found |= {(self.topic(key), said.encode()): table for said, table in topic.keyed.items()}
         return found
 

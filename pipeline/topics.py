@@ -28,7 +28,7 @@ def shipped(folder: str) -> Path:
 class Topic:
     """One topic as its file describes it.
 
-    table: where the sink puts its blocks, "" if nowhere. keyed: likewise, by the key of the message.
+    table: where the sink puts its blocks, "" if nowhere. keyed: likewise, by the key of the message. any_key: whatever the key.
     """
 
     key: str
@@ -37,6 +37,7 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
     table: str = ""
     keyed: dict[str, str] = field(default_factory=dict)
+    any_key: bool = False
 
     def named(self, prefix: str, otlp: str) -> str:
         """The name on the broker: the collector's for `otlp_spans`, `<prefix>.<name>.v1` for ours."""
@@ -56,8 +57,13 @@ def topics() -> dict[str, Topic]:
             {k: str(v) for k, v in raw["config"].items()},
             raw.get("table", ""),
             raw.get("keyed", {}),
+            raw.get("any_key", False),
         )
     return found
+
+
+ANY_KEY = b"*"
+"""Stands for every key of a topic whose messages are blocks whatever their key."""
 
 
 def partition_of(key: str, partitions: int) -> int:

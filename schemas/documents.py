@@ -23,6 +23,7 @@ from pipeline.model.columns import (
     Column,
     Firing,
 )
+from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.log_time import MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES, SCORE_SQUARES, SCORE_SUMS
@@ -44,6 +45,7 @@ NARROWER: dict[str, Document] = {
     "parent_span_id": {"pattern": "^([0-9a-f]{16})?$"},
     "firing": {"enum": [firing.value for firing in Firing]},
     "reason": {"enum": [reason.value for reason in Reason]},
+    "hash": {"pattern": "^[0-9a-f]{32}$"},
     "counted_by": {"pattern": "^[0-9a-f]{16}$"},
     "rule": {"enum": [rule.name.lower() for rule in Rule if rule is not Rule.ALONE]},
     **dict.fromkeys(("latency_digest", "ttft_digest", "tps_digest", "cost_digest", "calls_digest"), DIGEST),
@@ -214,6 +216,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "counted-scores": ("Scores that count", COUNTED_SCORES),
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
+    "contracts": ("Contracts, each as it was applied; one row a message", CONTRACTS),
     "status": ("What the stages measured of themselves", STATUS),
 }
 """Title and columns of the blocks, by the name of their topic, or of what the key of its messages makes them."""

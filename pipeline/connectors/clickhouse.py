@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, JsonType
+from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
 from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
@@ -45,6 +46,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "ledger": LEDGER,
     "dead_letters": DEAD_LETTERS,
     "status": STATUS,
+    "contracts": CONTRACTS,
 }
 """The tables blocks go into, with the columns a block brings."""
 

@@ -11,17 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from pipeline.connectors.clock import steady
 from pipeline.connectors.kafka import connection, sources, translated
-from pipeline.errors import EngineError, SchemaError
+from pipeline.connectors.kafka_whole import READ_SECONDS, read_to_end
+from pipeline.errors import SchemaError
 from pipeline.model.log_time import NOTHING_SAID, Era, LogClock, LogTime
 from pipeline.model.stream import Message, Progress, Source, Unending, joined
 from pipeline.settings import Settings
-
-READ_SECONDS = 30.0
-"""Deadline of one answer of the broker."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +104,7 @@ class ProgressLog:
         self._among = len(sources(self._settings, "progress"))
         there = TopicPartition(self._input, partition)
         with self._reader() as reader:
-            progress = largest(source, _read_to_end(reader, self._topic, self._place(partition)))
+            progress = largest(source, read_to_end(reader, self._topic, self._place(partition)))
             committed = reader.committed([there], timeout=READ_SECONDS)[0].offset
             start, _ = reader.get_watermark_offsets(there, timeout=READ_SECONDS)
         return Takeover(source, progress, max(committed, start), start, max(0, start - committed) if committed >= 0 else 0)
@@ -132,19 +129,3 @@ class ProgressLog:
                 yield reader
         finally:
             reader.close()
-
-
-def _read_to_end(reader: Consumer, topic: str, partition: int) -> Iterator[tuple[bytes, bytes]]:
-    """Every (key, value) of one partition, from its start to the end it has when the reader gets there."""
-    reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-    deadline = steady() + READ_SECONDS
-    while steady() < deadline:
-        if (record := reader.poll(0.2)) is None:
-            continue
-        if (error := record.error()) is None:
-            yield record.key() or b"", record.value() or b""
-        elif error.code() == KafkaError._PARTITION_EOF:
-            return
-        else:
-            raise KafkaException(error)
-    raise EngineError(f"partition {partition} of {topic} was not read to its end within {READ_SECONDS:.0f} s")

@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES
+from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.reasons import Reason
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
 from pipeline.model.stream import Effects, Insert, Message, Record
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
-from pipeline.topics import partition_of
+from pipeline.topics import ANY_KEY, partition_of
 
 DETAIL_CHARS = 256
 
-BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, COUNTED_SCORES, SCORE_PANES, LEDGER, DEAD_LETTERS, STATUS)
+BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, COUNTED_SCORES, SCORE_PANES, LEDGER, DEAD_LETTERS, STATUS, CONTRACTS)
 COLUMNS = frozenset(column.name for table in BLOCKS for column in table)
 AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 
@@ -28,7 +29,7 @@ AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 class Sink:
     """The stage.
 
-    tables: table by topic and key; a message of another key is no block.
+    tables: table by topic and key, ANY_KEY for all; a message of another key is no block.
     dead_letters, side_partitions: where refused blocks go. keep_raw: with their bytes.
     """
 
@@ -41,7 +42,7 @@ class Sink:
         """One insert per table, blocks in the batch's order: of two rows equal in key and version the later one stays."""
         by_table: dict[str, list[Record]] = defaultdict(list)
         for record in batch:
-            table = self.tables.get((record.source.topic, record.key))
+            table = self.tables.get((record.source.topic, record.key)) or self.tables.get((record.source.topic, ANY_KEY))
             if record.value is not None and table is not None:  # ticks and settings have none
                 by_table[table].append(record)
         return Effects(

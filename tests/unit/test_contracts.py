@@ -59,6 +59,12 @@ def test_what_is_shipped_is_a_contract(path: Path) -> None:
     assert [error.message for error in validator.iter_errors(yaml.safe_load(path.read_text()))] == []
 
 
+def test_the_contract_of_the_readme_is_one() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text().partition("\n## Contracts\n")[2]
+    found = contract(text.partition("```yaml\n")[2].partition("```")[0])
+    assert (found.name, len(found.objectives), len(found.error_budgets)) == ("support", 5, 1)
+
+
 def test_the_committed_schema_is_that_of_the_reader() -> None:
     assert (schemas_dir() / "config" / "contract.json").read_text() == render(document()), "run `python -m schemas`"
     jsonschema_rs.meta.validate(document())
@@ -121,7 +127,7 @@ def test_an_objective_of_more_is_better_gives_a_budget_below_it() -> None:
 )
 def test_traces_have_no_slices_by_model(text: str, family: Family) -> None:
     found = contract(objective(f"{{metric: {text}}}") + "slices: [model, cohort, [cohort, model]]\n")
-    sliced = {Family.TRACES: ((), ("cohort",))}.get(family, ((), ("model",), ("cohort",), ("cohort", "model")))
+    sliced = {Family.TRACES: ((), ("cohort",))}.get(family, ((), ("cohort",), ("model",), ("cohort", "model")))
     assert found.slices_of(found.objectives[0].metric.family) == sliced
 
 
@@ -330,7 +336,7 @@ def test_default_burn_rates_that_cannot_be_reached_are_noted() -> None:
 def test_plain_words_stay_words() -> None:
     """`no` is a route, a language is not false, and 5:30 is no number of base 60."""
     found = contract(LEAST.replace("routes: support", "routes: [no, 'on', 5:30, 1_000]"))
-    assert found.routes == ("no", "on", "5:30", "1_000")
+    assert found.routes == ("1_000", "5:30", "no", "on")
 
 
 @pytest.mark.parametrize(
@@ -341,6 +347,11 @@ def test_plain_words_stay_words() -> None:
         (LEAST, objective("{at_most: '2%', metric: error.ratio, window: 300s, minimum: 30, severity: ticket}")),
         (LEAST + "owner: a\ndescription: x\n", LEAST + "description: y\nowner: a\n"),
         (LEAST + "slices: [[language, cohort]]\n", LEAST + "slices: [[cohort, language]]\n"),
+        (LEAST + "slices: [cohort, language]\n", LEAST + "slices: [language, cohort]\n"),
+        (
+            objective("{metric: error.ratio, at_most: 2%}\n  - {metric: latency.p99, at_most: 4s}"),
+            objective("{metric: latency.p99, at_most: 4s}\n  - {metric: error.ratio, at_most: 2%}"),
+        ),
         (LEAST + "regression: {}\n", LEAST + "regression: {limit: 2%, metrics: [error.ratio], confidence: 95%}\n"),
     ],
 )

@@ -21,9 +21,9 @@ def meaning(contract: Contract) -> dict[str, Any]:
         "routes": contract.routes,
         "select": {"model": contract.models, "release": contract.releases},
         "slices": contract.slices,
-        "objectives": [_objective(one) for one in contract.objectives],
+        "objectives": [_objective(one) for one in sorted(contract.objectives, key=lambda one: one.id)],
         "regression": None if contract.regression is None else _regression(contract.regression),
-        "error_budgets": [_budget(one) for one in contract.error_budgets],
+        "error_budgets": [_budget(one) for one in sorted(contract.error_budgets, key=lambda one: one.id)],
     }
 
 

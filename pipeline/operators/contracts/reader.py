@@ -74,10 +74,10 @@ class Reader:
 
 
 def patterns(said: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    """A name or a list of names; what is said twice once."""
+    """A name or a list of names, in order: one of them fits, so theirs means nothing."""
     if said is None:
         return default
-    return (said,) if isinstance(said, str) else tuple(dict.fromkeys(said))
+    return (said,) if isinstance(said, str) else tuple(sorted(set(said)))
 
 
 def severity(said: Any, default: Severity) -> Severity:

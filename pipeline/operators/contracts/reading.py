@@ -89,8 +89,8 @@ def _contract(reader: Reader, raw: dict[str, Any]) -> Contract:
 
 
 def _slices(reader: Reader, said: Sequence[str | list[str]]) -> tuple[tuple[str, ...], ...]:
-    """The whole, then each set of columns in the order of the series."""
+    """The whole, then each set of columns, small ones first."""
     found = [tuple(sorted([one] if isinstance(one, str) else one)) for one in said]
     for index in repeated(found):
         reader.wrong(("slices", index), "this slice is there twice; leave one")
-    return ((), *dict.fromkeys(found))
+    return ((), *sorted(set(found), key=lambda columns: (len(columns), columns)))

@@ -17,10 +17,10 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from pipeline.app import show
+from pipeline.cli.contract import contract_app
+from pipeline.cli.terminal import Json, complain, err, out, say
 from pipeline.errors import SettingsError, TailraceError
 from pipeline.settings import Settings
 
@@ -40,16 +40,12 @@ app.add_typer(topics_app, name="topics", rich_help_panel="Set up")
 prices_app = typer.Typer(help="What models cost, and which calls have no price.", no_args_is_help=True)
 judge_app = typer.Typer(help="The judge that evaluators ask.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
+app.add_typer(contract_app, name="contract", rich_help_panel="Set up")
 app.add_typer(prices_app, name="prices", rich_help_panel="Look")
 app.add_typer(judge_app, name="judge", rich_help_panel="Look")
 
-out = Console(width=None if sys.stdout.isatty() else 180)
-err = Console(stderr=True)
-
 HARMLESS = re.compile(r"security\.protocol|sasl\.(mechanisms?|username)|(ssl|sasl)\..*\.(location|algorithm)|enable\..*")
 """Kafka's security settings that hold no secret; every other one is masked."""
-
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
 def main() -> None:
@@ -62,16 +58,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def complain(text: str) -> None:
-    """One line of what is wrong; nothing in it is markup."""
-    err.print(Text.assemble(("tailrace: ", "bold red"), text), highlight=False, soft_wrap=True)
-
-
-def say(text: str) -> None:
-    """Progress goes to standard error, so that results can be piped."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.callback(invoke_without_command=True)
