@@ -1,0 +1,93 @@
+"""A change at an unknown time: bets begin anew with every stratum of hours, and all of them together are watched.
+
+Per bet M <- (M + 1) times what the stratum made of it, when the stratum closes (Shiryaev and Roberts); at a look the same with
+what is open, not kept. M less the number of restarts is a martingale under the null, so M by the strata of a day is what may be
+compared with an e-value: P(any alarm in the first day) is at most alpha, and between alarms lie 1/alpha days or more.
+
+A stratum holds as many hours as the cell needs to say something, and is compared with a bound, or with the same hours before.
+
+Source: Shin, Ramdas and Rinaldo, New England Journal of Statistics in Data Science 2 (2024) (e-detectors); Shiryaev, Theory of
+Probability and its Applications 8 (1963); Roberts, Technometrics 8 (1966).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence.bets import growth, log_mean
+from pipeline.operators.evidence.cells import Cells
+from pipeline.operators.evidence.deviance import Data, Floats, Found
+from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM, Hypothesis
+
+HOURS = 24
+"""Of a day; as many strata begin in one at most."""
+STRATA = np.array((1, 2, 4, 8, 24))
+"""Hours a stratum may have."""
+BETS = 5
+
+
+@dataclass(slots=True)
+class Detector(Cells):
+    """Per cell: m (cells, bets), logarithms of M; n, s of the stratum that is open; how many hours it has in all."""
+
+    m: Floats
+    open_n: Floats
+    open_s: Floats
+    hours: Floats
+
+    NOTHING: ClassVar[dict[str, float]] = {"m": -np.inf, "hours": 1.0}
+    WIDE: ClassVar[dict[str, int]] = {"m": BETS}
+
+    def add(self, n: Floats, s: Floats) -> None:
+        """What came in the open stratum."""
+        self.open_n += n
+        self.open_s += s
+
+    def baseline(self, hour: int, base_n: Floats, base_s: Floats) -> tuple[Floats, Floats]:
+        """Of baselines (cells, 24) what lies in the open strata, of which `hour` of the day is one: how many, and their mean."""
+        first = hour // self.hours * self.hours
+        within = np.arange(HOURS)
+        mask = (within >= first[:, None]) & (within < (first + self.hours)[:, None])
+        n = (base_n * mask).sum(1)
+        with np.errstate(all="ignore"):
+            return n, np.asarray((base_s * mask).sum(1) / n)
+
+    def data(self, base_n: Floats, base_mean: Floats, usual: Floats) -> Data:
+        """The open strata beside their baseline, or a bound: then base_n is inf. usual: the mean of all there is."""
+        return Data(self.open_n, self.open_s, base_n, base_mean, usual)
+
+    def look(self, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Floats:
+        """Logarithm of the evidence as it stands."""
+        found = spoken(asked, data, dispersion, batches)
+        return np.asarray(log_mean(self._with(found, asked.bets)) - np.log(HOURS))
+
+    def close_hour(
+        self, hour: int, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats, hourly: Floats
+    ) -> NDArray[np.bool_]:
+        """`hour` of the day is over; returns which strata are. hourly: how many a cell usually has in an hour."""
+        over = np.mod(hour + 1, self.hours) == 0
+        stepped = self._with(spoken(asked, data, dispersion, batches), asked.bets)
+        self.m = np.where(over[:, None], stepped, self.m)
+        self.open_n, self.open_s = np.where(over, 0.0, self.open_n), np.where(over, 0.0, self.open_s)
+        needed = asked.needed(data.usual, dispersion, ENOUGH_A_STRATUM[asked.kind])
+        self.hours = np.where(over, _stratum(needed, hourly, (hour + 1) % HOURS), self.hours)
+        return np.asarray(over)
+
+    def _with(self, stratum: Found, bets: Floats) -> Floats:
+        return np.asarray(np.logaddexp(self.m, 0.0) + growth(stratum, bets))
+
+
+def spoken(asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Found:
+    """What is found where a stratum holds enough; nothing elsewhere."""
+    found = asked.found(data, dispersion, batches)
+    enough = asked.may_speak(data, dispersion, ENOUGH_A_STRATUM[asked.kind])
+    return Found(np.where(enough, found.z, 0.0), np.where(enough, found.information, 0.0))
+
+
+def _stratum(needed: Floats, hourly: Floats, next_hour: int) -> Floats:
+    """The shortest stratum that holds twice what is needed, of those that may begin with that hour."""
+    fitting = STRATA[next_hour % STRATA == 0]
+    enough = np.multiply.outer(hourly, fitting) >= 2 * np.nan_to_num(needed, nan=1e18, posinf=1e18)[:, None]
+    return np.asarray(np.where(enough.any(1), fitting[enough.argmax(1)], fitting[-1]), np.float64)

@@ -1,0 +1,90 @@
+"""One question asked of many cells: is the mean worse than a limit allows? Its null, its bets, and from when on it may speak."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence import bets, deviance
+from pipeline.operators.evidence.deviance import Data, Floats, Found
+
+LEAST = 30
+"""Nothing is said of fewer calls (scores) on either side."""
+RATIOS = (1.05, 1.1, 1.2, 1.5, 2.5)
+"""Alternatives a ceiling bets on, new mean over baseline."""
+FALLS = (0.96, 0.92, 0.85, 0.7, 0.5)
+"""Likewise a floor."""
+POINTS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Alternatives of a limit in points, in limits beyond it."""
+
+
+class Kind(StrEnum):
+    """What is compared: a share of calls, scores in [0, 1], or sizes (costs, durations) that are capped."""
+
+    SHARE = "share"
+    SCORE = "score"
+    SIZE = "size"
+
+
+ENOUGH = {Kind.SHARE: 5.0, Kind.SCORE: 40.0, Kind.SIZE: 40.0}
+"""From so much on (1 / squared relative standard error of each side) an e-value holds its promise far out in its tail."""
+ENOUGH_A_STRATUM = {Kind.SHARE: 20.0, Kind.SCORE: 60.0, Kind.SIZE: 60.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """Worse is higher (`floor` is False: a ceiling) or lower.
+
+    limit: how much worse is allowed, relative to the baseline; `in_points`: in parts of one. A limit of 0 against a bound is an
+    objective. A quantile's limit sits in its threshold, so its limit is 0 too: the share of the baseline above c, that of the
+    new data above (1 + limit) c.
+    """
+
+    kind: Kind
+    limit: float = 0.0
+    floor: bool = False
+    in_points: bool = False
+
+    @property
+    def r(self) -> float:
+        """The null: new mean over the baseline's."""
+        return 1 - self.limit if self.floor else 1 + self.limit
+
+    @property
+    def bets(self) -> Floats:
+        """How far beyond the null the alternatives lie."""
+        if self.in_points:
+            return self.limit * np.array(POINTS)
+        return self.r - np.array(FALLS) if self.floor else np.array(RATIOS) - self.r
+
+    def found(self, data: Data, dispersion: Floats, batches: Floats) -> Found:
+        """z above 0: worse than allowed."""
+        if self.in_points:
+            found = deviance.points(data, -self.limit if self.floor else self.limit, dispersion, batches)
+        elif self.kind is Kind.SIZE:
+            found = deviance.size(data, self.r, dispersion, batches)
+        else:
+            found = deviance.share(data, self.r, dispersion, batches)
+        return Found(-found.z, found.information) if self.floor else found
+
+    def spread(self, mean: Floats) -> Floats:
+        """Squared relative standard deviation of one independent call, of that whose rise is looked for."""
+        if self.kind is Kind.SIZE:
+            return np.ones_like(mean)
+        rare = 1 - mean if self.floor else mean
+        with np.errstate(all="ignore"):
+            return np.asarray(np.where(rare > 0, (1 - rare) / rare, np.inf))
+
+    def needed(self, mean: Floats, dispersion: Floats, enough: float) -> Floats:
+        """Calls a side needs: at least LEAST."""
+        return np.maximum(LEAST, enough * dispersion * self.spread(mean))
+
+    def may_speak(self, data: Data, dispersion: Floats, enough: float | None = None) -> NDArray[np.bool_]:
+        """Whether both sides hold enough."""
+        return np.minimum(data.n, data.base_n) >= self.needed(data.usual, dispersion, enough or ENOUGH[self.kind])
+
+    def log_e(self, data: Data, dispersion: Floats, batches: Floats) -> Floats:
+        """Logarithm of the e-value of each cell since a known start; 0 where it may not speak."""
+        told = bets.log_e(self.found(data, dispersion, batches), self.bets)
+        return np.where(self.may_speak(data, dispersion), told, 0.0)
