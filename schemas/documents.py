@@ -7,7 +7,7 @@ their own, `equalLengths`; a validator that does not know it checks everything e
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.model.columns import (
     DEAD_LETTERS,
@@ -24,9 +24,10 @@ from pipeline.model.columns import (
     Firing,
 )
 from pipeline.model.contract_columns import CONTRACTS
-from pipeline.model.log_time import MOST_SOURCES, MOST_UNENDING
+from pipeline.model.log_time import BEGINNING, END_OF_TIME, MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES, SCORE_SQUARES, SCORE_SUMS
+from pipeline.operators.frontiers import Family
 from pipeline.operators.told_twice import Rule
 
 JSON = Path(__file__).parent / "json"
@@ -193,6 +194,23 @@ def _ticks() -> Document:
     return {"$schema": DRAFT, "title": "Ticks of decode", EQUAL_LENGTHS: True} | document
 
 
+def _frontier() -> Document:
+    boundary = {"minimum": BEGINNING, "maximum": END_OF_TIME}
+    source = {"description": "log id of the partition read", "type": "string", "pattern": "^[a-zA-Z0-9._-]{1,249}:[0-9]+:.+$"}
+    document = _object(
+        "A message of panes with the key `frontier`, in every partition. It may come again; of a source the largest times hold.",
+        {
+            "source": source,
+            "partitions": _integer("how many its topic has: so many sources there are", minimum=1),
+            "family": {"description": "whose windows", "enum": list(get_args(Family))},
+            "on_time_ns": _integer("of every window that ends by then, what the source has on time stands before", **boundary),
+            "final_ns": _integer("of every window that ends by then, all that the source has stands before", **boundary),
+            "revision": _integer("offset up to which the source was folded", minimum=0),
+        },
+    )
+    return {"$schema": DRAFT, "title": "How far a source of panes has come"} | document
+
+
 def _window_settings() -> Document:
     policy = _policy()
     one_row = {
@@ -224,6 +242,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
 DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
     "progress": _progress(),
     "ticks": _ticks(),
+    "frontier": _frontier(),
     "window-settings": _window_settings(),
 }
 """By the name of the topic, or of the key of its messages."""

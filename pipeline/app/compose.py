@@ -185,6 +185,7 @@ def aggregate_stage(settings: Settings) -> Aggregate:
         settings.panes_partitions,
         settings.topic("traces"),
         settings.topic("repeats"),
+        settings.spans_partitions,
     )
     return Aggregate(window_policy(settings), outputs, int(settings.early_every * SECOND), int(settings.progress_every * SECOND))
 

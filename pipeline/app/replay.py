@@ -78,9 +78,10 @@ def run(settings: Settings, records: Iterator[Record]) -> Iterator[Message]:
             record = Record(source, offsets[p], 0, message.value)
             offsets[p] += 1
             states[p], effects = aggregate.step(states[p], [record], BEGINNING)
-            yield from effects.messages
+            yield from (*effects.messages, *effects.then)
     for p in sorted(states):
-        yield from aggregate.close(states[p]).messages
+        closed = aggregate.close(states[p])
+        yield from (*closed.messages, *closed.then)
 
 
 def store(settings: Settings, messages: Iterator[Message]) -> int:

@@ -4,8 +4,8 @@ The idea: a *session* is one uninterrupted delivery, from the committed offset o
 opens from the largest progress known, and ends without a word: another generation, or redelivery from an older offset,
 begins the next one. Within a session every offset reaches the stage once and in order.
 
-A step's effects are carried out in the only order that loses nothing: messages confirmed, progress confirmed, offset
-committed. Whoever is interrupted in between leaves work for a successor to repeat, never a gap.
+A step's effects are carried out in the only order that loses nothing: messages confirmed, then those that speak of them,
+progress confirmed, offset committed. Whoever is interrupted in between leaves work for a successor to repeat, never a gap.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -177,8 +177,8 @@ class OwnedPartition(Generic[State]):
 
     async def _carry_out(self, session: Session[State], effects: Effects) -> None:
         assert not effects.inserts, "a worker writes to topics only: the sink inserts"
-        if effects.messages:
-            await self._outside.confirm(effects.messages)
+        for messages in filter(None, (effects.messages, effects.then)):
+            await self._outside.confirm(messages)
         progress = effects.progress
         if progress is None:
             return

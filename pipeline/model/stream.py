@@ -119,7 +119,8 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a step wants done, in this order: inserts and messages confirmed, progress confirmed, offsets acknowledged.
+    """What a step wants done, in this order: inserts and messages confirmed, then those whose truth needs these, progress
+    confirmed, offsets acknowledged.
 
     asks: what is to be judged; the answers come to `Judging.heard`, in any order.
     """
@@ -128,6 +129,7 @@ class Effects:
     inserts: tuple[Insert, ...] = ()
     progress: Progress | None = None
     asks: tuple[Ask, ...] = ()
+    then: tuple[Message, ...] = ()
 
 
 class Worker(Protocol[State]):

@@ -74,6 +74,11 @@ class Windows:
         """The event time everything has passed."""
         return self.watermark.ns
 
+    @property
+    def whole_ns(self) -> int:
+        """Windows of traces that end by then are whole."""
+        return self._whole_ns
+
     def fold(self, offset: int, append_ns: int, columns: SpanColumns) -> Verdicts | None:
         """Fold the block at `offset`. None below `judged`: its verdicts were given by an earlier owner."""
         self._catch_up(offset)

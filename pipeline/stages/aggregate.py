@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any
 
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, STATUS, TRACE_PANES, TRACES
-from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
+from pipeline.model.log_time import BEGINNING, END_OF_TIME, LogTime, WindowPolicy
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators import eras
 from pipeline.operators.blocks import blank, by_column, encode_bounded, encode_rows
 from pipeline.operators.by_route import Columns, by_route
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
+from pipeline.operators.frontiers import Family, Frontiers, ended, final
 from pipeline.operators.log_marks import SETTINGS_KEY, TICKS_KEY, encode_settings, read_settings, read_ticks
 from pipeline.operators.panes import Fired, Verdicts, Windows, pane_columns
 from pipeline.operators.siphash import Key, key_of
@@ -30,11 +31,12 @@ MOST_NAMED = 20
 
 TRACES_KEY = b"traces"
 """Of a message of panes: it holds panes of traces."""
+FAMILIES: tuple[Family, ...] = ("calls", "traces")
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Names and partition counts of what aggregate writes."""
+    """Names and partition counts of what aggregate writes. spans_partitions: of what it reads, for frontiers."""
 
     panes: str
     ledger: str
@@ -43,6 +45,7 @@ class Outputs:
     panes_partitions: int
     traces: str = "traces"
     repeats: str = "repeats"
+    spans_partitions: int = 1
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class Partition:
     source: Source
     windows: Windows
     key: Key
+    frontiers: Frontiers
     early_at_ns: int = BEGINNING
     status_at_ns: int = BEGINNING
     progress_at_ns: int = BEGINNING
@@ -93,7 +97,9 @@ class Aggregate:
         reached = LogTime(known.watermark_ns, known.clock, rules)
         windows, key = Windows(known.begin or reached, known.committed, known.folded, reached), key_of(str(source))
         windows.traces.recall(known.unending, key)
-        return Partition(source, windows, key, progress=progress)
+        to = self.outputs
+        frontiers = Frontiers(to.panes, to.panes_partitions, str(source), to.spans_partitions)
+        return Partition(source, windows, key, frontiers, progress=progress)
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
@@ -106,7 +112,8 @@ class Aggregate:
             state.early_at_ns = now_ns
             self._fire(state, state.windows.changed())
         messages = (*self._out(state), *self._status(state, now_ns), *self._ask(state, now_ns))
-        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
+        then = self._frontiers(state)
+        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages or then)), then=then)
 
     def close(self, state: Partition) -> Effects:
         """The log of a replayed file has ended: everything becomes final."""
@@ -114,7 +121,9 @@ class Aggregate:
         self._told(state)
         self._fire(state, state.windows.close())
         self._fire_traces(state, state.windows.close_traces())
-        return Effects(messages=self._out(state))
+        over, position = (END_OF_TIME, END_OF_TIME), state.windows.position
+        said = [message for family in FAMILIES for message in state.frontiers.passed(family, *over, position)]
+        return Effects(messages=self._out(state), then=tuple(said))
 
     def _fold(self, state: Partition, record: Record) -> None:
         windows, value = state.windows, record.value or b""
@@ -174,6 +183,15 @@ class Aggregate:
         messages = (*state.traces, *panes, *trace_panes, *self._side(state))
         state.panes, state.trace_panes, state.traces = [], [], []
         return messages
+
+    def _frontiers(self, state: Partition) -> tuple[Message, ...]:
+        """How far the windows have come; nothing while they are folded again, when others have said more."""
+        windows, say = state.windows, state.frontiers.passed
+        if windows.position <= windows.judged:
+            return ()
+        watermark_ns, whole = windows.watermark_ns, ended(windows.eras, windows.whole_ns)
+        calls = say("calls", ended(windows.eras, watermark_ns), final(windows.eras, watermark_ns), windows.position)
+        return (*calls, *say("traces", whole, whole, windows.position))
 
     def _side(self, state: Partition) -> list[Message]:
         """The verdicts and dead letters of this step."""

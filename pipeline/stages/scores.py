@@ -20,6 +20,7 @@ from pipeline.operators.blocks import encode_bounded, encode_rows
 from pipeline.operators.by_route import Columns, by_route
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.first_scores import Heard
+from pipeline.operators.frontiers import Frontiers, ended
 from pipeline.operators.log_marks import SETTINGS_KEY, encode_settings, read_settings
 from pipeline.operators.panes import Fired, pane_columns
 from pipeline.operators.score_columns import ScoreBlock, read_scores
@@ -37,13 +38,14 @@ _heard = msgspec.json.Decoder(list[Heard])
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Names and partition counts of what scores writes."""
+    """Names and partition counts of what scores writes. scores_partitions: of what it reads, for frontiers."""
 
     panes: str
     counted: str
     dead_letters: str
     status: str
     panes_partitions: int
+    scores_partitions: int = 1
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Partition:
 
     source: Source
     log: ScoreLog
+    frontiers: Frontiers
     panes: list[Columns] = field(default_factory=list)
     counted: list[Message] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
@@ -87,7 +90,10 @@ class Scores:
         reached = LogTime(known.watermark_ns, known.clock, known.eras or eras.first(self.policy))
         heard = _heard.decode(known.stood) if known.stood else ()
         log = ScoreLog(Stood(known.committed, known.begin or reached, heard), known.folded, reached)
-        return Partition(source, log, progress=progress)
+        to = self.outputs
+        return Partition(
+            source, log, Frontiers(to.panes, to.panes_partitions, str(source), to.scores_partitions), progress=progress
+        )
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
         """Fold the batch block by block, fire what is due, and say how far the partition has come."""
@@ -98,7 +104,8 @@ class Scores:
             state.early_at_ns = now_ns
             self._fire(state, state.log.changed())
         messages = (*self._out(state), *self._status(state, now_ns), *self._ask(state, now_ns))
-        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages)))
+        then = self._frontiers(state)
+        return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages or then)), then=then)
 
     def _fold(self, state: Partition, record: Record) -> None:
         log, value = state.log, record.value or b""
@@ -135,6 +142,14 @@ class Scores:
         messages = (*state.counted, *panes, *state.dead)
         state.counted, state.panes, state.dead = [], [], []
         return messages
+
+    def _frontiers(self, state: Partition) -> tuple[Message, ...]:
+        """How far the windows have come; nothing while they are folded again, when others have said more."""
+        log = state.log
+        if log.position <= log.judged:
+            return ()
+        over = ended(log.eras, log.appended_ns)
+        return tuple(state.frontiers.passed("scores", over, over, log.position))
 
     def _ask(self, state: Partition, now_ns: int) -> list[Message]:
         """Once an owner has caught up: the wish for our settings, while the log is judged by others."""

@@ -37,6 +37,8 @@ class World:
     made_anew: bool = False
     log_starts: list[int] = field(default_factory=list)
     idle: Progress | None = None
+    then: tuple[Message, ...] = ()
+    full: bool = False
 
     def owned(self) -> tuple[int, int] | None:
         return None if self.generation is None else (SOURCE.partition, self.generation)
@@ -57,6 +59,8 @@ class World:
         return self.log_starts.pop(0) if self.log_starts else self.start
 
     async def confirm(self, messages: Sequence[Message]) -> None:
+        if self.full and messages[0].topic == "panes":
+            raise Fatal("no room")
         self.diary += [(message.topic, message.value) for message in messages]
 
     async def overtaken(self, source: Source, due: int, found: int) -> None:
@@ -80,7 +84,7 @@ class World:
         offsets = [record.offset for record in batch]
         self.diary.append(("step", *offsets))
         progress = Progress(max(offsets[-1] - 1, 0), offsets[-1] + 1, 0)
-        return state, Effects((Message("panes", 0, b"row"),), progress=progress)
+        return state, Effects((Message("panes", 0, b"row"),), progress=progress, then=self.then)
 
     def run(self) -> list[tuple[object, ...]]:
         outside = Outside(
@@ -100,6 +104,16 @@ def test_messages_then_progress_then_commit() -> None:
     assert World([(1, delivered(1, 0, 1, 2))]).run() == [
         ("open",), ("step", 0, 1, 2), ("panes", b"row"), ("progress", b"1"), ("commit", 1),
     ]  # fmt: skip
+
+
+def test_what_speaks_of_messages_is_sent_once_they_are_confirmed() -> None:
+    script, then = [(1, delivered(1, 0, 1, 2))], (Message("frontier", 0, b"said"),)
+    diary = World(list(script), then=then).run()
+    assert [entry[0] for entry in diary[2:]] == ["panes", "frontier", "progress", "commit"]
+    failing = World(list(script), then=then, full=True)
+    with pytest.raises(Fatal):
+        failing.run()
+    assert failing.diary == [("open",), ("step", 0, 1, 2)]
 
 
 def test_an_offset_is_committed_once() -> None:

@@ -16,6 +16,7 @@ import orjson
 
 from pipeline.model.log_time import BEGINNING, NOTHING_SAID, LogTime, WindowPolicy
 from pipeline.model.stream import Message, Progress, Record, Source, joined
+from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
 from pipeline.operators.log_marks import SETTINGS_KEY
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
 from tests.laws import decode_world
@@ -44,8 +45,8 @@ OTHERS = (
     replace(POLICY, trace_longest_ns=40, max_trace_spans=3),
 )
 Said = TypeVar("Said", Progress, LogTime)
-OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2)
 PARTITIONS = 2
+OUTPUTS = Outputs("panes", "ledger", "dead", "status", panes_partitions=2, spans_partitions=PARTITIONS)
 OF_TRACES = ("traces", "incomplete", "spans", "calls", "told_twice", "input_tokens", "cost_nusd")
 """What is compared of panes of traces."""
 
@@ -65,6 +66,7 @@ class Rules:
     begins_where_it_was: bool = True
     logs_have_identity: bool = True
     unending_are_told: bool = True
+    frontiers_come_after: bool = True
     decode: decode_world.Rules = field(default_factory=decode_world.Rules)
 
 
@@ -93,6 +95,36 @@ class Log:
 
 
 @dataclass
+class PanesLog:
+    """One partition of the topic `panes`, as a reader finds it.
+
+    on_time, final: by source and family, how far frontiers have said. behind: rows that came after a frontier that said they
+    were there.
+    """
+
+    on_time: dict[tuple[str, str], int] = field(default_factory=dict)
+    final: dict[tuple[str, str], int] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    behind: list[dict[str, Any]] = field(default_factory=list)
+
+    def append(self, message: Message) -> None:
+        if message.key == FRONTIER_KEY:
+            said = read_frontier(message.value)
+            assert said.partitions == OUTPUTS.spans_partitions
+            for reached, ns in ((self.on_time, said.on_time_ns), (self.final, said.final_ns)):
+                at = said.source, said.family
+                reached[at] = max(ns, reached.get(at, BEGINNING))
+            return
+        family = "calls" if message.key is None else "traces"
+        for row in rows_of(message.value):
+            reached = {"on_time": self.on_time, "final": self.final}.get(row["firing"], {})
+            text = repr(row)
+            if row["window_end_ns"] <= reached.get((row["source"], family), BEGINNING) and text not in self.seen:
+                self.behind.append(row)
+            self.seen.add(text)
+
+
+@dataclass
 class World:
     """Everything outside the workers."""
 
@@ -108,6 +140,7 @@ class World:
     trace_panes: dict[tuple[Any, ...], tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     repeats: set[tuple[str, str, str]] = field(default_factory=set)
     outside: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    topic: list[PanesLog] = field(default_factory=lambda: [PanesLog() for _ in range(OUTPUTS.panes_partitions)])
 
     def identity(self, source: Source) -> Any:
         return source if self.rules.logs_have_identity else source.partition
@@ -115,6 +148,10 @@ class World:
     def write(self, message: Message) -> None:
         if message.key == SETTINGS_KEY:
             self.logs[message.partition].ask(message)
+            return
+        if message.topic == "panes":
+            self.topic[message.partition].append(message)
+        if message.key == FRONTIER_KEY:
             return
         for row in rows_of(message.value):
             if message.topic == "panes" and message.key is None:
@@ -191,7 +228,10 @@ class Member:
         batch = self.logs[partition].records[start : start + rng.randint(1, 8)]
         self.next_offset[partition] += len(batch)
         self.states[partition], effects = self.stage.step(self.states[partition], batch, now_ns)
-        self.todo[partition].extend(effects.messages)
+        if self.world.rules.frontiers_come_after:
+            self.todo[partition].extend((*effects.messages, *effects.then))
+        else:
+            self.todo[partition].extend((*effects.then, *effects.messages))
         if effects.progress:
             self.todo[partition].extend((effects.progress, effects.progress.committed))
         return bool(batch or self.todo[partition])
@@ -298,6 +338,7 @@ def wrongs(world: World, made: Histories) -> Iterator[str]:
     if any(t.too_late & made.honest for t in told.values()):
         yield "an honest span too late"
     yield from wrong_traces(world, told)
+    yield from wrong_frontiers(world, told)
     if any(world.committed[world.identity(log.source)] <= begin for log in world.logs for begin in unending(log, made)):
         yield "an offset held for ever"
     if any(t.open for t in told.values()) or firings - {"final"}:
@@ -339,6 +380,16 @@ def wrong_traces(world: World, told: dict[str, Told]) -> Iterator[str]:
     calls = sum(m[2] for (source, *_), (_, _, m) in world.panes.items() if source in told)
     if sum(row["cost_nusd"] for row in rows.values()) + outside[1] != calls:
         yield "cost of traces is not cost of calls"
+
+
+def wrong_frontiers(world: World, told: dict[str, Told]) -> Iterator[str]:
+    """No partition of panes holds a row behind the frontier it belongs before, and every window is passed at last."""
+    if any(log.behind for log in world.topic):
+        yield "a row behind its frontier"
+    windows = [(source, "calls", end) for source, t in told.items() for end, _ in t.windows.values()]
+    windows += [(source, "traces", start + 1) for source, t in told.items() for start in t.trace_windows]
+    if any(log.final.get((source, family), BEGINNING) < end for log in world.topic for source, family, end in windows):
+        yield "a window no frontier passed"
 
 
 def true_panes(told: dict[str, Told]) -> dict[Any, tuple[int, int, int]]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import orjson
 
+from pipeline.model.log_time import BEGINNING
 from pipeline.model.score_columns import SCORE_COUNTS, SCORE_SERIES, SCORE_SQUARES, SCORE_SUMS
 from pipeline.model.stream import Effects, Progress, Record, Source, joined
+from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
 from pipeline.operators.log_marks import SETTINGS_KEY
 from pipeline.stages.scores import SCORES_KEY, Partition, Scores
 from tests.scores import plain_measures
@@ -24,7 +26,10 @@ def rows_of(value: bytes) -> Rows:
 
 @dataclass
 class ScoresWorld:
-    """The log of one partition, what was written of it, and who works on it. panes, rows: as a store keeps them."""
+    """The log of one partition, what was written of it, and who works on it. panes, rows: as a store keeps them.
+
+    final, final_ns: panes that are final, and up to where frontiers say that all of them are there. behind: one came later.
+    """
 
     number: int
     log: list[Record] = field(default_factory=list)
@@ -33,6 +38,9 @@ class ScoresWorld:
     panes: dict[Key, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     told: int = 0
+    final_ns: int = BEGINNING
+    final: Rows = field(default_factory=list)
+    behind: bool = False
 
     def append(self, now_ns: int, value: bytes, key: bytes | None = None) -> None:
         source = Source("scores", self.number, "test")
@@ -40,10 +48,12 @@ class ScoresWorld:
 
     def write(self, writer: int, effects: Effects, until: int, now_ns: int) -> None:
         """Carry out effects in their order, as far as `until` of three steps."""
-        for message in effects.messages if until > 0 else ():
+        for message in (*effects.messages, *effects.then) if until > 0 else ():
             if message.topic == "scores":
                 assert message.key == SETTINGS_KEY
                 self.append(now_ns, message.value, message.key)
+            elif message.key == FRONTIER_KEY:
+                self.final_ns = max(self.final_ns, read_frontier(message.value).final_ns)
             elif message.topic == "panes":
                 assert message.key == SCORES_KEY
                 self._keep(rows_of(message.value))
@@ -59,6 +69,9 @@ class ScoresWorld:
 
     def _keep(self, panes: Rows) -> None:
         for row in panes:
+            if row["firing"] == "final" and row not in self.final:
+                self.behind |= row["window_end_ns"] <= self.final_ns
+                self.final.append(row)
             key = (row["window_start_ns"], row["window_end_ns"], *(row[name] for name in SCORE_SERIES))
             if key not in self.panes or row["revision"] >= self.panes[key][0]:
                 self.panes[key] = (row["revision"], row)
