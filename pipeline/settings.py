@@ -192,6 +192,11 @@ class Settings(BaseSettings):
     keep_scores: int = Field(30, ge=1, description="Days a score is kept after it was written.")
     keep_ledger: int = Field(30, ge=1, description="Days; ledger, dead letters and status.")
 
+    # Alerts.
+    grafana_url: str = Field(
+        "", pattern="^(|https?://[^?#]+)$", description="Address of Grafana, for links to the board in alerts. Empty: no links."
+    )
+
     # Running.
     workers: int = Field(1, ge=1, le=64, description="Processes of aggregate and of evaluate that `tailrace up` starts.")
     healthy_within: Seconds = Field(

@@ -24,7 +24,8 @@ REQUEST_KINDS = ("llm", "embedding", "reranker")
 
 OTHER_KINDS = ("agent", "chain", "evaluator", "guardrail", "retriever", "tool", "other")
 
-JsonType = Literal["string", "integer", "number", "boolean"]
+JsonType = Literal["string", "integer", "number", "boolean", "object"]
+"""An object is one of texts by name."""
 
 
 class Firing(StrEnum):
