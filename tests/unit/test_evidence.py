@@ -1,6 +1,7 @@
 """Evidence: its formulas against slow ones written another way, an independent library, and the laws they are used by."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,6 +174,31 @@ def test_a_few_calls_say_nothing_and_many_do() -> None:
     floor = Hypothesis(Kind.SCORE, floor=True)
     assert floor.log_e(data(4000, 2000, np.inf, 0.9), phi, batches)[0] > 100
     assert floor.log_e(data(4000, 3900, np.inf, 0.9), phi, batches)[0] < 0
+
+
+@pytest.mark.parametrize("kind", [Kind.SHARE, Kind.SIZE])
+@pytest.mark.parametrize("floor", [False, True])
+@pytest.mark.parametrize("limit", [0.005, 0.02, 0.05, 0.5, 0.85])
+def test_a_wide_limit_is_watched_as_closely_as_a_narrow_one(kind: Kind, floor: bool, limit: float) -> None:
+    """What lies a fifth beyond a limit is worth the same, however far that lies from the bound."""
+    told = {}
+    for asked in (Hypothesis(kind, 0.0, floor), Hypothesis(kind, limit, floor)):
+        means = (0.1 * (0.8 if floor else 1.2), 0.1, 0.1 * (1.2 if floor else 0.8))
+        found = [replace(data(9e4, 9e4 * mean, np.inf, 0.1 / asked.r), usual=0.1 * ONE) for mean in means]
+        told[asked.limit] = [asked.log_e(one, 10 * ONE, KNOWN)[0] for one in found]
+    assert told[limit] == pytest.approx(told[0.0])
+    assert told[limit][0] > 8
+    assert told[limit][1] < 0
+    assert told[limit][2] < -1
+
+
+@pytest.mark.parametrize("floor", [False, True])
+def test_a_limit_of_no_points_is_a_limit_of_nothing(floor: bool) -> None:
+    told = data(2e4, 1400 if floor else 2600, 2e4, 0.1)
+    points = Hypothesis(Kind.SHARE, 0.0, floor, in_points=True)
+    assert points.log_e(told, ONE, KNOWN)[0] == Hypothesis(Kind.SHARE, 0.0, floor).log_e(told, ONE, KNOWN)[0] > 10
+    one = Hypothesis(Kind.SHARE, 0.01, floor, in_points=True).log_e(told, ONE, KNOWN)[0]
+    assert one > 5
 
 
 def through_a_day(detector: Detector, n: float, shares: list[float]) -> list[float]:

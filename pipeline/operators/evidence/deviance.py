@@ -37,7 +37,8 @@ class Data:
 @dataclass(frozen=True, slots=True)
 class Found:
     """z: standard normal at the null, above 0 where the data lie above it. information: of the mean's ratio to the baseline (or
-    their difference, for limits in points), in units of the squared ratio (difference). Both 0 where nothing can be said.
+    their difference, for limits in points), in units of the squared ratio (difference), at the means that are likeliest under the
+    null. Both 0 where nothing can be said.
     """
 
     z: Floats
@@ -52,10 +53,9 @@ def share(data: Data, r: float | Floats, dispersion: Floats, batches: Floats) ->
         m = np.where(known, 1.0, m)
         a, b, c = (n + m) * r, -(r * (n + m * p) + s + m), s + m * p
         base = np.where(known, p, (-b - np.sqrt(np.maximum(b * b - 4 * a * c, 0.0))) / (2 * a))
-        deviance = _binomial(s, n, r * base) + np.where(known, 0.0, _binomial(m * p, m, base))
-        pooled = np.where(known, p, c / (n + m))
-        spread = (1 - pooled) / pooled
-        information = 1 / (dispersion * spread * (1 / n + np.where(known, 0.0, 1 / m)))
+        new = r * base
+        deviance = _binomial(s, n, new) + np.where(known, 0.0, _binomial(m * p, m, base))
+        information = 1 / (dispersion * ((1 - new) / new / n + np.where(known, 0.0, (1 - base) / base / m)))
         return _found(deviance, s / n - r * p, information, dispersion, batches)
 
 

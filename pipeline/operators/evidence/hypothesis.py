@@ -11,10 +11,11 @@ from pipeline.operators.evidence.deviance import Data, Floats, Found
 
 LEAST = 30
 """Nothing is said of fewer calls (scores) on either side."""
-RATIOS = (1.05, 1.1, 1.2, 1.5, 2.5)
-"""Alternatives a ceiling bets on, new mean over baseline."""
-FALLS = (0.96, 0.92, 0.85, 0.7, 0.5)
-"""Likewise a floor."""
+RISES = (0.03, 0.08, 0.18, 0.45, 1.0)
+"""Alternatives a ceiling bets on: how far above the null, relative to it, whatever the limit. The signed root of a mean that
+doubles or trebles grows less than that says: with 1.5 as the last one, such a rise took up to twice as many calls."""
+FALLS = (0.02, 0.06, 0.13, 0.28, 0.48)
+"""Likewise a floor, below it."""
 POINTS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Alternatives of a limit in points, in limits beyond it."""
 
@@ -38,13 +39,17 @@ class Hypothesis:
 
     limit: how much worse is allowed, relative to the baseline; `in_points`: in parts of one. A limit of 0 against a bound is an
     objective. A quantile's limit sits in its threshold, so its limit is 0 too: the share of the baseline above c, that of the
-    new data above (1 + limit) c.
+    new data above (1 + limit) c. A limit of 0 in points is one of 0 relative to the baseline, and told as such: bets are
+    measured in limits.
     """
 
     kind: Kind
     limit: float = 0.0
     floor: bool = False
     in_points: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_points", self.in_points and self.limit > 0)
 
     @property
     def r(self) -> float:
@@ -53,10 +58,8 @@ class Hypothesis:
 
     @property
     def bets(self) -> Floats:
-        """How far beyond the null the alternatives lie."""
-        if self.in_points:
-            return self.limit * np.array(POINTS)
-        return self.r - np.array(FALLS) if self.floor else np.array(RATIOS) - self.r
+        """How far beyond the null the alternatives lie, in the units of the information."""
+        return self.limit * np.array(POINTS) if self.in_points else np.array(FALLS if self.floor else RISES)
 
     def found(self, data: Data, dispersion: Floats, batches: Floats) -> Found:
         """z above 0: worse than allowed."""
