@@ -197,6 +197,16 @@ class Settings(BaseSettings):
         "", pattern="^(|https?://[^?#]+)$", description="Address of Grafana, for links to the board in alerts. Empty: no links."
     )
 
+    # Watch.
+    watch_hour: Seconds = Field(
+        3600,
+        ge=1,
+        multiple_of=1,
+        description="What counts as an hour to the evidence: eight times as long as a session, at least. A day has 24.",
+    )
+    max_slices: int = Field(20_000, ge=1, description="Slices of one contract that a partition watches; the rest is left out.")
+    snapshot_every: Seconds = Field(10, ge=0.1, description="How often watch writes down what it knows, at most.")
+
     # Running.
     workers: int = Field(1, ge=1, le=64, description="Processes of aggregate and of evaluate that `tailrace up` starts.")
     healthy_within: Seconds = Field(

@@ -241,6 +241,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
 
 DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
     "progress": _progress(),
+    "watch-state": _progress(),
     "ticks": _ticks(),
     "frontier": _frontier(),
     "window-settings": _window_settings(),

@@ -77,12 +77,14 @@ def run_worker(
     overtaken: Callable[[Source, int, int], None] = lambda *_: None,
     beat: Callable[[], None] = lambda: None,
     asking: Callable[[], Asking] | None = None,
+    progress_topic_key: str = "progress",
 ) -> None:
     """Run `worker` over the partitions this process is given, until SIGTERM or SIGINT. Call it in the main thread.
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
         overtaken: is told the offsets [due, found) of a partition that retention took before they were read. May block.
+        progress_topic_key: where its progress stands.
         asking: for a worker that asks, begins what one session of a partition asks.
         beat: is called every second while the event loop and every partition in hand turn.
 
@@ -91,7 +93,7 @@ def run_worker(
     if getattr(streams, "_CStreamIterator", None) is None:
         raise EngineError("faust-streaming is installed without its compiled iterator; install its binary wheel")
     group, topic = settings.group(worker.name), settings.topic(input_topic_key)
-    log = ProgressLog(settings, group, input_topic_key, uuid4().hex)
+    log = ProgressLog(settings, group, input_topic_key, uuid4().hex, progress_topic_key)
     ids = LogIds(settings, [topic])
 
     def refuse_another(source: Source) -> None:

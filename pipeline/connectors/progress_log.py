@@ -72,12 +72,12 @@ def largest(source: Source, records: Iterable[tuple[bytes, bytes]]) -> Progress 
 class ProgressLog:
     """Reads and words the progress of one worker's input topic. Every read blocks: call it off the event loop."""
 
-    def __init__(self, settings: Settings, group: str, input_topic_key: str, writer: str) -> None:
+    def __init__(self, settings: Settings, group: str, input_topic_key: str, writer: str, topic_key: str = "progress") -> None:
         self._settings = settings
         self._group = group
         self._input_key = input_topic_key
         self._input = settings.topic(input_topic_key)
-        self._topic = settings.topic("progress")
+        self._topic_key, self._topic = topic_key, settings.topic(topic_key)
         self._writer = writer
         self._among = 0
 
@@ -101,7 +101,7 @@ class ProgressLog:
     def takeover(self, partition: int) -> Takeover:
         """All a new owner of `partition` must know. Raises Transient or Fatal if the broker does not say it."""
         source = sources(self._settings, self._input_key)[partition]
-        self._among = len(sources(self._settings, "progress"))
+        self._among = len(sources(self._settings, self._topic_key))
         there = TopicPartition(self._input, partition)
         with self._reader() as reader:
             progress = largest(source, read_to_end(reader, self._topic, self._place(partition)))

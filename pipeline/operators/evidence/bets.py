@@ -23,7 +23,8 @@ def log_mean(logs: Floats) -> Floats:
     """Logarithm of the mean over the last axis."""
     top = logs.max(axis=-1, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
-    return np.asarray(top[..., 0] + np.log(np.exp(logs - top).mean(axis=-1)))
+    with np.errstate(divide="ignore"):
+        return np.asarray(top[..., 0] + np.log(np.exp(logs - top).mean(axis=-1)))
 
 
 def log_e(found: Found, bets: Floats) -> Floats:

@@ -21,6 +21,9 @@ SLACK = 1.15
 POOL_BATCHES = 20.0
 """What the route's dispersion weighs, in batches of the cell."""
 KEPT_A_DAY = 0.9
+SETTLED_PAIRS, MOST_OF_ONE = 8, 9.0
+"""Once there are so many pairs of hours, one counts no more than three standard deviations squared: an incident is no dispersion,
+and would hide itself and the next ones for days."""
 CALLS_PER_EVENT = 5.0
 """So many sizes or scores say as much about scatter as one event."""
 
@@ -59,8 +62,11 @@ class Dispersion(Cells):
         long = np.divide(self.s, self.n, out=np.zeros_like(n), where=self.n > 0)
         pair = some & (self.last_n > 0)
         weight = np.divide(n * self.last_n, n + self.last_n, out=np.zeros_like(n), where=pair)
-        self.squares += weight * (mean - self.last_mean) ** 2
-        self.expected += np.where(pair, long * long if sizes else long * (1 - long), 0.0)
+        one = long * long if sizes else long * (1 - long)
+        own = np.divide(self.squares, self.expected, out=np.zeros_like(n), where=self.expected > 0)
+        most = np.where((self.pairs >= SETTLED_PAIRS) & (own > 0), MOST_OF_ONE * own * one, np.inf)
+        self.squares += np.minimum(weight * (mean - self.last_mean) ** 2, most)
+        self.expected += np.where(pair, one, 0.0)
         self.pairs += pair
         self.events += np.where(some, n / CALLS_PER_EVENT if sizes else self.open_s, 0.0)
         self.last_n, self.last_mean = np.where(some, n, self.last_n), np.where(some, mean, self.last_mean)

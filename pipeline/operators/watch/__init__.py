@@ -1,0 +1,6 @@
+"""What watch makes of panes.
+
+`frontiers.py` says when a window is whole, `panes_read.py` reads panes and keeps those of windows that are not, `slices.py` says
+which slices of a contract a series lies in, `questions.py` what a contract asks of them. `judged.py` is the state of one question
+over all slices, `contract_watch.py` of one contract, `snapshots.py` writes it down.
+"""

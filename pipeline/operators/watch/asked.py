@@ -1,0 +1,127 @@
+"""The state of one question over all slices of a contract, and what becomes of its alarms.
+
+An alarm is raised once evidence reaches K / alpha, K being what the contract asks of that route, and is kept. It is over when
+there is evidence for that: half of the excess is gone. What the evidence is, `judged.py` and `compared.py` say.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence import bets, recovery
+from pipeline.operators.evidence.cells import Cells
+from pipeline.operators.evidence.detector import HOURS
+from pipeline.operators.evidence.deviance import Data, Floats
+from pipeline.operators.evidence.dispersion import Dispersion, dispersion
+from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM, Kind
+from pipeline.operators.watch.questions import Question, Told
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Alarms(Cells):
+    """Per cell: firing is 1 while an alarm holds, since first_ns; crossed_ns: since when its estimate is beyond the bound, 0 if
+    it is not; middle: of its excess; m (cells, bets): evidence that it is over.
+    """
+
+    firing: Floats
+    first_ns: Floats
+    crossed_ns: Floats
+    middle: Floats
+    m: Floats
+
+    NOTHING: ClassVar[dict[str, float]] = {"m": -np.inf}
+    WIDE: ClassVar[dict[str, int]] = {"m": len(recovery.BETS)}
+
+
+@dataclass(slots=True)
+class Yesterday(Cells):
+    """Dispersion and batches as the last whole day left them, 0 before: what changes today does not widen its own measure."""
+
+    dispersion: Floats
+    batches: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of every cell. n, s, seen: of an objective's window, or since a release. log_e, needed: evidence and its
+    line. base_n, base_mean: of what it is compared with; inf and the bound of an objective.
+    """
+
+    n: Floats
+    s: Floats
+    seen: Floats
+    log_e: Floats
+    needed: Floats
+    dispersion: Floats
+    batches: Floats
+    raised: Mask
+    over: Mask
+    base_n: Floats
+    base_mean: Floats
+
+    def level(self, told: Told) -> Floats:
+        """What is held against the bound: a mean, or the sum itself; nan where there is none."""
+        with np.errstate(all="ignore"):
+            return self.s if told is Told.AS_FACT else np.asarray(self.s / self.n)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One question. alpha: of all that the contract asks of a route."""
+
+    question: Question
+    alpha: float
+    spread: Dispersion = field(default_factory=Dispersion.empty)
+    alarms: Alarms = field(default_factory=Alarms.empty)
+    yesterday: Yesterday = field(default_factory=Yesterday.empty)
+
+    PARTS: ClassVar[tuple[str, ...]] = ("spread", "alarms", "yesterday")
+
+    def grow(self, cells: int) -> None:
+        """Room for so many slices."""
+        for part in self.PARTS:
+            getattr(self, part).grow(cells)
+
+    def needed(self, hypotheses: Floats) -> Floats:
+        """What the logarithm of the evidence must reach."""
+        return np.asarray(np.log(np.maximum(hypotheses, 1) / self.alpha))
+
+    def latch(self, look: Look, excess: Floats, at_ns: int) -> None:
+        """Alarms that are raised hold, those that are over do not. excess: of the estimate over the null, relative."""
+        self.alarms.forget(look.over)
+        crossed = (excess > 0) & (look.seen >= self.question.minimum)
+        since = np.where(self.alarms.crossed_ns > 0, self.alarms.crossed_ns, at_ns)
+        self.alarms.crossed_ns = np.where(crossed | (self.alarms.firing > 0), since, 0.0)
+        self.alarms.firing[look.raised] = 1.0
+        self.alarms.first_ns[look.raised] = at_ns
+        self.alarms.middle[look.raised] = recovery.halfway(excess)[look.raised]
+
+    def dispersion(self, routes: NDArray[np.intp], live: bool = False) -> tuple[Floats, Floats]:
+        """As of yesterday; of a slice that is new today as of now."""
+        now = dispersion(self.spread, routes, 1.0 if self.question.asked.kind is Kind.SHARE else 0.0)
+        known, then = self.yesterday.batches > 0, (self.yesterday.dispersion, self.yesterday.batches)
+        return now if live else (np.where(known, then[0], now[0]), np.where(known, then[1], now[1]))
+
+    def close_spread(self, hour: int, routes: NDArray[np.intp]) -> None:
+        """`hour` of the day is over."""
+        self.spread.close_hour(self.question.sizes)
+        if hour == HOURS - 1:
+            self.spread.close_day()
+            self.yesterday.dispersion, self.yesterday.batches = self.dispersion(routes, live=True)
+
+    def recovered(self, base_n: Floats, base_mean: Floats, phi: Floats, batches: Floats) -> Mask:
+        """Of alarms that hold, those that the hour that ends shows to be over. base_n, base_mean: what it is compared with."""
+        firing = self.alarms.firing > 0
+        if not firing.any() or self.question.told is not Told.BY_EVIDENCE:
+            return np.zeros(len(firing), np.bool_)
+        asked = self.question.asked
+        hour = Data(self.spread.open_n, self.spread.open_s, base_n, base_mean, base_mean)
+        found = recovery.below(asked.found(hour, phi, batches), self.alarms.middle)
+        speaks = asked.may_speak(hour, phi, ENOUGH_A_STRATUM[asked.kind])
+        grown = np.logaddexp(self.alarms.m, 0.0) + np.where(speaks[:, None], bets.growth(found, recovery.BETS), 0.0)
+        self.alarms.m = np.where(firing[:, None], grown, self.alarms.m)
+        return np.asarray(firing & (bets.log_mean(self.alarms.m) - np.log(HOURS) >= np.log(1 / self.alpha)))

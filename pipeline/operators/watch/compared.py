@@ -1,0 +1,85 @@
+"""A release against the one before, over all slices: everything since it began, at the same hours of day.
+
+What a release showed is its successor's baseline: sums by hour of day, kept from the log alone, and fixed when the next one
+begins. So there is a baseline once a release was seen to begin, counted from when the contract was applied.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence.cells import Cells
+from pipeline.operators.evidence.deviance import Floats
+from pipeline.operators.evidence.release import HOURS, Baseline, Release
+from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.questions import Counted, Question
+
+
+@dataclass(slots=True)
+class Hours(Cells):
+    """Per cell and hour of day: how many, and their sum, of the release there is: its successor's baseline."""
+
+    n: Floats
+    s: Floats
+
+    WIDE: ClassVar[dict[str, int]] = {"n": HOURS, "s": HOURS}
+
+
+@dataclass(slots=True)
+class Compared(Asked):
+    """State of a comparison."""
+
+    release: Release = field(default_factory=Release.empty)
+    hours: Hours = field(default_factory=Hours.empty)
+    base: Baseline = field(default_factory=Baseline.empty)
+
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "release", "hours", "base")
+
+    @classmethod
+    def of(cls, question: Question, alpha: float) -> Self:
+        """Nothing seen yet."""
+        return cls(question, alpha)
+
+    def begins(self, cells: Mask) -> None:
+        """Another release begins in these: the one there was is the baseline, and no alarm holds any more."""
+        if cells.any():
+            fixed = Baseline.of_hours(self.hours.n[cells], self.hours.s[cells])
+            for name, column in fixed.columns.items():
+                getattr(self.base, name)[cells] = column
+            for part in (self.release, self.hours, self.alarms):
+                part.forget(cells)
+
+    def add(self, hour: int, counted: Counted) -> None:
+        """What a whole window says, of the release alone."""
+        self.release.add(hour, counted.n, counted.s)
+        self.hours.n[:, hour] += counted.n
+        self.hours.s[:, hour] += counted.s
+        self.spread.add(counted.n, counted.s)
+
+    def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
+        """`hour` of the day is over. Returns of which cells the alarm is; what they are then begins anew."""
+        phi, batches = self.dispersion(routes)
+        with np.errstate(all="ignore"):
+            over = self.recovered(1 / self.base.inverse[:, hour], self.base.mean[:, hour], phi, batches)
+        self.release.forget(over)
+        self.close_spread(hour, routes)
+        return over
+
+    def look(self, hypotheses: Floats, routes: NDArray[np.intp]) -> Look:
+        """What is to be said now."""
+        phi, batches = self.dispersion(routes)
+        data = self.release.data(self.base)
+        log_e = self.question.asked.log_e(data, phi, batches)
+        needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
+        raised = (self.alarms.firing == 0) & (log_e >= needed)
+        return Look(data.n, data.s, data.n, log_e, needed, phi, batches, raised, nothing, data.base_n, data.base_mean)
+
+    def excess(self, look: Look) -> Floats:
+        """Of the estimate over what the limit allows, relative to the baseline; towards worse."""
+        asked = self.question.asked
+        with np.errstate(all="ignore"):
+            mean = look.s / look.n
+            higher = mean - look.base_mean if asked.in_points else mean / look.base_mean - 1
+            return np.nan_to_num((-higher if asked.floor else higher) - asked.limit, posinf=1e6)

@@ -1,0 +1,164 @@
+"""One contract over the routes of a partition: whole windows in, alarms that begin and end out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.contracts import Contract
+from pipeline.model.metrics import Family
+from pipeline.operators.evidence.detector import HOURS
+from pipeline.operators.evidence.deviance import Floats
+from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.compared import Compared
+from pipeline.operators.watch.judged import Judged
+from pipeline.operators.watch.panes_read import NUMBERS, SERIES_OF, Panes
+from pipeline.operators.watch.questions import Counted, Question, comparisons, objectives
+from pipeline.operators.watch.releases import Releases
+from pipeline.operators.watch.slices import Slice, Slices
+
+ALPHA = 0.05
+"""Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
+
+Ints = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
+    estimate is beyond the bound. row: of the look.
+    """
+
+    question: Question
+    slice: Slice
+    is_firing: bool
+    at_ns: int
+    first_ns: int
+    crossed_ns: int
+    look: Look
+    row: int
+    hypotheses: int
+    alpha: float
+    release: str = ""
+    previous: str = ""
+
+
+@dataclass(slots=True)
+class ContractWatch:
+    """State of one contract. hour_ns: of what is an hour to the evidence. hours: by family, the open one."""
+
+    contract: Contract
+    slices: Slices
+    judged: list[Judged]
+    compared: list[Compared]
+    hour_ns: int
+    releases: Releases = field(default_factory=Releases)
+    hours: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, contract: Contract, hour_ns: int, most_slices: int) -> "ContractWatch":
+        """Nothing seen yet."""
+        judged = [Judged.of(question, ALPHA) for question in objectives(contract)]
+        alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
+        compared = [Compared.of(question, alpha) for question in comparisons(contract)]
+        return cls(contract, Slices(contract, most_slices), judged, compared, hour_ns)
+
+    @property
+    def asked(self) -> list[Asked]:
+        """All questions."""
+        return [*self.judged, *self.compared]
+
+    def fold(self, family: Family, start_ns: int, end_ns: int, panes: Panes) -> Iterator[Change]:
+        """Take in a whole window; then say what changed. Windows of a family come in order."""
+        yield from self._hours(family, start_ns // self.hour_ns, start_ns)
+        placed = [self.slices.rows(family, series) for series in panes.series]
+        for one in self.asked:
+            one.grow(len(self.slices))
+        if family is Family.CALLS and self.compared:
+            yield from self._releases(panes, placed, end_ns)
+        chosen = np.repeat(np.arange(len(placed)), [len(rows) for rows in placed])
+        rows = np.concatenate(placed) if placed else np.zeros(0, np.intp)
+        for judged in self.judged:
+            if judged.question.family is family:
+                judged.add(start_ns, self._counted(judged.question, panes, chosen, rows))
+        current = self.releases.current(panes, SERIES_OF[family]) if self.compared else None
+        for compared in self.compared:
+            if compared.question.family is family and current is not None:
+                kept = current[chosen]
+                hour = start_ns // self.hour_ns % HOURS
+                compared.add(hour, self._counted(compared.question, panes, chosen[kept], rows[kept]))
+        yield from self._looks(family, start_ns, end_ns)
+
+    def passed(self, family: Family, line_ns: int) -> Iterator[Change]:
+        """All windows up to there are whole: time has passed, also where nothing came."""
+        if len(self.slices):
+            yield from self._hours(family, (line_ns - 1) // self.hour_ns, line_ns)
+            yield from self._looks(family, line_ns - 1, line_ns)
+
+    def _counted(self, question: Question, panes: Panes, chosen: Ints, rows: Ints) -> Counted:
+        """What a question counts in each slice. chosen: rows of panes, rows: the slice each lies in."""
+        if question.metric.evaluator and len(chosen):
+            said = np.array([series[-1] == question.metric.evaluator for series in panes.series], np.bool_)[chosen]
+            chosen, rows = chosen[said], rows[said]
+        sums = {
+            name: np.bincount(rows, panes.numbers[name][chosen], len(self.slices)).astype(np.float64)
+            if len(chosen)
+            else np.zeros(len(self.slices))
+            for name in NUMBERS[question.family]
+        }
+        return question.counted(sums)
+
+    def _releases(self, panes: Panes, placed: list[Ints], at_ns: int) -> Iterator[Change]:
+        """Where another release has begun, what is compared begins anew."""
+        begun = self.releases.seen(series for series, rows in zip(panes.series, placed, strict=True) if len(rows))
+        if not begun:
+            return
+        cells = np.array([(one.environment, one.route) in begun for one in self.slices.found], np.bool_)
+        counts, routes = self._hypotheses(), self.slices.routes
+        for compared in self.compared:
+            look = compared.look(counts, routes)
+            ended = compared.alarms.firing * cells > 0
+            yield from [self._change(compared, look, int(row), False, at_ns, counts, back=1) for row in np.flatnonzero(ended)]
+            compared.begins(cells)
+
+    def _hours(self, family: Family, hour: int, at_ns: int) -> Iterator[Change]:
+        """Hours that are over by now. After a day without a word nothing is made of the hours in between."""
+        before = self.hours.get(family, hour)
+        self.hours[family] = max(hour, before)
+        for one in range(max(before, hour - HOURS), hour):
+            for asked in self._of(family):
+                look = self._look(asked, at_ns)
+                over = asked.close_hour(one % HOURS, self.slices.routes)
+                yield from self._ended(asked, look, over, at_ns)
+                asked.alarms.forget(over)
+
+    def _looks(self, family: Family, start_ns: int, end_ns: int) -> Iterator[Change]:
+        counts = self._hypotheses()
+        for asked in self._of(family):
+            look = self._look(asked, start_ns)
+            yield from self._ended(asked, look, look.over, end_ns)
+            asked.latch(look, asked.excess(look), end_ns)
+            yield from [self._change(asked, look, int(row), True, end_ns, counts) for row in np.flatnonzero(look.raised)]
+
+    def _of(self, family: Family) -> Iterator[Judged | Compared]:
+        yield from (one for one in self.judged if one.question.family is family)
+        yield from (one for one in self.compared if one.question.family is family)
+
+    def _look(self, asked: Judged | Compared, at_ns: int) -> Look:
+        counts, routes = self._hypotheses(), self.slices.routes
+        return asked.look(at_ns, counts, routes) if isinstance(asked, Judged) else asked.look(counts, routes)
+
+    def _ended(self, asked: Asked, look: Look, over: Mask, at_ns: int) -> list[Change]:
+        counts = self._hypotheses()
+        return [self._change(asked, look, int(row), False, at_ns, counts) for row in np.flatnonzero(over)]
+
+    def _hypotheses(self) -> Floats:
+        """Of each slice how much the contract asks of its route."""
+        routes = self.slices.routes
+        return np.bincount(routes)[routes].astype(np.float64) * max(1, len(self.asked)) if len(routes) else np.zeros(0)
+
+    def _change(self, asked: Asked, look: Look, row: int, is_firing: bool, at_ns: int, counts: Floats, back: int = 0) -> Change:
+        first, crossed, where = int(asked.alarms.first_ns[row]), int(asked.alarms.crossed_ns[row]), self.slices.found[row]
+        names = self.releases.pair(where.environment, where.route, back) if isinstance(asked, Compared) else ("", "")
+        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, int(counts[row]), asked.alpha, *names)

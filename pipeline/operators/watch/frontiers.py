@@ -1,0 +1,71 @@
+"""When a window is whole: every source of its family has said so.
+
+A source is a partition of the log that aggregate (or scores) folds. How many there are stands in what each says. One that is
+silent while others are heard is waited for so much log time, then left out and named: it comes back with its next word.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pipeline.model.log_time import BEGINNING
+
+
+class Word(msgspec.Struct):
+    """What a source has said last. heard_ns: log time."""
+
+    epoch: str
+    on_time_ns: int
+    heard_ns: int
+
+
+class Topic(msgspec.Struct):
+    """One log: how many partitions it has, since when it is spoken of, and what each said."""
+
+    partitions: int
+    since_ns: int
+    words: dict[int, Word]
+
+
+@dataclass(slots=True)
+class Frontiers:
+    """Of all families. line: by family, up to where windows are whole; it never goes back."""
+
+    patience_ns: int
+    topics: dict[str, dict[str, Topic]] = field(default_factory=dict)
+    line: dict[str, int] = field(default_factory=dict)
+
+    def heard(self, family: str, source: str, partitions: int, on_time_ns: int, now_ns: int) -> None:
+        """A source has spoken. A word of another incarnation of a log replaces that of the one before."""
+        topic, partition, epoch = source.rsplit(":", 2)
+        known = self.topics.setdefault(family, {}).setdefault(topic, Topic(partitions, now_ns, {}))
+        known.partitions = max(known.partitions, partitions)
+        last = known.words.get(int(partition))
+        before = last.on_time_ns if last is not None and last.epoch == epoch else BEGINNING
+        known.words[int(partition)] = Word(epoch, max(before, on_time_ns), now_ns)
+
+    def whole_ns(self, family: str, now_ns: int) -> int:
+        """Windows of the family that end by then are whole."""
+        least, found = None, self.topics.get(family, {})
+        for topic in found.values():
+            for partition in range(topic.partitions):
+                word = topic.words.get(partition)
+                if self._is_left_out(topic, word, now_ns):
+                    continue
+                on_time = word.on_time_ns if word is not None else BEGINNING
+                least = on_time if least is None else min(least, on_time)
+        self.line[family] = max(self.line.get(family, BEGINNING), BEGINNING if least is None else least)
+        return self.line[family]
+
+    def left_out(self, now_ns: int) -> list[str]:
+        """Sources nobody waits for any more, as `family topic:partition`."""
+        return [
+            f"{family} {name}:{partition}"
+            for family, topics in self.topics.items()
+            for name, topic in topics.items()
+            for partition in range(topic.partitions)
+            if self._is_left_out(topic, topic.words.get(partition), now_ns)
+        ]
+
+    def _is_left_out(self, topic: Topic, word: Word | None, now_ns: int) -> bool:
+        return now_ns - (word.heard_ns if word is not None else topic.since_ns) > self.patience_ns

@@ -1,0 +1,71 @@
+"""An objective over all slices: its own window for the estimate, and evidence since an unknown time that its bound is broken.
+
+A sum over its bound is a fact while it is so.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence.detector import Detector
+from pipeline.operators.evidence.deviance import Data, Floats
+from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.questions import Counted, Question, Told
+from pipeline.operators.watch.sliding import Sliding
+
+
+@dataclass(slots=True)
+class Judged(Asked):
+    """State of an objective."""
+
+    sliding: Sliding = field(default_factory=lambda: Sliding.over(0))
+    detector: Detector = field(default_factory=Detector.empty)
+
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "detector")
+
+    @classmethod
+    def of(cls, question: Question, alpha: float) -> Self:
+        """Nothing seen yet."""
+        return cls(question, alpha, sliding=Sliding.over(question.window_ns))
+
+    def add(self, start_ns: int, counted: Counted) -> None:
+        """What a whole window says."""
+        self.sliding.add(start_ns, counted.n, counted.s, counted.seen)
+        self.spread.add(counted.n, counted.s)
+        self.detector.add(counted.n, counted.s)
+
+    def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
+        """`hour` of the day is over. Returns of which cells the alarm is."""
+        phi, batches = self.dispersion(routes)
+        data = self._data()
+        over = self.recovered(data.base_n, data.base_mean, phi, batches)
+        self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
+        self.detector.forget(over)
+        self.close_spread(hour, routes)
+        return over
+
+    def look(self, start_ns: int, hypotheses: Floats, routes: NDArray[np.intp]) -> Look:
+        """What is to be said now. hypotheses: of each cell's route."""
+        phi, batches = self.dispersion(routes)
+        self.sliding.move(start_ns // self.sliding.part_ns)
+        n, s, seen = self.sliding.sums()
+        needed, data = self.needed(hypotheses), self._data()
+        enough, firing = seen >= self.question.minimum, self.alarms.firing > 0
+        log_e, raised, over = np.zeros_like(n), np.zeros(len(n), np.bool_), np.zeros(len(n), np.bool_)
+        if self.question.told is Told.AS_FACT:
+            raised, over = ~firing & enough & (s > self.question.bound), firing & (s <= self.question.bound)
+        elif self.question.told is Told.BY_EVIDENCE:
+            log_e = self.detector.look(self.question.asked, data, phi, batches)
+            raised = ~firing & enough & (log_e >= needed)
+        return Look(n, s, seen, log_e, needed, phi, batches, raised, over, data.base_n, data.base_mean)
+
+    def excess(self, look: Look) -> Floats:
+        """Of the estimate over the bound, relative to it."""
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(look.level(self.question.told) / self.question.bound - 1, posinf=1e6)
+
+    def _data(self) -> Data:
+        bound = np.full(len(self.detector.open_n), self.question.bound)
+        return self.detector.data(np.full_like(bound, np.inf), bound, bound)

@@ -1,0 +1,107 @@
+"""What an alarm that began or ended says: an alert, from the look that decided it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.model.alerts import Alert, AlertState, Tier
+from pipeline.model.contracts import Baseline, Contract, Direction
+from pipeline.operators.evidence import effect, interval
+from pipeline.operators.evidence.deviance import Data
+from pipeline.operators.watch.contract_watch import Change
+from pipeline.operators.watch.questions import Question, Told
+
+
+def alert(contract: Contract, change: Change) -> Alert:
+    """Without what the place in the log adds (`pipeline/operators/alerts/told.py`)."""
+    question = change.question
+    plain = Alert(
+        kind=question.kind,
+        state=AlertState.FIRING if change.is_firing else AlertState.RESOLVED,
+        tier=Tier.ESTABLISHED,
+        severity=question.severity.value,
+        contract=contract.name,
+        contract_version=contract.version,
+        contract_hash=contract.hash,
+        owner=contract.owner,
+        environment=change.slice.environment,
+        route=change.slice.route,
+        slice=change.slice.values,
+        metric=question.metric.name,
+        unit=question.metric.unit.value,
+        rule=question.rule,
+        window_ns=question.window_ns,
+        n=int(change.look.seen[change.row]),
+        hypotheses=change.hypotheses,
+        first_seen_ns=change.crossed_ns or change.first_ns,
+        at_ns=change.at_ns,
+        fired_ns=change.first_ns,
+        resolved_ns=0 if change.is_firing else change.at_ns,
+    )
+    plain = _against_bound(plain, question) if question.objective else _against_release(plain, change)
+    if question.told is Told.AS_FACT:
+        return replace(plain, estimate=float(change.look.s[change.row]), hypotheses=0)
+    return _with_estimate(plain, change)
+
+
+def _against_bound(plain: Alert, question: Question) -> Alert:
+    assert question.objective is not None, "an objective has a bound"
+    return replace(plain, bound=question.objective.bound, direction=question.objective.direction.value)
+
+
+def _against_release(plain: Alert, change: Change) -> Alert:
+    """The bound is what the limit makes of the baseline, standardised to the hours of the new release."""
+    look, row, asked = change.look, change.row, change.question.asked
+    n, mean = float(look.base_n[row]), float(look.base_mean[row])
+    plain = replace(
+        plain,
+        baseline=Baseline.PREVIOUS_RELEASE.value,
+        release=change.release,
+        previous_release=change.previous,
+        direction=(Direction.AT_LEAST if asked.floor else Direction.AT_MOST).value,
+    )
+    if not n > 0:
+        return plain
+    worse = -asked.limit if asked.floor else asked.limit
+    one = [np.array([value]) for value in (n, n * mean, look.dispersion[row], look.batches[row])]
+    low, high = (float(end[0]) for end in interval.of_mean(asked.kind, one[0], one[1], one[2], one[3]))
+    return replace(
+        plain,
+        baseline_n=int(n),
+        baseline_estimate=mean,
+        baseline_low=low,
+        baseline_high=high,
+        bound=mean + worse if asked.in_points else mean * (1 + worse),
+        detectable=_detectable(change),
+    )
+
+
+def _detectable(change: Change) -> float | None:
+    look, row, asked = change.look, change.row, change.question.asked
+    found = asked.found(
+        Data(*(np.array([c[row]]) for c in (look.n, look.s, look.base_n, look.base_mean, look.base_mean))),
+        np.array([look.dispersion[row]]),
+        np.array([look.batches[row]]),
+    )
+    least = effect.detectable(
+        found.information,
+        np.array([look.batches[row]]),
+        asked.bets,
+        asked.limit,
+        change.hypotheses,
+        change.alpha,
+        asked.in_points,
+    )
+    return float(least[0]) if np.isfinite(least[0]) else None
+
+
+def _with_estimate(plain: Alert, change: Change) -> Alert:
+    look, row, question = change.look, change.row, change.question
+    if change.is_firing:
+        plain = replace(plain, log_e_value=float(look.log_e[row]), needed=float(look.needed[row]))
+    if not look.n[row] > 0:
+        return plain
+    n, s, phi, batches = (np.array([column[row]]) for column in (look.n, look.s, look.dispersion, look.batches))
+    low, high = sorted(float(question.value(end)[0]) for end in interval.of_mean(question.asked.kind, n, s, phi, batches))
+    mean = float(question.value(s / n)[0])
+    return replace(plain, estimate=mean, low=low, high=high if np.isfinite(high) else None)

@@ -1,0 +1,45 @@
+"""Which release of a route is the newest: a name that was not there before begins one. Calls without a release belong to none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.columns import OVERFLOW, SERIES
+from pipeline.operators.watch.panes_read import Panes
+
+MOST = 64
+"""Releases of a route that are remembered; one that comes again after so many others counts as new."""
+
+RELEASE = SERIES.index("release")
+
+
+@dataclass(slots=True)
+class Releases:
+    """By environment and route: names in the order in which they were first seen."""
+
+    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def seen(self, series: Iterable[Sequence[str]]) -> set[tuple[str, str]]:
+        """The environments and routes in which a new one begins with these series of calls. The first of a route is no change."""
+        begun = set()
+        for environment, route, release in sorted({(one[0], one[1], one[RELEASE]) for one in series}):
+            known = self.names.setdefault(environment, {}).setdefault(route, [])
+            if release in ("", OVERFLOW) or release in known:
+                continue
+            if known:
+                begun.add((environment, route))
+            known.append(release)
+            del known[:-MOST]
+        return begun
+
+    def current(self, panes: Panes, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Which rows are of the newest release of their route. names: of the parts of their series."""
+        at = names.index("release")
+        return np.array([one[at] == self.pair(one[0], one[1])[0] != "" for one in panes.series], np.bool_)
+
+    def pair(self, environment: str, route: str, back: int = 0) -> tuple[str, str]:
+        """The newest release but so many and the one before it; "" where there is none."""
+        newest = [*self.names.get(environment, {}).get(route, [])[::-1], "", "", ""]
+        return newest[back], newest[back + 1]

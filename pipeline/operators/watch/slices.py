@@ -1,0 +1,76 @@
+"""Which slices of a contract a series lies in: the route as a whole, and one of each set of columns the contract names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model.contracts import Contract
+from pipeline.model.metrics import Family
+from pipeline.operators.contracts.scope import is_for
+from pipeline.operators.watch.panes_read import SERIES_OF
+
+NO_ROWS: NDArray[np.intp] = np.zeros(0, np.intp)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slice:
+    """A part of a route. values: (column, value), in the order the contract names them; () is the route as a whole."""
+
+    environment: str
+    route: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Slices:
+    """The slices of one contract that were seen, a row each. most: how many there may be; others are left out and counted."""
+
+    contract: Contract
+    most: int
+    found: list[Slice] = field(default_factory=list)
+    left_out: int = 0
+    _row: dict[Slice, int] = field(default_factory=dict)
+    _routes: dict[tuple[str, str], int] = field(default_factory=dict)
+    _route_of: list[int] = field(default_factory=list)
+    _of_series: dict[tuple[Family, tuple[str, ...]], NDArray[np.intp]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def routes(self) -> NDArray[np.intp]:
+        """Of each slice the number of its route."""
+        return np.array(self._route_of, np.intp)
+
+    def rows(self, family: Family, series: Sequence[str]) -> NDArray[np.intp]:
+        """The slices a series lies in."""
+        key = (family, tuple(series))
+        rows = self._of_series.get(key)
+        if rows is None:
+            rows = self._of_series[key] = self._find(family, dict(zip(SERIES_OF[family], series, strict=True)))
+        return rows
+
+    def add(self, one: Slice) -> int:
+        """Its row; -1 if there is no room."""
+        row = self._row.get(one)
+        if row is None:
+            if len(self.found) >= self.most:
+                self.left_out += 1
+                return -1
+            row = self._row[one] = len(self.found)
+            self.found.append(one)
+            route = self._routes.setdefault((one.environment, one.route), len(self._routes))
+            self._route_of.append(route)
+        return row
+
+    def _find(self, family: Family, named: dict[str, str]) -> NDArray[np.intp]:
+        fits = is_for(self.contract, named["environment"], named["route"], named.get("model", ""), named["release"])
+        if not fits:
+            return NO_ROWS
+        rows = [
+            self.add(Slice(named["environment"], named["route"], tuple((column, named[column]) for column in columns)))
+            for columns in self.contract.slices_of(family)
+        ]
+        return np.array([row for row in rows if row >= 0], np.intp)

@@ -1,0 +1,124 @@
+"""State of contracts written down, so that nobody has to fold days again: columns as bytes, compressed.
+
+A question that a new version of its contract still asks as before goes on where it was; one that it asks otherwise begins anew.
+"""
+
+import zlib
+from base64 import b64decode, b64encode
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.contracts.scope import is_for
+from pipeline.operators.watch.asked import Asked
+from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.frontiers import Frontiers, Topic
+from pipeline.operators.watch.judged import Judged
+from pipeline.operators.watch.slices import Slice
+
+Columns = dict[str, tuple[bytes, tuple[int, ...]]]
+
+
+class State(msgspec.Struct):
+    """Of one question: its parts' columns, and of an objective which part of the ring is the newest."""
+
+    parts: dict[str, Columns]
+    at: int = -1
+
+
+class Watched(msgspec.Struct):
+    """State of one contract."""
+
+    text: str
+    slices: list[tuple[str, str, list[tuple[str, str]]]]
+    asked: dict[str, State]
+    hours: dict[str, int]
+    releases: dict[str, dict[str, list[str]]]
+
+
+class Snapshot(msgspec.Struct):
+    """All of a partition."""
+
+    contracts: dict[str, Watched]
+    topics: dict[str, dict[str, Topic]]
+    line: dict[str, int]
+    log_ns: int
+
+
+_snapshot = msgspec.msgpack.Decoder(Snapshot)
+
+
+def written(contracts: dict[str, tuple[str, ContractWatch]], frontiers: Frontiers, log_ns: int) -> str:
+    """The snapshot as text. contracts: by name, text and state."""
+    all_watched = {name: watched(text, watch) for name, (text, watch) in contracts.items()}
+    packed = msgspec.msgpack.encode(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
+    return b64encode(zlib.compress(packed, 1)).decode()
+
+
+def watched(text: str, watch: ContractWatch) -> Watched:
+    """State of one contract."""
+    slices = [(one.environment, one.route, list(one.values)) for one in watch.slices.found]
+    return Watched(
+        text,
+        slices,
+        {asked.question.identity: _state(asked) for asked in watch.asked},
+        dict(watch.hours),
+        {
+            environment: {route: list(names) for route, names in routes.items()}
+            for environment, routes in watch.releases.names.items()
+        },
+    )
+
+
+def read(said: str) -> Snapshot:
+    """Raises ValueError for anything else."""
+    try:
+        return _snapshot.decode(zlib.decompress(b64decode(said)))
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise ValueError(f"no snapshot: {error}") from None
+
+
+def restore(watch: ContractWatch, was: Watched) -> None:
+    """Give a contract that has seen nothing what its questions knew."""
+    kept = [_keep(watch, Slice(where[0], where[1], tuple((c, v) for c, v in where[2]))) for where in was.slices]
+    watch.hours, watch.releases.names = dict(was.hours), was.releases
+    for asked in watch.asked:
+        known = was.asked.get(asked.question.identity)
+        if known is not None:
+            _fill(asked, known, np.array(kept, np.bool_))
+        asked.grow(len(watch.slices))
+
+
+def _keep(watch: ContractWatch, one: Slice) -> bool:
+    """Whether the contract still speaks of a slice; then it is one."""
+    speaks = tuple(column for column, _ in one.values) in watch.contract.slices
+    return speaks and is_for(watch.contract, one.environment, one.route, *_any(watch)) and watch.slices.add(one) >= 0
+
+
+def _any(watch: ContractWatch) -> tuple[str, str]:
+    """A model and a release it speaks of: which ones, the series says."""
+    return watch.contract.models[0], watch.contract.releases[0]
+
+
+def _state(asked: Asked) -> State:
+    parts = {part: {name: _packed(column) for name, column in getattr(asked, part).columns.items()} for part in asked.PARTS}
+    return State(parts, asked.sliding.at if isinstance(asked, Judged) else -1)
+
+
+def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
+    for part in asked.PARTS:
+        state = getattr(asked, part)
+        for name in state.columns:
+            setattr(state, name, _array(*known.parts[part][name])[kept])
+    if isinstance(asked, Judged):
+        asked.sliding.at = known.at
+
+
+def _packed(array: NDArray[np.float64]) -> tuple[bytes, tuple[int, ...]]:
+    return np.ascontiguousarray(array, "<f8").tobytes(), array.shape
+
+
+def _array(data: bytes, shape: tuple[int, ...]) -> Any:
+    return np.frombuffer(data, "<f8").reshape(shape).copy()

@@ -1,0 +1,258 @@
+"""watch: what it alerts of, and that crashes, repeats and other orders change none of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.model.stream import Progress
+from tests.panes import MINUTE_NS, NOON_NS
+from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, stage, traffic
+
+ERRORS = """
+name: errors
+version: 1
+owner: us
+environment: prod
+routes: chat
+slices: [cohort]
+objectives:
+  - {metric: error.ratio, at_most: 4%, window: 15m, minimum: 100, severity: page}
+"""
+
+DAY = 1060
+
+
+def day(share: float = 0.08, minutes: int = DAY, worse_from: int = 1000, seed: int = 1, text: str = ERRORS) -> Log:
+    log = Log()
+    log.contracts(errors=text)
+    for minute, rows in enumerate(traffic(seed, minutes, worse_from, share)):
+        log.window(minute, rows)
+    return log
+
+
+@pytest.fixture(scope="module")
+def worse() -> Log:
+    return day()
+
+
+def test_the_cohort_that_got_worse_is_named_with_its_evidence_and_nothing_else(worse: Log) -> None:
+    told = alerts(folded(stage(), worse))
+    assert [(one["state"], one["slice"]) for one in told] == [("firing", {"cohort": "pro"})]
+    one = told[0]
+    assert one["metric"] == "error.ratio"
+    assert one["log_e_value"] >= one["needed"]
+    assert one["low"] < 0.08 < one["high"]
+    assert one["estimate"] > one["bound"] == 0.04
+    assert one["n"] >= 100
+    assert (one["hypotheses"], one["tier"], one["severity"]) == (4, "established", "page")
+    since = (one["at_ns"] - NOON_NS) // MINUTE_NS
+    assert 1000 < since < 1050, "an hour of these is ten minutes"
+
+
+def test_nothing_is_said_where_nothing_is_wrong() -> None:
+    assert alerts(folded(stage(), day(share=0.02))) == []
+
+
+def test_an_alarm_ends_when_there_is_evidence_for_it() -> None:
+    log = Log()
+    log.contracts(errors=ERRORS)
+    for minute, rows in enumerate([*traffic(1, 560, 500, 0.2), *traffic(2, 300, 9999, 0.2, begin=560)]):
+        log.window(minute, rows)
+    told = alerts(folded(stage(), log))
+    states = [one["state"] for one in told if one["slice"] == {"cohort": "pro"}]
+    assert states == ["firing", "resolved"]
+    fired, resolved = [one for one in told if one["slice"] == {"cohort": "pro"}]
+    assert fired["fingerprint"] == resolved["fingerprint"]
+    assert resolved["fired_ns"] == fired["at_ns"] < resolved["resolved_ns"]
+
+
+def test_crashes_and_other_batches_give_the_same_alerts(worse: Log) -> None:
+    undisturbed = {one["id"] for one in alerts(folded(stage(), worse))}
+    rare = stage(dataclasses.replace(POLICY, snapshot_every_ns=30 * MINUTE_NS))
+    for watch, batch, crashes in ((stage(), 50, (3, 20, 21, 40, 55)), (rare, 7, (50, 140, 141, 300, 380)), (stage(), 1000, (1,))):
+        again = alerts(folded(watch, worse, batch, crashes))
+        assert {one["id"] for one in again} == undisturbed
+
+
+REGRESSIONS = """
+name: regressions
+version: 1
+owner: us
+environment: prod
+routes: chat
+slices: [cohort]
+regression: {baseline: previous_release, metrics: [error.ratio], limits: {error.ratio: 5%}, severity: page}
+objectives:
+  - {metric: error.ratio, at_most: 50%, window: 5m, severity: info}
+"""
+
+
+def released(share: float, before: int = 700, after: int = 400) -> Log:
+    """Release 2 begins after so many minutes; with it one cohort has that share of errors. The old one goes on for a while."""
+    log = Log()
+    log.contracts(regressions=REGRESSIONS)
+    for minute, rows in enumerate(traffic(7, before + after, before, share)):
+        named = [row | {"release": "2" if minute >= before else "1"} for row in rows]
+        if before <= minute < before + 60:
+            named += [row | {"release": "1", "errors": row["requests"] // 3} for row in rows]
+        log.window(minute, named)
+    return log
+
+
+def test_a_release_is_compared_with_the_one_before_by_its_own_calls() -> None:
+    log = released(0.06)
+    told = alerts(folded(stage(), log))
+    assert {(one["kind"], one["state"]) for one in told} == {("regression", "firing")}
+    assert [one["slice"] for one in told if one["slice"]] == [{"cohort": "pro"}]
+    (one,) = [one for one in told if one["slice"]]
+    assert (one["release"], one["previous_release"], one["baseline"]) == ("2", "1", "previous_release")
+    assert one["baseline_estimate"] == pytest.approx(0.02, rel=0.1)
+    assert one["baseline_low"] < 0.02 < one["baseline_high"]
+    assert one["bound"] == pytest.approx(one["baseline_estimate"] * 1.05)
+    assert one["bound"] < one["estimate"] < 0.09
+    assert one["n"] < one["baseline_n"]
+    assert 0.05 < one["detectable"] < 5
+    again = alerts(folded(stage(), log, 37, (3, 11, 21, 22, 40, 50)))
+    assert {a["id"] for a in again} == {a["id"] for a in told}
+
+
+def test_a_release_that_changes_nothing_is_not_alerted_of() -> None:
+    assert alerts(folded(stage(), released(0.02))) == []
+
+
+def test_the_next_release_ends_what_was_said_of_the_last() -> None:
+    log = released(0.2)
+    for minute, rows in enumerate(traffic(8, 20, 9999, 0, begin=1100), 1100):
+        log.window(minute, [row | {"release": "3"} for row in rows])
+    told = [one for one in alerts(folded(stage(), log)) if one["slice"] == {"cohort": "pro"}]
+    assert [one["state"] for one in told] == ["firing", "resolved"]
+    assert (told[1]["release"], told[1]["previous_release"]) == ("2", "1")
+
+
+def test_a_zombie_repeats_what_is_true(worse: Log) -> None:
+    watch = stage()
+    half = len(worse.records) // 2
+    state = watch.open(LOG, None)
+    state, effects = watch.step(state, worse.records[:half], 0)
+    progress = effects.progress
+    assert progress is not None
+    successor = watch.open(LOG, progress)
+    rest = [record for record in worse.records if record.offset >= progress.committed]
+    _, one = watch.step(successor, rest, 1)
+    _, other = watch.step(state, worse.records[half:], 2)
+    assert {a["id"] for a in alerts(one.messages)} == {a["id"] for a in alerts(other.messages)} != set()
+
+
+def test_sources_interleave_and_repeat_as_they_like() -> None:
+    plain, mixed, g = Log(), Log(), np.random.default_rng(4)
+    for log in (plain, mixed):
+        log.contracts(errors=ERRORS)
+    for minute, rows in enumerate(traffic(3, 700, 300, 0.15)):
+        split = [
+            [row | {"requests": row["requests"] // 2 + (i and row["requests"] % 2), "source": f"spans:{i}:e"} for row in rows]
+            for i in (0, 1)
+        ]
+        for half, row in zip(split[0], rows, strict=True):
+            half["errors"] = 0
+            assert half["requests"] + split[1][rows.index(row)]["requests"] == row["requests"]
+        plain.window(minute, [*split[0], *split[1]], sources=2)
+        order = [0, 1] if g.random() < 0.5 else [1, 0]
+        for i in order:
+            for _ in range(int(g.integers(1, 3))):  # at least once
+                mixed.put(None, _block(split[i]), minute)
+            mixed.frontiers(minute, [i], 2)
+    told = [alerts(folded(stage(), log)) for log in (plain, mixed)]
+    for one in (*told[0], *told[1]):
+        one.pop("id")
+    assert told[0] == told[1] != []
+
+
+def _block(rows):  # type: ignore[no-untyped-def]
+    from tests.panes import panes  # noqa: PLC0415
+
+    return panes(*rows)
+
+
+def test_a_window_waits_for_every_source_and_a_silent_one_is_left_out() -> None:
+    log = Log()
+    log.contracts(errors=ERRORS)
+    for minute in range(8):
+        log.put(None, _block([on_time(minute, 100, 50)]), minute)
+        log.frontiers(minute, [0], 2)
+    watch = stage()
+    state, _ = watch.step(watch.open(LOG, None), log.records, 0)
+    assert len(state.waiting.held) == 8
+    for minute in range(8, 14):  # the other has said nothing for ten minutes of the log
+        log.put(None, _block([on_time(minute, 100, 50)]), minute)
+        log.frontiers(minute, [0], 2)
+    state, effects = watch.step(state, log.records[len(log.records) - 12 :], 10**11)
+    assert not state.waiting.held
+    assert state.frontiers.left_out(state.log_ns) == ["calls spans:1"]
+    assert effects.progress is not None
+    assert effects.progress.committed == len(log.records)
+
+
+def test_early_and_late_panes_are_not_evidence() -> None:
+    log = Log()
+    log.contracts(errors=ERRORS)
+    for minute, rows in enumerate(traffic(5, 300, 9999, 0)):
+        early = [row | {"firing": "early", "errors": row["requests"]} for row in rows]
+        log.put(None, _block(early), minute)
+        log.window(minute, rows)
+        log.put(None, _block([row | {"firing": "late", "errors": row["requests"]} for row in rows]), minute)
+    assert alerts(folded(stage(), log)) == []
+
+
+def test_a_changed_contract_begins_anew_only_where_it_asks_otherwise(worse: Log) -> None:
+    log = day(minutes=900, worse_from=10**6)
+    other = ERRORS.replace("version: 1", "version: 2") + "  - {metric: error.ratio, at_most: 50%, window: 5m}\n"
+    log.contracts(minute=900, errors=other)
+    watch = stage()
+    state, _ = watch.step(watch.open(LOG, None), log.records[:-1], 0)
+    before = state.contracts["errors"][1].judged[0].spread.pairs.copy()
+    state, _ = watch.step(state, log.records[-1:], 1)
+    asked = {judged.question.objective.bound: judged for judged in state.contracts["errors"][1].judged}
+    np.testing.assert_array_equal(asked[0.04].spread.pairs, before)
+    assert len(asked[0.5].spread.pairs) == len(before)
+    assert asked[0.5].spread.pairs.sum() == 0
+    log.contracts(minute=901)
+    state, _ = watch.step(state, log.records[-1:], 2)
+    assert state.contracts == {}
+
+
+def test_the_wish_for_other_contracts_is_written_once_in_a_while() -> None:
+    watch = dataclasses.replace(stage(), wanted=lambda: {"errors": ERRORS})
+    state, effects = watch.step(watch.open(LOG, None), [], 10**12)
+    (message,) = [m for m in effects.messages if m.topic == LOG.topic]
+    assert (message.partition, message.key) == (0, b"contracts")
+    state, effects = watch.step(state, [], 10**12 + 1)
+    assert not [m for m in effects.messages if m.topic == LOG.topic]
+
+
+HARMLESS = {(b"traces", b'{"firing":["on_time"]}'), (b"scores", b'{"firing":["on_time"]}')}
+"""These know final firings alone, so nothing of it is read."""
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"firing":["on_time"]}', b"\xff", b'{"errors": 3}'])
+@pytest.mark.parametrize("key", [None, b"traces", b"scores", b"frontier", b"contracts", b"else"])
+def test_nonsense_is_counted_and_stops_nothing(key: bytes | None, value: bytes) -> None:
+    log = Log()
+    log.put(key, value, 0)
+    watch = stage()
+    state, _ = watch.step(watch.open(LOG, None), log.records, 0)
+    assert state.position == 1
+    assert state.unreadable == (key != b"else" and (key, value) not in HARMLESS)
+
+
+def test_progress_holds_all_of_it(worse: Log) -> None:
+    watch = stage()
+    state, effects = watch.step(watch.open(LOG, None), worse.records[:2000], 0)
+    assert isinstance(effects.progress, Progress)
+    again = watch.open(LOG, effects.progress)
+    for mine, theirs in zip(state.contracts["errors"][1].judged, again.contracts["errors"][1].judged, strict=True):
+        for part in ("spread", "detector", "alarms", "yesterday"):
+            for name, column in getattr(mine, part).columns.items():
+                np.testing.assert_array_equal(column, getattr(theirs, part).columns[name])
+    assert again.frontiers.line == state.frontiers.line
+    assert again.contracts["errors"][1].slices.found == state.contracts["errors"][1].slices.found
