@@ -190,6 +190,7 @@ class Settings(BaseSettings):
     keep_hourly: int = Field(90, ge=1, description="Days; the hourly roll-up.")
     keep_daily: int = Field(400, ge=1, description="Days; the daily roll-up.")
     keep_scores: int = Field(30, ge=1, description="Days a score is kept after it was written.")
+    keep_alerts: int = Field(400, ge=1, description="Days an alert is kept after it was written.")
     keep_ledger: int = Field(30, ge=1, description="Days; ledger, dead letters and status.")
 
     # Alerts.

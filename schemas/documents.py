@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from pipeline.model.alerts import ALERTS, AlertKind, AlertState, Extent, Tier
 from pipeline.model.columns import (
     DEAD_LETTERS,
     LEDGER,
@@ -16,6 +17,7 @@ from pipeline.model.columns import (
     REPEATS,
     SAMPLES,
     SCORES,
+    SERIES,
     SPANS,
     STATUS,
     TRACE_PANES,
@@ -24,9 +26,11 @@ from pipeline.model.columns import (
     Firing,
 )
 from pipeline.model.contract_columns import CONTRACTS
+from pipeline.model.contracts import Baseline, Direction, Severity
 from pipeline.model.log_time import BEGINNING, END_OF_TIME, MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES, SCORE_SQUARES, SCORE_SUMS
+from pipeline.operators.alerts.cloud_event import SOURCE, TYPES
 from pipeline.operators.frontiers import Family
 from pipeline.operators.told_twice import Rule
 
@@ -219,6 +223,54 @@ def _window_settings() -> Document:
     return {"$schema": DRAFT, "title": "A message of spans with the key `window-settings`"} | policy | {"properties": one_row}
 
 
+SLICED = tuple(name for name in SERIES if name not in ("environment", "route"))
+
+OF_ALERTS: dict[str, Document] = {
+    "id": {"pattern": "^[0-9a-f]{32}@.+:[0-9]+:[^:]+:[0-9]+:[0-9]+$"},
+    "fingerprint": {"pattern": "^[0-9a-f]{32}$"},
+    "contract_hash": {"pattern": "^([0-9a-f]{32})?$"},
+    "kind": {"enum": [*AlertKind]},
+    "state": {"enum": [*AlertState]},
+    "tier": {"enum": [*Tier]},
+    "extent": {"enum": [*Extent]},
+    "severity": {"enum": [*Severity]},
+    "direction": {"enum": ["", *Direction]},
+    "baseline": {"enum": ["", *Baseline]},
+    "slice": {
+        "properties": {name: {"type": "string"} for name in SLICED},
+        "additionalProperties": False,
+    },
+}
+"""What a field of an alert keeps beyond its type."""
+
+
+def _alerts() -> Document:
+    """A CloudEvent; what it may say beside is none of ours."""
+    text = {"type": "string", "minLength": 1}
+    data = {
+        column.name: {
+            "description": column.doc,
+            "type": [column.type, "null"] if column.nullable else column.type,
+            **(INT64 if column.type == "integer" else OF_ALERTS.get(column.name, {})),
+        }
+        for column in ALERTS
+    }
+    document = _object(
+        "A CloudEvent 1.0 in structured JSON. Its data has no infinite numbers; null is what is not known.",
+        {
+            "specversion": {"const": "1.0"},
+            "id": text | {"description": "with source the one of this alert; a repeat has the same", **OF_ALERTS["id"]},
+            "source": {"const": SOURCE},
+            "type": {"enum": [*TYPES.values()]},
+            "subject": text | {"description": "contract, environment, route and rule, percent-encoded, slashes between"},
+            "time": {"type": "string", "format": "date-time", "description": "event time that decided"},
+            "datacontenttype": {"const": "application/json"},
+            "data": _object("the alert", data),
+        },
+    )
+    return {"$schema": DRAFT, "title": "Alerts: what is said of promises"} | document
+
+
 BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "spans": ("Decoded spans, requests and others", SPANS),
     "panes": ("Firings of windows, one row for each series", PANES),
@@ -240,6 +292,7 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
 """Title and columns of the blocks, by the name of their topic, or of what the key of its messages makes them."""
 
 DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
+    "alerts": _alerts(),
     "progress": _progress(),
     "watch-state": _progress(),
     "ticks": _ticks(),

@@ -1,6 +1,7 @@
 """ClickHouse: schema, inserts, queries, over HTTP.
 
-Inserts send blocks as they came from the log: several JSON objects behind one another are one `JSONColumns` request.
+Inserts send messages as they came from the log: several blocks behind one another are one `JSONColumns` request, several
+CloudEvents one `JSONEachRow` request, of whose `data` the table takes the fields.
 The engine judges them. It reads every column as nullable and then refuses a null or a missing column where the table
 has none: left to itself its JSON reader turns a null number into 0, whatever `input_format_null_as_default` says.
 Blocks written before a column existed lack it; its `absent` value stands in, or the column it is the `same_as`.
@@ -24,6 +25,7 @@ from pydantic import SecretStr
 
 from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
+from pipeline.model.alerts import ALERTS
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, JsonType
 from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
@@ -47,10 +49,20 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "dead_letters": DEAD_LETTERS,
     "status": STATUS,
     "contracts": CONTRACTS,
+    "alerts": ALERTS,
 }
-"""The tables blocks go into, with the columns a block brings."""
+"""The tables messages go into, with the columns a block, or the data of an event, brings."""
 
-TYPES: Final[dict[JsonType, str]] = {"string": "String", "integer": "Int64", "number": "Float64", "boolean": "Bool"}
+EVENTS: Final = frozenset({"alerts"})
+"""Of these, those whose messages are CloudEvents."""
+
+TYPES: Final[dict[JsonType, str]] = {
+    "string": "String",
+    "integer": "Int64",
+    "number": "Float64",
+    "boolean": "Bool",
+    "object": "Map(String, String)",
+}
 
 KEEP: Final[dict[str, str]] = {
     "spans": "inserted_at + toIntervalDay({keep_spans})",
@@ -70,6 +82,7 @@ KEEP: Final[dict[str, str]] = {
     "ledger": "inserted_at + toIntervalDay({keep_ledger})",
     "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
     "status": "inserted_at + toIntervalDay({keep_ledger})",
+    "alerts": "inserted_at + toIntervalDay({keep_alerts})",
 }
 """How long a row stays after it was last written, by table. A pane that is not final stays as long as an hour's roll-up:
 it may still be replaced, and a roll-up counts it only as long as it is there."""
@@ -78,6 +91,8 @@ INSERT_SETTINGS: Final[dict[str, Any]] = {
     "input_format_skip_unknown_fields": 0,
     "input_format_null_as_default": 0,
     "insert_null_as_default": 0,
+    "input_format_json_defaults_for_missing_elements_in_named_tuple": 0,
+    "input_format_json_ignore_unknown_keys_in_named_tuple": 0,
     "max_partitions_per_insert_block": 0,  # the tables bound it themselves, at 31
     "async_insert": 0,
 }
@@ -263,16 +278,34 @@ def _insert(client: Client, table: str, body: bytes) -> str | None:
     """One request; the engine's complaint if it cannot read the data."""
     columns = TABLES[table]
     names = ", ".join(f"`{column.name}`" for column in columns)
-    wire = ", ".join(f"`{column.name}` Nullable({TYPES[column.type]})" for column in columns)
+    wire = ", ".join(f"`{column.name}` {_wire_type(column)}" for column in columns)
+    if table in EVENTS:
+        fields = ", ".join(f"`data`.`{column.name}`" for column in columns)
+        shape = f"{ENVELOPE}, `data` Tuple({wire})"
+        return _sent(client, f"INSERT INTO {table} ({names}) SELECT {fields} FROM input('{shape}') FORMAT JSONEachRow", body)  # noqa: S608
     absent = {c.name: f"`{c.same_as}`" if c.same_as else repr(c.absent) for c in columns if c.same_as or c.absent is not None}
     values = ", ".join(f"ifNull(`{c.name}`, {absent[c.name]})" if c.name in absent else f"`{c.name}`" for c in columns)
-    sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM input('{wire}') FORMAT JSONColumns"  # noqa: S608
+    return _sent(client, f"INSERT INTO {table} ({names}) SELECT {values} FROM input('{wire}') FORMAT JSONColumns", body)  # noqa: S608
+
+
+ENVELOPE: Final = ", ".join(
+    f"`{name}` Nullable(String)" for name in ("specversion", "id", "source", "type", "subject", "time", "datacontenttype")
+)
+"""Of a CloudEvent, beside its data."""
+
+
+def _wire_type(column: Column) -> str:
+    """Whatever may be null is read as such; an object may not."""
+    return TYPES[column.type] if column.type == "object" else f"Nullable({TYPES[column.type]})"
+
+
+def _sent(client: Client, sql: str, body: bytes) -> str | None:
     try:
         client.command(sql, data=body, settings=INSERT_SETTINGS)
     except Error as error:
         if error.code in BAD_DATA:
             return engine_words(error)
-        raise ours(error, f"insert into {table}") from error
+        raise ours(error, sql.partition(" (")[0].lower()) from error
     return None
 
 

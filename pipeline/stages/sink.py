@@ -1,7 +1,7 @@
-"""sink: blocks of the result topics in, inserts by table out. No state: rows are idempotent by key and version.
+"""sink: messages of the result topics in, inserts by table out. No state: rows are idempotent by key and version.
 
-A block goes into its table as it is, unread: the store judges it. What the store refuses becomes a dead letter, so one
-bad block stops nothing.
+A message, a block or an alert, goes into its table as it is, unread: the store judges it. What the store refuses becomes a
+dead letter, so one bad message stops nothing.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.model.alerts import ALERTS
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES
 from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.reasons import Reason
@@ -20,7 +21,20 @@ from pipeline.topics import ANY_KEY, partition_of
 
 DETAIL_CHARS = 256
 
-BLOCKS = (SPANS, PANES, TRACES, TRACE_PANES, REPEATS, COUNTED_SCORES, SCORE_PANES, LEDGER, DEAD_LETTERS, STATUS, CONTRACTS)
+BLOCKS = (
+    SPANS,
+    PANES,
+    TRACES,
+    TRACE_PANES,
+    REPEATS,
+    COUNTED_SCORES,
+    SCORE_PANES,
+    LEDGER,
+    DEAD_LETTERS,
+    STATUS,
+    CONTRACTS,
+    ALERTS,
+)
 COLUMNS = frozenset(column.name for table in BLOCKS for column in table)
 AT_COLUMN = re.compile(r"(?:value of key|source column) `?(\w+)")
 

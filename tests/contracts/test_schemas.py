@@ -111,21 +111,25 @@ def test_topic_file_says_what_a_user_needs(topic: str) -> None:
 @pytest.mark.parametrize("topic", sorted(set(topics()) - {"otlp_spans"}))
 def test_topic_file_names_its_schema(topic: str) -> None:
     value = yaml.safe_load((SCHEMAS / "topics" / f"{topic}.yaml").read_text())["value"]
-    named = value.removeprefix("block of ")
+    named = value.removeprefix("block of ").removeprefix("event of ")
     assert named == f"schemas/json/{topic}.json"
     assert (SCHEMAS.parent / named).is_file()
     assert value.startswith("block of ") == (topic in BLOCKS)
+    assert value.startswith("event of ") == (topic in EVENTS)
 
+
+EVENTS = {"alerts"}
+"""CloudEvents: objects, with a table."""
 
 NOWHERE = {"samples", "scores"}
 """Users' text is stored nowhere, and of scores those that count."""
 
 
-def test_only_blocks_have_tables() -> None:
+def test_only_blocks_and_events_have_tables() -> None:
     for topic in topics().values():
-        assert bool(topic.table) == (topic.key in BLOCKS and topic.key not in NOWHERE)
+        assert bool(topic.table) == (topic.key in {*BLOCKS, *EVENTS} and topic.key not in NOWHERE)
     keyed = {table.replace("_", "-") for topic in topics().values() for table in topic.keyed.values()}
-    assert keyed | {topic.key for topic in topics().values() if topic.table} == set(BLOCKS) - NOWHERE
+    assert keyed | {topic.key for topic in topics().values() if topic.table} == {*BLOCKS, *EVENTS} - NOWHERE
 
 
 def test_progress_is_written_as_its_document_says() -> None:

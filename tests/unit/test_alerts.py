@@ -2,94 +2,23 @@
 
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from grafana.performance import UID
 from grafana.sql import UNKNOWN
-from pipeline.model.alerts import ALERTS, TIMES, Alert, AlertKind, AlertState, Extent, Tier
-from pipeline.model.contracts import DAY_NS, HOUR_NS, MINUTE_NS
+from pipeline.model.alerts import ALERTS, Alert, AlertState, Tier
+from pipeline.model.contracts import DAY_NS, MINUTE_NS
 from pipeline.model.stream import Source
 from pipeline.operators.alerts import drilldown
 from pipeline.operators.alerts.cloud_event import NoAlertError, decode, encode, event
 from pipeline.operators.alerts.drilldown import LINK_CHARS, board_url, literal
 from pipeline.operators.alerts.told import message, told
 from pipeline.operators.alerts.wording import TEXT_CHARS, amount
-
-PANES = Source("tailrace.panes.v1", 2, "kq1")
-AT_NS = 1_790_000_040 * 10**9
-
-OBJECTIVE = Alert(
-    kind=AlertKind.OBJECTIVE,
-    state=AlertState.FIRING,
-    tier=Tier.ESTABLISHED,
-    severity="page",
-    rule="latency.p99.at_most.5m",
-    at_ns=AT_NS,
-    first_seen_ns=AT_NS - 2 * MINUTE_NS,
-    fired_ns=AT_NS,
-    contract="support",
-    contract_version=3,
-    contract_hash="48ab63fd1199b0979c4cd9ef4be71fe3",
-    owner="team-support",
-    environment="production",
-    route="support",
-    slice=(("cohort", "de"),),
-    metric="latency.p99",
-    unit="ns",
-    window_ns=5 * MINUTE_NS,
-    n=1234,
-    estimate=5.2349e9,
-    low=4.61e9,
-    high=6.0e9,
-    bound=4e9,
-    direction="at_most",
-)
-REGRESSION = replace(
-    OBJECTIVE,
-    kind=AlertKind.REGRESSION,
-    rule="latency.p99",
-    metric="error.ratio",
-    unit="share",
-    window_ns=0,
-    estimate=0.0312,
-    low=0.026,
-    high=0.037,
-    bound=0.0204,
-    baseline="previous_release",
-    baseline_n=120_000,
-    baseline_estimate=0.02,
-    release="v2",
-    previous_release="v1",
-    extent=Extent.ONLY_HERE,
-)
-BURN_RATE = replace(
-    OBJECTIVE,
-    kind=AlertKind.BURN_RATE,
-    rule="availability",
-    metric="error.ratio",
-    unit=TIMES,
-    window_ns=HOUR_NS,
-    short_window_ns=5 * MINUTE_NS,
-    estimate=20.04,
-    low=None,
-    high=None,
-    bound=14.4,
-)
-NO_DATA = replace(OBJECTIVE, kind=AlertKind.NO_DATA, n=0, estimate=None, low=None, high=None, window_ns=15 * MINUTE_NS)
-PIPELINE = Alert(
-    kind=AlertKind.PIPELINE,
-    state=AlertState.FIRING,
-    tier=Tier.ESTABLISHED,
-    severity="ticket",
-    rule="source_stopped",
-    at_ns=AT_NS,
-    first_seen_ns=AT_NS,
-    fired_ns=AT_NS,
-    detail="partition 3 of spans has said nothing for 20m; windows are judged without it",
-)
-EVERY = {alert.kind.value: alert for alert in (OBJECTIVE, REGRESSION, BURN_RATE, NO_DATA, PIPELINE)}
+from pipeline.topics import schemas_dir
+from tests.alerts import AT_NS, EVERY, OBJECTIVE, PANES, PIPELINE
 
 LINES = {
     "objective": "support in production, cohort de: latency.p99 is 5.23s, promised is at most 4s "
@@ -258,3 +187,15 @@ def test_a_long_window_is_shown_by_the_hour() -> None:
     assert " FROM performance WHERE" in told(OBJECTIVE, PANES, 7).sql
     assert " FROM performance_hourly WHERE" in told(replace(OBJECTIVE, window_ns=DAY_NS), PANES, 7).sql
     assert told(PIPELINE, PANES, 7).sql == ""
+
+
+@pytest.mark.parametrize("path", sorted((schemas_dir() / "examples" / "alerts").glob("*.json")), ids=lambda path: path.stem)
+def test_the_examples_are_what_is_written(path: Path) -> None:
+    """Decoded, and made anew from what was decided and where."""
+    alert = decode(path.read_bytes())
+    where, _, at_ns = alert.id.partition("@")[2].rpartition(":")
+    topic, partition, epoch, offset = where.split(":")
+    assert int(at_ns) == alert.at_ns
+    blank = replace(alert, id="", fingerprint="", text="", sql="", board_url="")
+    anew = told(blank, Source(topic, int(partition), epoch), int(offset), "https://grafana.example.com")
+    assert event(anew) == json.loads(path.read_text())

@@ -7,6 +7,7 @@ end a literal or a line; in a link they are percent-encoded, over what the board
 # ruff: noqa: S608 - columns and views are of our tables, values are literals
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from pipeline.model.alerts import Alert
@@ -28,6 +29,9 @@ TOTALS = {
     (Family.SCORES, "value_sum"): "sum(value_sum) / 1e6",
 }
 """Sums that the views have in another shape than the panes."""
+
+STREAMED = {"ttft_count": "streamed"}
+"""Where the views count no first tokens, calls answered as a stream stand for them, as on the board."""
 
 IN_NO_VIEW = frozenset({"ttft_sum_ns"})
 """Sums that only the tables have: their newest rows are asked for with FINAL."""
@@ -68,12 +72,16 @@ def sql(alert: Alert) -> str:
         chosen.append(("evaluator", one.evaluator))
     where = [
         *(f"{column} = {literal(value)}" for column, value in chosen),
-        f"window_start >= fromUnixTimestamp({since_ns // 10**9}, 'UTC')",
-        f"window_start < fromUnixTimestamp({-(-alert.at_ns // 10**9)}, 'UTC')",
+        f"window_start >= {_time(since_ns)}",
+        f"window_start < {_time(alert.at_ns)}",
     ]
     columns = ", ".join(["window_start", "release", *_columns(one, measure, family)])
     order = "window_start, release"
     return f"SELECT {columns} FROM {_rows(one, family, by_hour)} WHERE {' AND '.join(where)} GROUP BY {order} ORDER BY {order}"
+
+
+def _time(ns: int) -> str:
+    return f"toDateTime('{datetime.fromtimestamp(ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}', 'UTC')"
 
 
 def _rows(one: Metric | None, family: Family, by_hour: bool) -> str:
@@ -84,12 +92,16 @@ def _rows(one: Metric | None, family: Family, by_hour: bool) -> str:
 def _columns(one: Metric | None, measure: Measure | None, family: Family) -> list[str]:
     """n, and the metric; of a budget over a measure its quantiles, or its mean where it has no digest."""
     if one is not None and (one.events or one.kind is Kind.QUANTILE):
-        return [_n(one.n), f'{_value(one, family)} AS "{one.name}"']
+        n = one.n if one.events in IN_NO_VIEW else STREAMED.get(one.n, one.n)
+        return [_n(n), f'{_value(one, family)} AS "{one.name}"']
     measure = measure or (one.measure if one is not None else None)
     if measure is None:
         return [_n("")]
     if measure.digest:  # the mean of a digest no view tells
-        return [_n(measure.count), *(f'{_quantile(p, measure.digest)} AS "p{p * 100:g}"' for p in TAIL)]
+        return [
+            _n(STREAMED.get(measure.count, measure.count)),
+            *(f'{_quantile(p, measure.digest)} AS "p{p * 100:g}"' for p in TAIL),
+        ]
     return [_n(measure.count), f'{_over(measure.total, measure.count, measure.unknown, family)} AS "{measure.name}.mean"']
 
 

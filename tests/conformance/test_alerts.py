@@ -1,0 +1,111 @@
+"""Alerts on the real store: events become rows, what is told again replaces itself, queries run whatever names hold."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from pipeline.connectors.clickhouse import connect, insert_blocks, query
+from pipeline.model.alerts import ALERTS, Alert, AlertState
+from pipeline.model.contracts import DAY_NS, MINUTE_NS
+from pipeline.model.metrics import MEASURES, METRICS
+from pipeline.operators.alerts.cloud_event import data, encode, event
+from pipeline.operators.alerts.told import told
+from pipeline.settings import Settings
+from tests.alerts import AT_NS, BURN_RATE, EVERY, OBJECTIVE, PANES
+from tests.panes import NOON_NS, pane, panes
+from tests.unit.test_alerts import HOSTILE
+
+
+@pytest.fixture
+def store(with_schema: Settings) -> Iterator[tuple[Settings, Client]]:
+    with connect(with_schema) as client:
+        yield with_schema, client
+
+
+def test_an_alert_lands_as_it_was_told(store: tuple[Settings, Client]) -> None:
+    """Every kind, with every field; told again it is there once."""
+    client = store[1]
+    whole = {kind: told(alert, PANES, 7, "https://grafana.example") for kind, alert in EVERY.items()}
+    messages = [encode(alert) for alert in whole.values()]
+    assert insert_blocks(client, "alerts", [*messages, messages[0]]) == {}
+    assert insert_blocks(client, "alerts", messages) == {}
+    names = ", ".join(f"`{column.name}`" for column in ALERTS)
+    rows = client.query(f"SELECT {names} FROM alerts FINAL").result_rows
+    found = {row[2]: dict(zip((column.name for column in ALERTS), row, strict=True)) for row in rows}
+    assert len(rows) == len(whole)
+    assert found == {kind: data(alert) for kind, alert in whole.items()}
+
+
+def _changed(**fields: object) -> bytes:
+    said = event(told(OBJECTIVE, PANES, 7))
+    said["data"] |= fields
+    return json.dumps(said).encode()
+
+
+def _without(name: str) -> bytes:
+    said = event(told(OBJECTIVE, PANES, 7))
+    del said["data"][name]
+    return json.dumps(said).encode()
+
+
+BAD = {
+    "a field is missing": _without("fingerprint"),
+    "an object is missing": _without("slice"),
+    "a field nobody knows": _changed(mood="bad"),
+    "null where a text is": _changed(route=None),
+    "a number as text": _changed(n="many"),
+    "no data": json.dumps({key: value for key, value in event(told(OBJECTIVE, PANES, 7)).items() if key != "data"}).encode(),
+    "a block": b'{"id":["a"]}',
+    "not JSON": b"hello",
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_bad_event_is_found_and_the_others_land(store: tuple[Settings, Client], bad: bytes) -> None:
+    client, good = store[1], encode(told(OBJECTIVE, PANES, 9))
+    assert insert_blocks(client, "alerts", [good, bad, encode(told(BURN_RATE, PANES, 9))]).keys() == {1}
+    assert client.query("SELECT count() FROM alerts FINAL").result_rows == [(2,)]
+
+
+def test_the_newest_of_each_fingerprint_stands_firing_first(store: tuple[Settings, Client]) -> None:
+    settings, client = store
+    over_ns = AT_NS + 5 * MINUTE_NS
+    over = replace(OBJECTIVE, state=AlertState.RESOLVED, at_ns=over_ns, resolved_ns=over_ns)
+    ticket = replace(BURN_RATE, severity="ticket", at_ns=AT_NS + MINUTE_NS)
+    page = replace(BURN_RATE, rule="other", at_ns=AT_NS)
+    told_of = [told(alert, PANES, n) for n, alert in enumerate((over, OBJECTIVE, ticket, page))]
+    assert insert_blocks(client, "alerts", [encode(alert) for alert in told_of]) == {}
+    _, rows = query(settings, "SELECT state, severity, rule, resolved_ns FROM latest_alerts")
+    assert rows == [
+        ["firing", "page", "other", 0],
+        ["firing", "ticket", "availability", 0],
+        ["resolved", "page", "latency.p99.at_most.5m", over_ns],
+    ]
+
+
+def asked(settings: Settings, alert: Alert) -> list[list[object]]:
+    names, rows = query(settings, told(alert, PANES, 7).sql)
+    assert names[:3] == ["window_start", "release", "n"]
+    return rows
+
+
+@pytest.mark.parametrize("window_ns", [5 * MINUTE_NS, DAY_NS], ids=["minutes", "hours"])
+def test_the_query_of_every_metric_runs(store: tuple[Settings, Client], window_ns: int) -> None:
+    for name in (*METRICS, *MEASURES, "groundedness_lexical.mean", "groundedness_lexical.fail", ""):
+        for alert in (OBJECTIVE, BURN_RATE):
+            asked(store[0], replace(alert, metric=name, window_ns=window_ns))
+
+
+def test_the_query_shows_the_slice_and_nothing_else(store: tuple[Settings, Client]) -> None:
+    """Whatever the names are, the route's own rows come back, and no others."""
+    settings, client = store
+    blocks = [panes(*[pane(0, [n + 1], route=name, cohort=name) for n, name in enumerate(HOSTILE)])]
+    assert insert_blocks(client, "panes", blocks) == {}
+    for n, name in enumerate(HOSTILE):
+        [(environment,)] = client.query("SELECT DISTINCT environment FROM panes").result_rows
+        alert = replace(OBJECTIVE, environment=environment, route=name, slice=(("cohort", name),), at_ns=NOON_NS + MINUTE_NS)
+        [(_, _, calls, p99)] = asked(settings, alert)
+        assert (calls, round(float(str(p99)))) == (1, n + 1), name
