@@ -1,7 +1,7 @@
 """Made-up calls in sessions: what alarms must not take for news. Sums per slice and minute, for simulations of evidence.
 
 Sessions come as a Poisson process whose rate swings by 70 % over the day, have a geometric number of calls, at once or a minute
-apart, and calls of one session resemble each other. Rates and means swing by 30 %.
+apart, and calls of one session resemble each other. Rates and means swing by 30 %, if nothing else is said.
 """
 
 from dataclasses import dataclass
@@ -45,10 +45,10 @@ def some(slices: int, seed: int = 0) -> Slices:
 
 
 class Days:
-    """Days that follow each other; a session goes on over midnight."""
+    """Days that follow each other; a session goes on over midnight. swing: of rates and means over the day."""
 
-    def __init__(self, slices: Slices, seed: int, likeness: float = 0.3, limit: float = 0.02) -> None:
-        self._slices, self._seed, self._likeness = slices, seed, likeness
+    def __init__(self, slices: Slices, seed: int, likeness: float = 0.3, limit: float = 0.02, swing: float = 0.3) -> None:
+        self._slices, self._seed, self._likeness, self._swing = slices, seed, likeness, swing
         self._farther = np.log1p(limit) / LATENCY_SIGMA
         self._sums = np.zeros((len(slices), MINUTES + SPILL, 8), np.float64)
 
@@ -58,18 +58,20 @@ class Days:
         s = self._slices
         self._sums[:, :SPILL] = self._sums[:, MINUTES:]
         self._sums[:, SPILL:] = 0.0
-        _day(self._seed, s.per_minute, s.per_session, s.errors, s.refusals, self._likeness, self._farther, self._sums)
+        _day(
+            self._seed, s.per_minute, s.per_session, s.errors, s.refusals, self._likeness, self._farther, self._swing, self._sums
+        )
         return self._sums[:, :MINUTES].copy()
 
 
 @njit(cache=True)
-def _day(seed, per_minute, per_session, errors, refusals, likeness, farther, sums):  # type: ignore[no-untyped-def]
+def _day(seed, per_minute, per_session, errors, refusals, likeness, farther, swing, sums):  # type: ignore[no-untyped-def]
     np.random.seed(seed)
     common, own = sqrt(likeness), sqrt(1 - likeness)
     for i in range(len(per_minute)):
         for minute in range(MINUTES):
             wave = np.sin(2 * np.pi * minute / MINUTES + i)
-            error, refusal, shift = errors[i] * (1 + 0.3 * wave), refusals[i] * (1 + 0.3 * wave), 0.15 * wave
+            error, refusal, shift = errors[i] * (1 + swing * wave), refusals[i] * (1 + swing * wave), swing / 2 * wave
             for _ in range(np.random.poisson(per_minute[i] / per_session[i] * (1 + 0.7 * wave))):
                 calls = np.random.geometric(1 / per_session[i]) if per_session[i] > 1 else 1
                 at = minute + np.random.random()

@@ -20,7 +20,7 @@ def growth(found: Found, bets: Floats) -> Floats:
 
 
 def log_mean(logs: Floats) -> Floats:
-    """Logarithm of the mean over the last axis."""
+    """Logarithm of the mean over the last axis; -inf where there is nothing but 0."""
     top = logs.max(axis=-1, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):

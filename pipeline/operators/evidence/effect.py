@@ -9,9 +9,17 @@ POWER_Z = 0.8416
 
 
 def detectable(
-    information: Floats, batches: Floats, bets: Floats, limit: float, hypotheses: int, alpha: float, in_points: bool = False
+    information: Floats,
+    batches: Floats,
+    bets: Floats,
+    limit: float,
+    hypotheses: int,
+    alpha: float,
+    in_points: bool = False,
+    floor: bool = False,
 ) -> Floats:
-    """How far beyond the baseline the mean must lie, relative to it (in points: absolutely); inf without information.
+    """How far beyond the baseline (of a floor: below it) the mean must lie, relative to it (in points: absolutely); inf without
+    information.
 
     Source: the normal score at which one of the bets alone reaches the line, through Wallace's approximation back to Student's t.
     """
@@ -21,4 +29,5 @@ def detectable(
         bounded = np.where(np.isinf(batches), 1e9, batches)
         t = np.sqrt(bounded * np.expm1((needed * (8 * bounded + 3) / (8 * bounded + 1)) ** 2 / bounded))
         beyond = (t + POWER_Z) / np.sqrt(information)
-        return np.where(information > 0, limit + (beyond if in_points else np.expm1(beyond)), np.inf)
+        null = 1 - limit if floor else 1 + limit
+        return np.where(information > 0, limit + (beyond if in_points else null * np.expm1(beyond)), np.inf)
