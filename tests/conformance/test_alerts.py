@@ -3,16 +3,22 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event, Thread
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from typer.testing import CliRunner
 
+from pipeline.cli import app
+from pipeline.connectors.alert_log import follow
 from pipeline.connectors.clickhouse import connect, insert_blocks, query
+from pipeline.connectors.kafka import Producer, admin, apply_topics
 from pipeline.model.alerts import ALERTS, Alert, AlertState
 from pipeline.model.contracts import DAY_NS, MINUTE_NS
 from pipeline.model.metrics import MEASURES, METRICS
+from pipeline.model.stream import Message
 from pipeline.operators.alerts.cloud_event import data, encode, event
-from pipeline.operators.alerts.told import told
+from pipeline.operators.alerts.told import message, told
 from pipeline.settings import Settings
 from tests.alerts import AT_NS, BURN_RATE, EVERY, OBJECTIVE, PANES
 from tests.panes import NOON_NS, pane, panes
@@ -109,3 +115,47 @@ def test_the_query_shows_the_slice_and_nothing_else(store: tuple[Settings, Clien
         alert = replace(OBJECTIVE, environment=environment, route=name, slice=(("cohort", name),), at_ns=NOON_NS + MINUTE_NS)
         [(_, _, calls, p99)] = asked(settings, alert)
         assert (calls, round(float(str(p99)))) == (1, n + 1), name
+
+
+def test_people_see_what_is_firing_and_what_is_over(store: tuple[Settings, Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, client = store
+    monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", settings.clickhouse_dsn.get_secret_value())
+    monkeypatch.setenv("COLUMNS", "60")
+    ask = CliRunner()
+    assert "tailrace contract show" in ask.invoke(app, ["alerts"]).stderr
+    over = replace(BURN_RATE, state=AlertState.RESOLVED, resolved_ns=AT_NS)
+    assert insert_blocks(client, "alerts", [encode(told(alert, PANES, 7)) for alert in (OBJECTIVE, over)]) == {}
+    shown = " ".join(ask.invoke(app, ["alerts"]).stdout.split())
+    assert "firing" in shown
+    assert "resolved" not in shown
+    both = [json.loads(line) for line in ask.invoke(app, ["alerts", "--all", "--json"]).stdout.splitlines()]
+    assert [(one["state"], one["kind"]) for one in both] == [("firing", "objective"), ("resolved", "burn_rate")]
+
+
+def test_alerts_are_followed_as_they_come_and_no_group_is_left(with_schema: Settings) -> None:
+    settings, stop, complaints = with_schema, Event(), list[str]()
+    apply_topics(settings)
+    producer, sent = Producer(settings), [told(alert, PANES, 7) for alert in EVERY.values()]
+    producer.send([message(told(OBJECTIVE, PANES, 1), settings.topic("alerts"))])
+    producer.confirm()
+    heard, began = list[Alert](), Event()
+
+    def going_on() -> bool:
+        began.set()
+        return not stop.is_set() and len(heard) < len(sent)
+
+    def listen() -> None:
+        for alert in follow(settings, complaints.append, going_on):
+            heard.append(alert)
+
+    listener = Thread(target=listen)
+    listener.start()
+    assert began.wait(30)
+    producer.send([Message(settings.topic("alerts"), 0, b"{}", b"x"), *(message(one, settings.topic("alerts")) for one in sent)])
+    producer.confirm()
+    listener.join(30)
+    stop.set()
+    assert heard == sent
+    assert len(complaints) == 1
+    groups = admin(settings).list_consumer_groups().result().valid
+    assert not [group for group in groups if group.group_id.startswith(settings.topic_prefix)]
