@@ -79,12 +79,24 @@ def route_key(environment: str, route: str) -> str:
     return f"{environment}/{route}"
 
 
-STAGES = ("decode", "aggregate", "evaluate", "scores", "sink")
+STAGES = ("decode", "aggregate", "evaluate", "scores", "watch", "sink")
 """In the order of the flow."""
 
 
 def inputs(stage: str) -> tuple[str, ...]:
     """Keys of the topics a stage reads in its consumer group."""
     stored = tuple(topic.key for topic in topics().values() if topic.table)
-    read = {"decode": ("otlp_spans",), "aggregate": ("spans",), "evaluate": ("samples",), "scores": ("scores",), "sink": stored}
+    read = {
+        "decode": ("otlp_spans",),
+        "aggregate": ("spans",),
+        "evaluate": ("samples",),
+        "scores": ("scores",),
+        "watch": ("panes",),
+        "sink": stored,
+    }
     return read[stage]
+
+
+def progress_of(stage: str) -> str:
+    """Key of the topic in which a stage says how far it has come. That of watch holds days of evidence, so it has its own."""
+    return "watch-state" if stage == "watch" else "progress"

@@ -81,7 +81,8 @@ def folded(watch: Watch, log: Log, batch: int = 50, crash_after: Sequence[int] =
     written: list[Message] = []
     progress: Progress | None = None
     at, batches = 0, 0
-    state = watch.open(LOG, None)
+    source = log.records[0].source
+    state = watch.open(source, None)
     while at < len(log.records):
         part = log.records[at : at + batch]
         state, effects = watch.step(state, part, part[-1].timestamp_ns)
@@ -90,7 +91,7 @@ def folded(watch: Watch, log: Log, batch: int = 50, crash_after: Sequence[int] =
         at += len(part)
         if batches in crash_after:  # the messages are out, the progress is not
             at = progress.committed if progress else 0
-            state = watch.open(LOG, progress)
+            state = watch.open(source, progress)
         elif effects.progress is not None:
             progress = effects.progress
     return written

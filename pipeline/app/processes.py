@@ -39,7 +39,7 @@ class Fleet:
     def __init__(self, settings: Settings, env: Mapping[str, str], logs: Path, say: Say) -> None:
         self._env, self._say = env, say
         several = [(f"{stage}-{i}", stage) for stage in ("aggregate", "evaluate") for i in range(settings.workers)]
-        names = [("decode", "decode"), *several, ("scores", "scores"), ("sink", "sink")]
+        names = [("decode", "decode"), *several, ("scores", "scores"), ("watch", "watch"), ("sink", "sink")]
         self.processes = [
             Process(name, stage, [sys.executable, "-m", "pipeline", "run", stage, "--instance", name], logs / f"{name}.log")
             for name, stage in names

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pipeline.app.compose import run_aggregate, run_decode, run_sink
 from pipeline.app.evaluate import run_evaluate
 from pipeline.app.scores import run_scores
+from pipeline.app.watch import run_watch
 from pipeline.connectors.heartbeat import Heartbeat, beating
 from pipeline.settings import Settings
 
@@ -13,6 +14,7 @@ RUN: dict[str, Callable[[Settings, str, Heartbeat], None]] = {
     "aggregate": run_aggregate,
     "evaluate": run_evaluate,
     "scores": run_scores,
+    "watch": run_watch,
     "sink": run_sink,
 }
 

@@ -17,7 +17,7 @@ from pipeline.model.columns import SERIES, STATUS
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
 from pipeline.settings import Settings
-from pipeline.topics import STAGES, inputs
+from pipeline.topics import STAGES, inputs, progress_of
 
 OF_SAMPLES = ("evaluate", "scores")
 """Stages that nobody has to run where no samples are taken."""
@@ -174,7 +174,7 @@ def _look_at_lag(settings: Settings, status: Status, stage: str) -> None:
 
 def folded_lag(settings: Settings, stage: str) -> list[Lag]:
     """What a worker has still to fold. Its committed offset says less: it stays with the oldest open window."""
-    log = ProgressLog(settings, settings.group(stage), inputs(stage)[0], "status")
+    log = ProgressLog(settings, settings.group(stage), inputs(stage)[0], "status", progress_of(stage))
     parts = lag(settings, stage)
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(log.takeover, (part.partition for part in parts))
@@ -186,6 +186,7 @@ LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {
     "aggregate": folded_lag,
     "evaluate": folded_lag,
     "scores": folded_lag,
+    "watch": folded_lag,
     "sink": lag,
 }
 

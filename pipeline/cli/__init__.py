@@ -91,13 +91,13 @@ def demo(
 
 @app.command(rich_help_panel="Run")
 def run(
-    stage: Annotated[str, typer.Argument(help="decode, aggregate, evaluate, scores or sink")],
+    stage: Annotated[str, typer.Argument(help="decode, aggregate, evaluate, scores, watch or sink")],
     instance: Annotated[
         str,
         typer.Option(help="Name of this process, unique in its group; one that stays over restarts makes them quick."),
     ] = "",
 ) -> None:
-    """Run one stage in the foreground, as deployments do: decode, aggregate, evaluate, scores or sink."""
+    """Run one stage in the foreground, as deployments do: decode, aggregate, evaluate, scores, watch or sink."""
     from pipeline.app import stages  # noqa: PLC0415 - loads Faust and compiled code, which other commands do not need
 
     if stage not in stages.RUN:
@@ -107,7 +107,9 @@ def run(
 
 @app.command(rich_help_panel="Look")
 def healthy(
-    stage: Annotated[str, typer.Argument(help="decode, aggregate, evaluate, scores or sink; none: each that runs here")] = "",
+    stage: Annotated[
+        str, typer.Argument(help="decode, aggregate, evaluate, scores, watch or sink; none: each that runs here")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Do the stage processes of this machine turn? For health checks: asks no engine. Exits with 3 if one does not."""

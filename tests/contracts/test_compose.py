@@ -25,7 +25,7 @@ ONE_SHOT = {"topics", "schema"}
 CANNOT_BE_ASKED = {"collector"}
 """Services whose image holds no program that could ask them how they are."""
 
-STAGES = {"decode", "aggregate", "evaluate", "scores", "sink"}
+STAGES = {"decode", "aggregate", "evaluate", "scores", "watch", "sink"}
 SECRET = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
 
 

@@ -34,7 +34,7 @@ def test_a_setting_out_of_its_bounds(setting: str, value: str) -> None:
 
 
 def test_a_stage_that_does_not_exist() -> None:
-    complains(finished(started("run", "bake")), WRONG_SETTING, "bake", "decode, aggregate, evaluate, scores, sink")
+    complains(finished(started("run", "bake")), WRONG_SETTING, "bake", "decode, aggregate, evaluate, scores, watch, sink")
 
 
 @pytest.mark.parametrize("command", [("run", "decode"), ("topics", "apply")])
@@ -66,7 +66,7 @@ def test_a_wrong_password(fresh_prefix: Settings) -> None:
     complains(outcome, NO_ENGINE, "ClickHouse", "TAILRACE_CLICKHOUSE_DSN")
 
 
-@pytest.mark.parametrize("stage", ["decode", "aggregate", "evaluate", "scores", "sink"])
+@pytest.mark.parametrize("stage", ["decode", "aggregate", "evaluate", "scores", "watch", "sink"])
 def test_missing_topics(fresh_prefix: Settings, stage: str) -> None:
     complains(finished(started("run", stage, settings=fresh_prefix)), NO_ENGINE, "tailrace topics apply")
 

@@ -17,7 +17,7 @@ from tests.e2e.stages import Stages
 
 pytestmark = pytest.mark.timeout(240)
 
-ONE_EACH = {name: name for name in ("decode", "aggregate", "evaluate", "scores", "sink")}
+ONE_EACH = {name: name for name in ("decode", "aggregate", "evaluate", "scores", "watch", "sink")}
 
 
 @pytest.fixture

@@ -130,6 +130,48 @@ def test_the_next_release_ends_what_was_said_of_the_last() -> None:
     assert (told[1]["release"], told[1]["previous_release"]) == ("2", "1")
 
 
+BUDGET = """
+name: budget
+version: 1
+owner: us
+environment: prod
+routes: chat
+slices: [cohort]
+objectives:
+  - {metric: cost.sum, at_most: 500 USD/hour}
+error_budgets:
+  - {of: error.ratio, target: 97%, period: 30d, burn_rates: [{short: 5m, long: 1h, rate: 4, severity: page}]}
+"""
+
+
+def test_a_budget_that_burns_is_told_in_times_and_ends_with_the_short_window() -> None:
+    log = Log()
+    log.contracts(budget=BUDGET)
+    for minute, rows in enumerate([*traffic(1, 520, 400, 0.3), *traffic(2, 60, 9999, 0, begin=520)]):
+        log.window(minute, rows)
+    told = alerts(folded(stage(), log))
+    assert [(one["kind"], one["state"], one["slice"]) for one in told] == [
+        ("burn_rate", "firing", {"cohort": "pro"}),
+        ("burn_rate", "resolved", {"cohort": "pro"}),
+    ]
+    fired, ended = told
+    assert (fired["unit"], fired["bound"], fired["short_window_ns"]) == ("times", 4, 5 * MINUTE_NS)
+    assert 4 <= fired["estimate"] <= 10
+    assert 1 < fired["low"] < fired["estimate"] < fired["high"]
+    assert 400 < (fired["at_ns"] - NOON_NS) // MINUTE_NS < 440
+    assert 520 < (ended["at_ns"] - NOON_NS) // MINUTE_NS < 530
+    again = alerts(folded(stage(), log, 31, (2, 9, 14, 28)))
+    assert {one["id"] for one in again} == {one["id"] for one in told}
+
+
+def test_a_few_bad_calls_burn_no_budget() -> None:
+    log = Log()
+    log.contracts(budget=BUDGET.replace("97%", "99.9%"))
+    for minute in range(400):
+        log.window(minute, [on_time(minute, 8, int(minute % 97 == 0), cohort="few")])
+    assert alerts(folded(stage(), log)) == []
+
+
 def test_a_zombie_repeats_what_is_true(worse: Log) -> None:
     watch = stage()
     half = len(worse.records) // 2

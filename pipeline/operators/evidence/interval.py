@@ -64,6 +64,6 @@ def _edge(at: Callable[[Floats], Found], inside: Floats, outside: Floats, alpha:
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
         found = at(middle)
-        keeps = (found.information > 0) & (found.z**2 <= radius_squared(found.information, alpha))
+        keeps = found.z**2 <= radius_squared(found.information, alpha)
         inside, outside = np.where(keeps, middle, inside), np.where(keeps, outside, middle)
     return outside

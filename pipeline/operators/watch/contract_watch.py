@@ -11,10 +11,11 @@ from pipeline.model.metrics import Family
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.burned import Burned
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.judged import Judged
 from pipeline.operators.watch.panes_read import NUMBERS, SERIES_OF, Panes
-from pipeline.operators.watch.questions import Counted, Question, comparisons, objectives
+from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.slices import Slice, Slices
 
@@ -50,7 +51,7 @@ class ContractWatch:
 
     contract: Contract
     slices: Slices
-    judged: list[Judged]
+    judged: list[Judged | Burned]
     compared: list[Compared]
     hour_ns: int
     releases: Releases = field(default_factory=Releases)
@@ -59,7 +60,8 @@ class ContractWatch:
     @classmethod
     def of(cls, contract: Contract, hour_ns: int, most_slices: int) -> "ContractWatch":
         """Nothing seen yet."""
-        judged = [Judged.of(question, ALPHA) for question in objectives(contract)]
+        judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in objectives(contract)]
+        judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
         compared = [Compared.of(question, alpha) for question in comparisons(contract)]
         return cls(contract, Slices(contract, most_slices), judged, compared, hour_ns)
@@ -141,13 +143,13 @@ class ContractWatch:
             asked.latch(look, asked.excess(look), end_ns)
             yield from [self._change(asked, look, int(row), True, end_ns, counts) for row in np.flatnonzero(look.raised)]
 
-    def _of(self, family: Family) -> Iterator[Judged | Compared]:
+    def _of(self, family: Family) -> Iterator[Judged | Burned | Compared]:
         yield from (one for one in self.judged if one.question.family is family)
         yield from (one for one in self.compared if one.question.family is family)
 
-    def _look(self, asked: Judged | Compared, at_ns: int) -> Look:
+    def _look(self, asked: Judged | Burned | Compared, at_ns: int) -> Look:
         counts, routes = self._hypotheses(), self.slices.routes
-        return asked.look(at_ns, counts, routes) if isinstance(asked, Judged) else asked.look(counts, routes)
+        return asked.look(counts, routes) if isinstance(asked, Compared) else asked.look(at_ns, counts, routes)
 
     def _ended(self, asked: Asked, look: Look, over: Mask, at_ns: int) -> list[Change]:
         counts = self._hypotheses()

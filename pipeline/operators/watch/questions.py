@@ -44,7 +44,8 @@ class Question:
     """A promise as it is asked.
 
     rule: what the contract calls it. bound: of the mean of what is counted (of bad ones, for shares); nan for a comparison.
-    window_ns: how far back an objective looks. limit: what a comparison allows.
+    window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
+    limit: what a comparison allows.
     """
 
     kind: AlertKind
@@ -56,6 +57,8 @@ class Question:
     bound: float = math.nan
     is_other_part: bool = False
     window_ns: int = 0
+    short_ns: int = 0
+    allowed: float = 0.0
     minimum: int = LEAST_N
     objective: Objective | None = None
     limit: Limit | None = None
@@ -66,9 +69,14 @@ class Question:
         return self.metric.family
 
     @property
+    def rate(self) -> float:
+        """Of a burn rate: in times of what may be bad."""
+        return self.bound / self.allowed if self.allowed else math.nan
+
+    @property
     def identity(self) -> str:
         """What makes it the same question in another version of the contract."""
-        return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns}"
+        return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}"
 
     @property
     def sizes(self) -> bool:
@@ -147,6 +155,29 @@ def comparisons(contract: Contract) -> tuple[Question, ...]:
         )
         for limit in regression.limits
         if limit.metric.is_share
+    )
+
+
+def burn_rates(contract: Contract) -> tuple[Question, ...]:
+    """Those of its error budgets that panes can answer."""
+    return tuple(
+        Question(
+            AlertKind.BURN_RATE,
+            budget.id,
+            budget.ratio,
+            burning.severity,
+            Hypothesis(hypothesis.Kind.SHARE),
+            Told.BY_EVIDENCE,
+            burning.rate * (1 - budget.target),
+            is_other_part=not budget.is_bad_above,
+            window_ns=burning.long_ns,
+            short_ns=burning.short_ns,
+            allowed=1 - budget.target,
+            minimum=budget.minimum,
+        )
+        for budget in contract.error_budgets
+        for burning in budget.burn_rates
+        if budget.ratio is not None and burning.rate * (1 - budget.target) < 1
     )
 
 

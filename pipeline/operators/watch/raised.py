@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.model.alerts import Alert, AlertState, Tier
+from pipeline.model.alerts import TIMES, Alert, AlertKind, AlertState, Tier
 from pipeline.model.contracts import Baseline, Contract, Direction
 from pipeline.operators.evidence import effect, interval
 from pipeline.operators.evidence.deviance import Data
@@ -38,10 +38,31 @@ def alert(contract: Contract, change: Change) -> Alert:
         fired_ns=change.first_ns,
         resolved_ns=0 if change.is_firing else change.at_ns,
     )
-    plain = _against_bound(plain, question) if question.objective else _against_release(plain, change)
     if question.told is Told.AS_FACT:
-        return replace(plain, estimate=float(change.look.s[change.row]), hypotheses=0)
-    return _with_estimate(plain, change)
+        return replace(_against_bound(plain, question), estimate=float(change.look.s[change.row]), hypotheses=0)
+    if question.kind is AlertKind.BURN_RATE:
+        return _burning(_with_estimate(plain, change), question)
+    return _with_estimate(_against_bound(plain, question) if question.objective else _against_release(plain, change), change)
+
+
+def _burning(plain: Alert, question: Question) -> Alert:
+    """How fast it burns instead of the share that is bad; a rule of two windows, so no e-value."""
+    bad = [None if x is None else (1 - x if question.is_other_part else x) for x in (plain.estimate, plain.low, plain.high)]
+    estimate, *ends = (None if x is None else x / question.allowed for x in bad)
+    low, high = sorted(end for end in ends if end is not None) if None not in ends else (None, None)
+    return replace(
+        plain,
+        unit=TIMES,
+        estimate=estimate,
+        low=low,
+        high=high,
+        bound=question.rate,
+        direction=Direction.AT_MOST.value,
+        short_window_ns=question.short_ns,
+        log_e_value=None,
+        needed=None,
+        hypotheses=0,
+    )
 
 
 def _against_bound(plain: Alert, question: Question) -> Alert:
@@ -91,6 +112,7 @@ def _detectable(change: Change) -> float | None:
         change.hypotheses,
         change.alpha,
         asked.in_points,
+        asked.floor,
     )
     return float(least[0]) if np.isfinite(least[0]) else None
 

@@ -15,17 +15,17 @@ from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.watch.asked import Asked
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers, Topic
-from pipeline.operators.watch.judged import Judged
 from pipeline.operators.watch.slices import Slice
+from pipeline.operators.watch.sliding import Sliding
 
 Columns = dict[str, tuple[bytes, tuple[int, ...]]]
 
 
 class State(msgspec.Struct):
-    """Of one question: its parts' columns, and of an objective which part of the ring is the newest."""
+    """Of one question: its parts' columns, and which part of its rings is the newest."""
 
     parts: dict[str, Columns]
-    at: int = -1
+    at: dict[str, int]
 
 
 class Watched(msgspec.Struct):
@@ -104,7 +104,11 @@ def _any(watch: ContractWatch) -> tuple[str, str]:
 
 def _state(asked: Asked) -> State:
     parts = {part: {name: _packed(column) for name, column in getattr(asked, part).columns.items()} for part in asked.PARTS}
-    return State(parts, asked.sliding.at if isinstance(asked, Judged) else -1)
+    return State(parts, {part: getattr(asked, part).at for part in _rings(asked)})
+
+
+def _rings(asked: Asked) -> list[str]:
+    return [part for part in asked.PARTS if isinstance(getattr(asked, part), Sliding)]
 
 
 def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
@@ -112,8 +116,8 @@ def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
         state = getattr(asked, part)
         for name in state.columns:
             setattr(state, name, _array(*known.parts[part][name])[kept])
-    if isinstance(asked, Judged):
-        asked.sliding.at = known.at
+    for part in _rings(asked):
+        getattr(asked, part).at = known.at[part]
 
 
 def _packed(array: NDArray[np.float64]) -> tuple[bytes, tuple[int, ...]]:
