@@ -25,6 +25,14 @@ def _hash_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _address(url: SecretStr) -> SecretStr:
+    """None, or one of HTTP."""
+    if not url.get_secret_value().startswith(("http://", "https://")) and url.get_secret_value():
+        raise ValueError("it must begin with http:// or https://")
+    return url
+
+
+Address = Annotated[SecretStr, AfterValidator(_address)]
 HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 
 
@@ -155,7 +163,9 @@ class Settings(BaseSettings):
     sink_records: int = Field(10_000, ge=1, description="Most blocks of one insert.")
     sink_bytes: int = Field(32 << 20, ge=1 << 16, description="Most bytes of one insert.")
     sink_linger: Seconds = Field(1.0, gt=0, description="How long the sink waits to fill an insert.")
-    retry_limit: Seconds = Field(3600, ge=0, description="How long the sink retries ClickHouse before it gives up.")
+    retry_limit: Seconds = Field(
+        3600, ge=0, description="How long what is away is tried again before a stage gives up: ClickHouse, a webhook."
+    )
 
     several_logs: bool = Field(
         False,
@@ -197,6 +207,11 @@ class Settings(BaseSettings):
     grafana_url: str = Field(
         "", pattern="^(|https?://[^?#]+)$", description="Address of Grafana, for links to the board in alerts. Empty: no links."
     )
+    webhook_url: Address = Field(
+        SecretStr(""), description="Where `tailrace alerts forward` posts. Empty: PagerDuty's own address; others need one."
+    )
+    webhook_key: SecretStr = Field(SecretStr(""), description="PagerDuty's integration key, for `tailrace alerts forward`.")
+    webhook_timeout: Seconds = Field(10, gt=0, le=120, description="How long the webhook may take to answer.")
 
     # Watch.
     watch_hour: Seconds = Field(

@@ -1,4 +1,4 @@
-"""`tailrace alerts`: what is firing, and what is told from now on."""
+"""`tailrace alerts`: what is firing, what is told from now on, and who else is told."""
 
 from typing import Annotated
 
@@ -9,14 +9,21 @@ from pipeline.app import show
 from pipeline.cli.terminal import Json, complain, out, say
 from pipeline.settings import Settings
 
+alerts_app = typer.Typer(invoke_without_command=True)
 
+
+@alerts_app.callback()
 def alerts(
+    context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="What is told from now on, from Kafka, until Ctrl-C.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="What is over as well.")] = False,
     json: Json = False,
 ) -> None:
     """What is firing: promises that are not kept, pages first. Times are UTC. With --json one object a line."""
     from pipeline.app import alerts as known  # noqa: PLC0415
+
+    if context.invoked_subcommand:
+        return
 
     if follow:
         from pipeline.connectors.alert_log import follow as told  # noqa: PLC0415
@@ -34,3 +41,14 @@ def alerts(
         out.print(show.table(known.NAMES, [known.row(one) for one in found]))
     else:
         say("no alert was ever told" if everything else known.NOTHING)
+
+
+@alerts_app.command("forward")
+def forward(
+    form: Annotated[str, typer.Option("--as", help="slack, pagerduty or alertmanager: who listens there.")],
+    name: Annotated[str, typer.Option(help="Of this consumer, if several forward in the same form.")] = "",
+) -> None:
+    """Post every alert told from now on to TAILRACE_WEBHOOK_URL, until Ctrl-C; started again it goes on where it was."""
+    from pipeline.app.forward import forward as deliver  # noqa: PLC0415 - loads the stages
+
+    deliver(Settings.load(), form, name, complain)

@@ -1,4 +1,4 @@
-"""The judge: a client of any OpenAI-compatible `/chat/completions`, with strict structured output. The only one that speaks HTTP.
+"""The judge: a client of any OpenAI-compatible `/chat/completions`, with strict structured output.
 
 A call never raises for what a server does and never invents a value: it is a `Verdict` with a status. Each try has `timeout`
 seconds; connections that fail, time-outs and the statuses RETRIED are tried again, with pauses drawn at random up to a bound
@@ -13,12 +13,10 @@ Source: OpenAI's API reference; full jitter after Brooker, Exponential Backoff a
 
 import asyncio
 import logging
-import math
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,7 +25,8 @@ import aiohttp
 import orjson
 
 from pipeline.connectors.circuit import Circuit
-from pipeline.connectors.clock import now_ns, steady
+from pipeline.connectors.clock import steady
+from pipeline.connectors.retry_after import seconds
 from pipeline.evaluators.asking import boundary, invalid, messages, read_verdict, response_format
 from pipeline.evaluators.judging import Question, Verdict
 from pipeline.model.scores import ScoreStatus
@@ -201,7 +200,7 @@ class HttpJudge:
                 session.post(f"{self.policy.url}/chat/completions", data=body, allow_redirects=False) as response,
             ):
                 raw = await _bounded(response)
-                status, after = response.status, _seconds(response.headers.get("Retry-After", ""))
+                status, after = response.status, seconds(response.headers.get("Retry-After", ""), LONGEST_PAUSE)
         except TimeoutError:
             failure = Failure("the judge did not answer in time", ScoreStatus.TIMEOUT)
             failure.maybe_billed = True
@@ -273,18 +272,6 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
             failure.maybe_billed = True
             raise failure
     return bytes(found)
-
-
-def _seconds(retry_after: str) -> float:
-    """What `Retry-After` asks for, in seconds or as a date, from 0 to LONGEST_PAUSE; 0 for what is neither."""
-    try:
-        asked = float(retry_after)
-    except ValueError:
-        try:
-            asked = parsedate_to_datetime(retry_after).timestamp() - now_ns() / 1e9
-        except (ValueError, TypeError, OverflowError):
-            return 0.0
-    return 0.0 if math.isnan(asked) else min(max(asked, 0.0), LONGEST_PAUSE)
 
 
 def _usage(said: Any) -> Usage | None:

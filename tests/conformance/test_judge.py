@@ -11,7 +11,8 @@ import orjson
 import pytest
 from aiohttp import web
 
-from pipeline.connectors.judge import LONGEST_PAUSE, HttpJudge, JudgePolicy, Usage, _seconds
+from pipeline.connectors.judge import LONGEST_PAUSE, HttpJudge, JudgePolicy, Usage
+from pipeline.connectors.retry_after import seconds
 from pipeline.evaluators.judging import Question, Verdict
 from pipeline.model.scores import ScoreStatus
 from tests.judge_server import (
@@ -213,14 +214,14 @@ def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said_", "seconds"),
+    ("said_", "believed"),
     [
         *[("3", 3), ("0.5", 0.5), ("", 0), ("soon", 0), ("-3", 0), ("nan", 0), ("inf", LONGEST_PAUSE), ("86400", LONGEST_PAUSE)],
         *[("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Wed, 21 Oct 2300 07:28:00 GMT", LONGEST_PAUSE)],
     ],
 )
-def test_retry_after_is_believed_within_a_bound(said_: str, seconds: float) -> None:
-    assert _seconds(said_) == seconds
+def test_retry_after_is_believed_within_a_bound(said_: str, believed: float) -> None:
+    assert seconds(said_, LONGEST_PAUSE) == believed
 
 
 @pytest.mark.parametrize("param", ["max_tokens", "temperature", "response_format"])
