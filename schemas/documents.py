@@ -74,6 +74,9 @@ def block(title: str, columns: Sequence[Column]) -> Document:
 
 
 def _array(column: Column) -> Document:
+    if column.type == "integers":
+        items = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": INT64["maximum"]}}
+        return {"description": column.doc, "type": "array", "items": items}
     kind = [column.type, "null"] if column.nullable else column.type
     bounds = {"integer": INT64, "string": NARROWER.get(column.name, {})}.get(column.type, {})
     return {"description": column.doc, "type": "array", "items": {"type": kind, **bounds}}

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.model.columns import COUNTS, PANES, SERIES, TOKENS, TRACE_COUNTS, TRACE_PANES, TRACE_SERIES
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.digest import EMPTY, SeriesDigests
+from pipeline.operators.ladder import histogram
 
 MINUTE_NS = 60_000_000_000
 NOON_NS = 1_700_049_600_000_000_000  # 2023-11-15 12:00 UTC
@@ -18,6 +19,15 @@ def digest(values: Sequence[float]) -> str:
     digests = SeriesDigests()
     digests.add(np.zeros(len(values), np.int64), np.asarray(values, np.float64))
     return digests.encode(0)
+
+
+def counted(**values: Sequence[int]) -> dict[str, list[int]]:
+    """The columns of what is counted over the ladder."""
+    found: dict[str, list[int]] = {}
+    for name, of in values.items():
+        one = histogram(of)
+        found |= {f"{name}_bins": one.bins.tolist(), f"{name}_bin_counts": one.counts.tolist()}
+    return found
 
 
 def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict[str, Any]:
@@ -31,6 +41,7 @@ def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict
         | {"requests": len(latencies), "cost_nusd": "0", "cost_sq": "0", "ttft_count": 0, "ttft_sum_ns": "0"}
         | {"latency_sum_ns": str(sum(latencies)), "latency_sq": str(sum(x * x for x in latencies))}
         | {"latency_digest": digest(latencies), "ttft_digest": EMPTY, "tps_digest": EMPTY, "schema_version": 1}
+        | counted(latency=latencies, ttft=[], tps=[], cost=[])
         | changes
     )
 
@@ -58,6 +69,7 @@ def trace_pane(minute: int = 0, costs: Sequence[int] = (), **changes: Any) -> di
         | {"latency_sum_ns": "0", "latency_sq": "0", "calls_sq": str(n), "ttft_count": 0, "ttft_sum_ns": "0"}
         | {"cost_digest": digest(costs), "latency_digest": digest([0] * n), "calls_digest": digest([1] * n)}
         | {"ttft_digest": EMPTY, "schema_version": 1}
+        | counted(cost=costs, latency=[0] * n)
         | changes
     )
 

@@ -62,6 +62,7 @@ TYPES: Final[dict[JsonType, str]] = {
     "number": "Float64",
     "boolean": "Bool",
     "object": "Map(String, String)",
+    "integers": "Array(Int64)",
 }
 
 KEEP: Final[dict[str, str]] = {
@@ -295,8 +296,8 @@ ENVELOPE: Final = ", ".join(
 
 
 def _wire_type(column: Column) -> str:
-    """Whatever may be null is read as such; an object may not."""
-    return TYPES[column.type] if column.type == "object" else f"Nullable({TYPES[column.type]})"
+    """Whatever may be null is read as such; an object and integers may not."""
+    return TYPES[column.type] if column.type in ("object", "integers") else f"Nullable({TYPES[column.type]})"
 
 
 def _sent(client: Client, sql: str, body: bytes) -> str | None:

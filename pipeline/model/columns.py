@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 """The series key, in order. Unknown is the empty string."""
@@ -24,7 +24,7 @@ REQUEST_KINDS = ("llm", "embedding", "reranker")
 
 OTHER_KINDS = ("agent", "chain", "evaluator", "guardrail", "retriever", "tool", "other")
 
-JsonType = Literal["string", "integer", "number", "boolean", "object"]
+JsonType = Literal["string", "integer", "number", "boolean", "object", "integers"]
 """An object is one of texts by name."""
 
 
@@ -55,6 +55,13 @@ class Column:
 
 def _strings(*names: str, doc: str) -> tuple[Column, ...]:
     return tuple(Column(name, "string", doc) for name in names)
+
+
+def _ladder(name: str, doc: str) -> tuple[Column, Column]:
+    return (
+        Column(f"{name}_bins", "integers", f"{doc}: the bins of the ladder that hold any, rising; none in early panes"),
+        Column(f"{name}_bin_counts", "integers", "how many are in each of these bins"),
+    )
 
 
 SPANS: tuple[Column, ...] = (
@@ -174,6 +181,10 @@ PANES: tuple[Column, ...] = (
     Column("latency_digest", "string", "t-digest of latency_ns: base64 of ClickHouse's quantilesTDigest state"),
     Column("ttft_digest", "string", "t-digest of ttft_ns, same coding"),
     Column("tps_digest", "string", "t-digest of output tokens per second after the first token, same coding"),
+    *_ladder("latency", "calls by latency_ns"),
+    *_ladder("ttft", "calls by ttft_ns"),
+    *_ladder("tps", "calls by thousandths of output tokens per second after the first token"),
+    *_ladder("cost", "calls by cost, nano-USD; 0 where it is not known"),
     Column("schema_version", "integer", "version of these columns"),
 )
 
@@ -245,6 +256,8 @@ TRACE_PANES: tuple[Column, ...] = (
     Column("latency_digest", "string", "t-digest of a trace's latency_ns, same coding"),
     Column("calls_digest", "string", "t-digest of the calls of those that have any, same coding"),
     Column("ttft_digest", "string", "t-digest of a trace's ttft_ns, same coding"),
+    *_ladder("cost", "traces with calls by cost, nano-USD"),
+    *_ladder("latency", "traces by latency_ns"),
     Column("schema_version", "integer", "version of these columns"),
 )
 

@@ -9,12 +9,14 @@ function of its values alone, whatever their order.
 Error: within one bin, 1 % of the value; none where a bound is an edge. Guarantee: `tests/laws/test_ladder.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, isqrt, nan
+from math import ceil, isnan, isqrt, log, nan
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from pipeline.operators.compiled import compiled
 
 LOWEST = 100
 HIGHEST = 10**14
@@ -86,6 +88,80 @@ class Histogram:
             return nan
         rank = max(1, ceil(q * self.total))
         return float(MIDDLES[self.bins[np.searchsorted(np.cumsum(self.counts), rank)]])
+
+
+MOST_BINS = 1 << 12
+"""More than there are bins: series and bin make one code of 32 bits."""
+SETTLE_AT = 1 << 18
+"""Values that may wait before they are counted: a megabyte."""
+
+assert BEYOND < MOST_BINS, "a code names one bin"
+
+
+@compiled
+def _codes(edges: Ints, series: Ints, values: NDArray[np.float64], scale: float, codes: NDArray[np.int32]) -> int:
+    """Write series and bin of every value that is none of nan; returns how many. The logarithm guesses, the edges decide."""
+    step, n = 2 / log(1.02), 0
+    for i in range(len(values)):
+        if isnan(values[i]):
+            continue
+        value = int(min(np.rint(values[i] * scale), 2.0 * edges[-1]))
+        at = min(int(step * log(value / edges[0])), len(edges)) if value > edges[0] else 0
+        while at > 0 and edges[at - 1] >= value:
+            at -= 1
+        while at < len(edges) and edges[at] < value:
+            at += 1
+        codes[n] = series[i] * MOST_BINS + at
+        n += 1
+    return n
+
+
+class SeriesCounts:
+    """The histograms of one measure for the series 0, 1, 2, … of a window, up to half a million. A function of the values alone.
+
+    Cost: 20 ns a value, and 20 more when they are counted: when somebody asks, or many wait.
+    """
+
+    __slots__ = ("_codes", "_counts", "_waiting", "_waiting_values")
+
+    def __init__(self) -> None:
+        self._codes, self._counts = np.zeros(0, np.int32), np.zeros(0, np.int64)
+        self._waiting: list[NDArray[np.int32]] = []
+        self._waiting_values = 0
+
+    def add(self, series: Ints, values: NDArray[np.float64], scale: float = 1.0) -> None:
+        """Count values, each for its series, nan for none. scale: base units of the ladder in one of theirs."""
+        codes = np.empty(len(values), np.int32)
+        n = _codes(EDGES, series, values, scale, codes)
+        if n == 0:
+            return
+        self._waiting.append(codes[:n])
+        self._waiting_values += n
+        if self._waiting_values >= SETTLE_AT:
+            self._settle()
+
+    def of(self, series: Sequence[int]) -> tuple[list[Bins], list[Ints]]:
+        """What was counted for some series: bins, rising, and how many values are in each."""
+        self._settle()
+        first = np.asarray(series, np.int32) * np.int32(MOST_BINS)
+        starts, stops = (np.searchsorted(self._codes, codes).tolist() for codes in (first, first + np.int32(MOST_BINS)))
+        found = (self._codes % MOST_BINS).astype(np.uint16)
+        parts = [slice(*part) for part in zip(starts, stops, strict=True)]
+        return [found[part] for part in parts], [self._counts[part] for part in parts]
+
+    def _settle(self) -> None:
+        """Count what waits: one sort of codes."""
+        if not self._waiting:
+            return
+        codes, counts = np.unique(np.concatenate(self._waiting), return_counts=True)
+        self._waiting, self._waiting_values = [], 0
+        if len(self._codes):
+            known, codes = codes, np.union1d(self._codes, codes)
+            added = np.zeros(len(codes), np.int64)
+            added[np.searchsorted(codes, self._codes)] = self._counts
+            added[np.searchsorted(codes, known)] += counts
+            counts = added
+        self._codes, self._counts = codes, counts.astype(np.int64)
 
 
 def histogram(values: ArrayLike) -> Histogram:

@@ -339,5 +339,5 @@ def pane_columns(
         "revision": [revision] * n,
         "firing": [firing.value] * n,
         "schema_version": [SCHEMA_VERSION] * n,
-        **window.rows(slots),
+        **window.rows(slots, firing),
     }

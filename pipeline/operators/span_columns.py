@@ -36,6 +36,12 @@ CALLS = Family(
     totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
     squares={"cost_sq": "cost", "latency_sq": "latency"},
     digests={"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
+    ladders={
+        "latency": ("latency", 1),
+        "ttft": ("ttft", 1),
+        "tps": ("tps", 1000),
+        "cost": ("cost", 1),
+    },
 )
 """What a pane of calls adds up."""
 

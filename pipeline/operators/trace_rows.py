@@ -23,6 +23,7 @@ TRACES = Family(
         "calls_digest": "calls_if_any",
         "ttft_digest": "ttft",
     },
+    ladders={"cost": ("cost_if_any", 1), "latency": ("latency", 1)},
 )
 """What a pane of traces adds up. What traces cost and ask is distributed over those with calls."""
 

@@ -1,16 +1,17 @@
 """One open window: who was seen, and per series what it adds up to. What it adds up is a `Family` of measures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import OVERFLOW
+from pipeline.model.columns import OVERFLOW, Firing
 from pipeline.model.log_time import WindowPolicy
 from pipeline.operators.digest import SeriesDigests
 from pipeline.operators.kernels import HashSet, add_rows, add_squares, add_values
+from pipeline.operators.ladder import SeriesCounts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ class Family:
     """What a series adds up.
 
     names: of the parts of a series, in order. sums: measures in 64 bits. totals, squares: in 128 bits, by the name of the value
-    they add up. digests: likewise.
+    they add up. digests: likewise. ladders: by what is counted, the name of the value and how many of the ladder's units it has.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Family:
     totals: dict[str, str]
     squares: dict[str, str]
     digests: dict[str, str]
+    ladders: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Window:
             "_digests",
             "_family",
             "_high",
+            "_ladders",
             "_low",
             "_max_series",
             "_other",
@@ -79,6 +82,7 @@ class Window:
         self.on_time = False
         self.overflow = 0
         self._digests = {name: SeriesDigests() for name in family.digests}
+        self._ladders = {name: SeriesCounts() for name in family.ladders}
         self._sums = np.zeros((8, len(family.sums)), np.int64)
         wide = len(family.totals) + len(family.squares)
         self._high = np.zeros((wide, 8), np.uint64)
@@ -104,6 +108,8 @@ class Window:
             values = measured.values[name].astype(np.float64, copy=False)
             known = ~np.isnan(values)
             self._digests[column].add(slots[known], values[known])
+        for column, (name, scale) in family.ladders.items():
+            self._ladders[column].add(slots, measured.values[name].astype(np.float64, copy=False), scale)
         self.changed.update(of_code.tolist())
 
     def _slot(self, series: Series) -> int:
@@ -122,8 +128,8 @@ class Window:
             self._sums = np.concatenate((self._sums, np.zeros_like(self._sums)))
             self._high, self._low = (np.concatenate((a, np.zeros_like(a)), axis=1) for a in (self._high, self._low))
 
-    def rows(self, slots: Sequence[int]) -> dict[str, list[Any]]:
-        """The measures of some series as columns of a pane block."""
+    def rows(self, slots: Sequence[int], firing: Firing) -> dict[str, list[Any]]:
+        """The measures of some series as columns of a pane block. No early one is asked for shares: it carries no counts."""
         family = self._family
         columns: dict[str, list[Any]] = {name: [self.keys[s][i] for s in slots] for i, name in enumerate(family.names)}
         columns |= {name: self._sums[slots, j].tolist() for j, name in enumerate(family.sums)}
@@ -131,6 +137,10 @@ class Window:
             columns[name] = [str((int(self._high[i, s]) << 64) + int(self._low[i, s])) for s in slots]
         for name, digests in self._digests.items():
             columns[name] = [digests.encode(s) for s in slots]
+        for name, counted in self._ladders.items():
+            nothing: list[Any] = [[]] * len(slots)
+            bins, counts = (nothing, nothing) if firing is Firing.EARLY else counted.of(slots)
+            columns[f"{name}_bins"], columns[f"{name}_bin_counts"] = bins, counts
         return columns
 
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.operators.ladder import BEYOND, EDGES, HIGHEST, MIDDLES, Histogram, bin_at_or_above, bins, histogram, merged
+from pipeline.operators.ladder import (
+    BEYOND,
+    EDGES,
+    HIGHEST,
+    MIDDLES,
+    Histogram,
+    SeriesCounts,
+    bin_at_or_above,
+    bins,
+    histogram,
+    merged,
+)
 
 VALUES = st.integers(0, 2 * 10**14) | st.sampled_from(EDGES.tolist()).flatmap(lambda e: st.sampled_from([e - 1, e, e + 1]))
 MANY = st.lists(VALUES, min_size=1, max_size=60)
@@ -77,6 +88,22 @@ def test_capped_sums_are_within_half_a_percent(values: list[int], cap: int) -> N
 def test_quantiles_are_within_half_a_percent(values: list[int], q: float) -> None:
     exact = sorted(values)[max(1, ceil(q * len(values))) - 1]
     assert histogram(values).quantile(q) == pytest.approx(exact, rel=0.0056)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 4), VALUES | st.none()), max_size=30), max_size=6), st.sets(st.integers(0, 5)))
+def test_series_are_counted_apart_whatever_the_batches_and_the_questions(
+    batches: list[list[tuple[int, int | None]]], asked: set[int]
+) -> None:
+    counting, everything = SeriesCounts(), [one for batch in batches for one in batch]
+    for i, batch in enumerate(batches):
+        counting.add(np.array([one[0] for one in batch], np.int64), np.array([one[1] for one in batch], np.float64))
+        if i in asked:
+            counting.of([i])
+    for series in range(6):
+        assert same(
+            Histogram(*(one[0] for one in counting.of([series]))),
+            histogram([value for of, value in everything if of == series and value is not None]),
+        )
 
 
 def test_both_ends() -> None:

@@ -10,6 +10,7 @@ from pipeline.model.log_time import BEGINNING, WindowPolicy
 from pipeline.model.stream import Effects, Progress, Record
 from pipeline.stages.aggregate import Aggregate, Outputs
 from pipeline.topics import partition_of, route_key
+from tests.panes import counted
 from tests.spans import SOURCE, block, record, span, tick
 
 S = 1_000_000_000
@@ -52,6 +53,30 @@ def test_a_pane_adds_up_what_its_calls_say() -> None:
     (verdicts,) = rows_of(effects, "ledger")
     assert (verdicts["spans"], verdicts["counted"]) == (5, 5)
     assert state.windows.held()[0] == 0
+
+
+def test_speed_is_counted_in_thousandths_of_tokens_per_second() -> None:
+    """Four tokens in the two seconds after the first."""
+    call = span(1, NOW, latency_ns=3 * S, ttft_ns=S, stream=True, output_tokens=4, cost_nusd=10**9)
+    aggregate = stage()
+    state, _ = aggregate.step(aggregate.open(SOURCE, None), [record(0, NOW, [call])], 0)
+    (pane,) = rows_of(aggregate.close(state), "panes")
+    assert pane | counted(latency=[3 * S], ttft=[S], tps=[2000], cost=[10**9]) == pane
+
+
+def test_panes_count_calls_over_the_ladder_but_early_ones_do_not() -> None:
+    """A cost nobody knows counts as 0, a first token nobody saw does not count."""
+    calls = [span(1, NOW, latency_ns=3000), span(2, NOW, latency_ns=5000, cost_nusd=None), span(3, NOW, latency_ns=3001)]
+    aggregate, early, late = stage(), [], []
+    state = aggregate.open(SOURCE, None)
+    for offset, when in ((0, NOW), (1, NOW + 200 * S)):
+        state, effects = aggregate.step(state, [record(offset, when, calls if offset == 0 else [span(9, when)])], offset * 20 * S)
+        (early if offset == 0 else late).extend(row for row in rows_of(effects, "panes") if row["window_start_ns"] <= NOW)
+    assert [pane["firing"] for pane in (*early, *late)] == ["early", "on_time"]
+    nothing = counted(latency=[], ttft=[], tps=[], cost=[])
+    assert early[0] | nothing == early[0]
+    costs = [int(call["cost_nusd"] or 0) for call in calls]
+    assert late[0] | counted(latency=[3000, 3001, 5000], ttft=[], tps=[], cost=costs) == late[0]
 
 
 def test_sums_of_the_largest_calls_are_exact() -> None:

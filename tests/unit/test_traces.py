@@ -11,7 +11,7 @@ from pipeline.model.log_time import MOST_UNENDING, WindowPolicy
 from pipeline.model.stream import Record
 from pipeline.operators.window import OVERFLOW
 from pipeline.stages.aggregate import Aggregate, Outputs, Partition
-from tests.panes import digest
+from tests.panes import counted, digest
 from tests.spans import SOURCE, record, span, tick
 
 S = 1_000_000_000
@@ -255,6 +255,7 @@ def test_a_trace_that_calls_no_model_is_counted_and_is_no_part_of_what_one_costs
     assert (pane["traces"], pane["traces_with_calls"], pane["calls"], pane["cost_nusd"]) == (2, 1, 1, "7")
     assert (pane["cost_digest"], pane["calls_digest"]) == (digest([7]), digest([1]))
     assert pane["latency_digest"] == digest([S, S])
+    assert pane | counted(cost=[7], latency=[S, S]) == pane
 
 
 def test_a_watermark_that_jumps_hours_leaves_nothing_open() -> None:
