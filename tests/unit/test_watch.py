@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.model.stream import Progress
+from pipeline.operators.watch.releases import Releases
 from tests.panes import MINUTE_NS, NOON_NS
 from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, stage, traffic
 
@@ -170,6 +171,19 @@ def test_a_few_bad_calls_burn_no_budget() -> None:
     for minute in range(400):
         log.window(minute, [on_time(minute, 8, int(minute % 97 == 0), cohort="few")])
     assert alerts(folded(stage(), log)) == []
+
+
+def test_a_release_that_comes_again_after_half_a_day_begins_anew() -> None:
+    seen = Releases()
+    one, two = ("prod", "chat", "m", "1", "", ""), ("prod", "chat", "m", "2", "", "")
+    assert seen.seen([one], 0) == set(), "the first of a route is no change"
+    assert seen.seen([one, two], 1) == {("prod", "chat")}
+    assert seen.seen([one, two], 5) == set(), "the old one goes on for a while"
+    assert seen.pair("prod", "chat") == ("2", "1")
+    assert seen.seen([two], 17) == set()
+    assert seen.seen([one], 18) == {("prod", "chat")}, "rolled back"
+    assert (seen.pair("prod", "chat"), seen.pair("prod", "chat", back=1)) == (("1", "2"), ("2", ""))
+    assert seen.seen([("prod", "chat", "m", "", "", "")], 40) == set()
 
 
 def test_a_zombie_repeats_what_is_true(worse: Log) -> None:

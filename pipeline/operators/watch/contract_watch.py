@@ -113,7 +113,8 @@ class ContractWatch:
 
     def _releases(self, panes: Panes, placed: list[Ints], at_ns: int) -> Iterator[Change]:
         """Where another release has begun, what is compared begins anew."""
-        begun = self.releases.seen(series for series, rows in zip(panes.series, placed, strict=True) if len(rows))
+        mine = (series for series, rows in zip(panes.series, placed, strict=True) if len(rows))
+        begun = self.releases.seen(mine, self.hours[Family.CALLS])
         if not begun:
             return
         cells = np.array([(one.environment, one.route) in begun for one in self.slices.found], np.bool_)

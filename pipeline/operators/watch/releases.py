@@ -1,4 +1,6 @@
-"""Which release of a route is the newest: a name that was not there before begins one. Calls without a release belong to none."""
+"""Which release of a route is the newest. One begins with a name that was not there before, or not for half a day: then it was
+rolled back, or released again. Calls without a release belong to none.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,26 +14,34 @@ from pipeline.operators.watch.panes_read import Panes
 MOST = 64
 """Releases of a route that are remembered; one that comes again after so many others counts as new."""
 
+ABSENT_HOURS = 12
+
 RELEASE = SERIES.index("release")
+
+Names = dict[str, dict[str, dict[str, int]]]
+"""By environment and route: the hour in which each release was last seen, in the order in which they began."""
 
 
 @dataclass(slots=True)
 class Releases:
-    """By environment and route: names in the order in which they were first seen."""
+    """Of the routes of a contract."""
 
-    names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    names: Names = field(default_factory=dict)
 
-    def seen(self, series: Iterable[Sequence[str]]) -> set[tuple[str, str]]:
-        """The environments and routes in which a new one begins with these series of calls. The first of a route is no change."""
+    def seen(self, series: Iterable[Sequence[str]], hour: int) -> set[tuple[str, str]]:
+        """The environments and routes in which one begins with these series of calls. The first of a route is no change."""
         begun = set()
         for environment, route, release in sorted({(one[0], one[1], one[RELEASE]) for one in series}):
-            known = self.names.setdefault(environment, {}).setdefault(route, [])
-            if release in ("", OVERFLOW) or release in known:
+            if release in ("", OVERFLOW):
                 continue
-            if known:
-                begun.add((environment, route))
-            known.append(release)
-            del known[:-MOST]
+            known = self.names.setdefault(environment, {}).setdefault(route, {})
+            if hour - known.get(release, hour - ABSENT_HOURS - 1) > ABSENT_HOURS:
+                if known:
+                    begun.add((environment, route))
+                known.pop(release, None)
+                if len(known) >= MOST:
+                    del known[next(iter(known))]
+            known[release] = hour
         return begun
 
     def current(self, panes: Panes, names: Sequence[str]) -> NDArray[np.bool_]:
@@ -41,5 +51,5 @@ class Releases:
 
     def pair(self, environment: str, route: str, back: int = 0) -> tuple[str, str]:
         """The newest release but so many and the one before it; "" where there is none."""
-        newest = [*self.names.get(environment, {}).get(route, [])[::-1], "", "", ""]
+        newest = [*list(self.names.get(environment, {}).get(route, {}))[::-1], "", "", ""]
         return newest[back], newest[back + 1]

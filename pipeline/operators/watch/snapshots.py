@@ -15,6 +15,7 @@ from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.watch.asked import Asked
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers, Topic
+from pipeline.operators.watch.releases import Names
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
 
@@ -35,7 +36,7 @@ class Watched(msgspec.Struct):
     slices: list[tuple[str, str, list[tuple[str, str]]]]
     asked: dict[str, State]
     hours: dict[str, int]
-    releases: dict[str, dict[str, list[str]]]
+    releases: Names
 
 
 class Snapshot(msgspec.Struct):
@@ -66,7 +67,7 @@ def watched(text: str, watch: ContractWatch) -> Watched:
         {asked.question.identity: _state(asked) for asked in watch.asked},
         dict(watch.hours),
         {
-            environment: {route: list(names) for route, names in routes.items()}
+            environment: {route: dict(names) for route, names in routes.items()}
             for environment, routes in watch.releases.names.items()
         },
     )
