@@ -98,7 +98,7 @@ INSERT_SETTINGS: Final[dict[str, Any]] = {
     "async_insert": 0,
 }
 
-BAD_DATA: Final = frozenset({6, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 261, 349, 407, 467})
+BAD_DATA: Final = frozenset({6, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117, 128, 130, 131, 190, 261, 349, 407, 467})
 """The engine's error codes for a block that cannot be read: parse errors, unknown or ragged columns, broken digests."""
 
 AWAY: Final = frozenset({3, 159, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 285, 319, 394, 439, 745, 999})
