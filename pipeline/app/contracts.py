@@ -159,9 +159,9 @@ def two(settings: Settings, name: str, sides: Sequence[str]) -> tuple[Contract, 
     if not sides:
         if len(kept) < 2:
             raise SettingsError(f"{name!r} was applied {len(kept)} times; there is nothing to compare")
-        return _read(kept[1]), _read(kept[0])
+        return contract_of(kept[1]), contract_of(kept[0])
     if len(sides) == 1:
-        return _read(in_force(settings, name)), _side(settings, kept, sides[0])
+        return contract_of(in_force(settings, name)), _side(settings, kept, sides[0])
     return _side(settings, kept, sides[0]), _side(settings, kept, sides[1])
 
 
@@ -176,10 +176,10 @@ def _side(settings: Settings, kept: Sequence[Applied], said: str) -> Contract:
         raise SettingsError(
             f"{said!r} is no file, no version and no hash that was applied; `tailrace contract history` lists them"
         )
-    return _read(found[0])
+    return contract_of(found[0])
 
 
-def _read(applied: Applied) -> Contract:
+def contract_of(applied: Applied) -> Contract:
     """The contract of a text that was applied. Raises SettingsError where this version of Tailrace reads it no more."""
     reading = read(applied.text, f"{applied.name} {applied.version}", ())
     if reading.contract is None:
@@ -217,7 +217,7 @@ def utc(ns: int) -> str:
 
 def tables(applied: Applied) -> tuple[Drawn, Drawn]:
     """A contract in the units people read: its objectives, and all else."""
-    contract = _read(applied)
+    contract = contract_of(applied)
     of_objectives = [objective_row(one) for one in contract.objectives]
     other = {part: said for part, said in worded(contract).items() if not part.startswith("objective ")}
     told = [["contract", contract.name], *([part, said] for part, said in other.items() if said), ["hash", contract.hash]]
@@ -227,4 +227,4 @@ def tables(applied: Applied) -> tuple[Drawn, Drawn]:
 def meant(applied: Applied) -> dict[str, Any]:
     """A contract in base units, with who applied it and when."""
     about = {"hash": applied.hash, "applied_ns": applied.applied_ns, "applied_by": applied.applied_by}
-    return meaning(_read(applied)) | about
+    return meaning(contract_of(applied)) | about

@@ -1,6 +1,6 @@
 """One contract over the routes of a partition: whole windows in, alarms that begin and end out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ ALPHA = 0.05
 """Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
 
 Ints = NDArray[np.intp]
+State = Judged | Burned | Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,21 @@ class ContractWatch:
             yield from self._hours(family, (line_ns - 1) // self.hour_ns, line_ns)
             yield from self._looks(family, line_ns - 1, line_ns)
 
+    def looks(self, last: Mapping[Family, int]) -> Iterator[tuple[State, Look]]:
+        """How every question stands. last: by family that was folded, the start of its last window."""
+        for family, start_ns in last.items():
+            for asked in self._of(family):
+                asked.grow(len(self.slices))
+                yield asked, self._look(asked, start_ns)
+
+    def change(self, asked: Asked, look: Look, row: int, at_ns: int) -> Change:
+        """A slice as it stands, as if an alarm began there."""
+        return self._change(asked, look, row, True, at_ns, self.hypotheses())
+
+    def release_of(self, question: Question, where: Slice, back: int = 0) -> tuple[str, str]:
+        """What a comparison compares there; ("", "") of other questions."""
+        return self.releases.pair(where.environment, where.route, back) if question.limit is not None else ("", "")
+
     def _counted(self, question: Question, panes: Panes, chosen: Ints, rows: Ints) -> Counted:
         """What a question counts in each slice. chosen: rows of panes, rows: the slice each lies in."""
         if question.metric.evaluator and len(chosen):
@@ -118,7 +134,7 @@ class ContractWatch:
         if not begun:
             return
         cells = np.array([(one.environment, one.route) in begun for one in self.slices.found], np.bool_)
-        counts, routes = self._hypotheses(), self.slices.routes
+        counts, routes = self.hypotheses(), self.slices.routes
         for compared in self.compared:
             look = compared.look(counts, routes)
             ended = compared.alarms.firing * cells > 0
@@ -137,31 +153,31 @@ class ContractWatch:
                 asked.alarms.forget(over)
 
     def _looks(self, family: Family, start_ns: int, end_ns: int) -> Iterator[Change]:
-        counts = self._hypotheses()
+        counts = self.hypotheses()
         for asked in self._of(family):
             look = self._look(asked, start_ns)
             yield from self._ended(asked, look, look.over, end_ns)
             asked.latch(look, asked.excess(look), end_ns)
             yield from [self._change(asked, look, int(row), True, end_ns, counts) for row in np.flatnonzero(look.raised)]
 
-    def _of(self, family: Family) -> Iterator[Judged | Burned | Compared]:
+    def _of(self, family: Family) -> Iterator[State]:
         yield from (one for one in self.judged if one.question.family is family)
         yield from (one for one in self.compared if one.question.family is family)
 
-    def _look(self, asked: Judged | Burned | Compared, at_ns: int) -> Look:
-        counts, routes = self._hypotheses(), self.slices.routes
+    def _look(self, asked: State, at_ns: int) -> Look:
+        counts, routes = self.hypotheses(), self.slices.routes
         return asked.look(counts, routes) if isinstance(asked, Compared) else asked.look(at_ns, counts, routes)
 
     def _ended(self, asked: Asked, look: Look, over: Mask, at_ns: int) -> list[Change]:
-        counts = self._hypotheses()
+        counts = self.hypotheses()
         return [self._change(asked, look, int(row), False, at_ns, counts) for row in np.flatnonzero(over)]
 
-    def _hypotheses(self) -> Floats:
+    def hypotheses(self) -> Floats:
         """Of each slice how much the contract asks of its route."""
         routes = self.slices.routes
         return np.bincount(routes)[routes].astype(np.float64) * max(1, len(self.asked)) if len(routes) else np.zeros(0)
 
     def _change(self, asked: Asked, look: Look, row: int, is_firing: bool, at_ns: int, counts: Floats, back: int = 0) -> Change:
         first, crossed, where = int(asked.alarms.first_ns[row]), int(asked.alarms.crossed_ns[row]), self.slices.found[row]
-        names = self.releases.pair(where.environment, where.route, back) if isinstance(asked, Compared) else ("", "")
+        names = self.release_of(asked.question, where, back)
         return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, int(counts[row]), asked.alpha, *names)

@@ -1,0 +1,138 @@
+"""What `tailrace check` found, for people and for machines."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.app.contracts import utc
+from pipeline.model.alerts import Alert
+from pipeline.model.contracts import Contract, Direction
+from pipeline.operators.alerts.wording import amount, named
+from pipeline.operators.watch.standing import Finding, Standing, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """from_ns, to_ns: first start and last end of what was judged. open_windows: left out, because they are not whole."""
+
+    contract: Contract
+    standing: Standing
+    from_ns: int
+    to_ns: int
+    windows: int
+    open_windows: int
+    not_judged: tuple[str, ...]
+    slices_left_out: int
+
+
+OUTCOMES = ("keeps", "breaks", "not enough data")
+"""By exit code."""
+
+NAMES = ("verdict", "severity", "rule", "route", "slice", "n", "estimate", "95 % between", "bound", "evidence", "why")
+
+
+def row(found: Finding) -> list[str]:
+    """A finding in the units people read, in the order of NAMES."""
+    one = found.alert
+    side = "" if one.bound is None else ("≤ " if one.direction == Direction.AT_MOST else "≥ ")
+    between = "" if one.low is None else f"{amount(one.low, one.unit)} – {amount(one.high, one.unit)}"
+    return [
+        found.verdict.value,
+        one.severity,
+        one.rule,
+        f"{named(one.route)} in {named(one.environment)}",
+        ", ".join(f"{column} {named(value)}" for column, value in one.slice) or "the whole",
+        f"{one.n:,}",
+        amount(one.estimate, one.unit),
+        between,
+        side + amount(one.bound, one.unit),
+        _evidence(one),
+        why(found),
+    ]
+
+
+def _evidence(one: Alert) -> str:
+    """Against what it needs, both as logarithms."""
+    return "" if one.log_e_value is None or not one.needed or not one.hypotheses else f"{one.log_e_value:.1f} of {one.needed:.1f}"
+
+
+def why(found: Finding) -> str:
+    """What the numbers do not say."""
+    one = found.alert
+    told = []
+    if found.missing:
+        told.append(f"{found.missing:,} more needed")
+    if found.finds_nothing:
+        told.append("no change that is looked for would be found")
+    if found.verdict is Verdict.BROKEN:
+        told.append(f"since {utc(one.first_seen_ns)}")
+        if found.over_ns:
+            told.append(f"over since {utc(found.over_ns)}")
+    if one.previous_release:
+        told.append(f"release {named(one.release)} after {named(one.previous_release)}")
+    elif one.baseline:
+        told.append("no release before it")
+    if one.detectable is not None and found.verdict is not Verdict.BROKEN:
+        change = f"{one.detectable * 100:.2g} points" if found.in_points else f"{one.detectable:.0%}"
+        told.append(f"finds a change of {change}")
+    return ", ".join(told)
+
+
+def summary(done: Checked, code: int) -> str:
+    """One line: what was found of everything, shown or not."""
+    total: dict[Verdict, int] = {}
+    for counts in done.standing.counts.values():
+        for verdict, n in counts.items():
+            total[verdict] = total.get(verdict, 0) + n
+    said = ", ".join(f"{total[verdict]:,} {verdict}" for verdict in Verdict if verdict in total) or "nothing to judge"
+    span = f"{utc(done.from_ns)} to {utc(done.to_ns)} UTC, {done.windows:,} windows"
+    return f"{done.contract.name} {done.contract.version}, {span}: {said}. Outcome: {OUTCOMES[code]}"
+
+
+def meant(done: Checked, code: int) -> dict[str, Any]:
+    """All of it, in base units."""
+    return {
+        "contract": done.contract.name,
+        "version": done.contract.version,
+        "hash": done.contract.hash,
+        "from_ns": done.from_ns,
+        "to_ns": done.to_ns,
+        "windows": done.windows,
+        "open_windows": done.open_windows,
+        "slices_left_out": done.slices_left_out,
+        "exit_code": code,
+        "outcome": OUTCOMES[code],
+        "not_compared": done.standing.not_compared,
+        "not_judged": list(done.not_judged),
+        "rules": {
+            rule: {"severity": done.standing.severities[rule].value, **{verdict.value: counts[verdict] for verdict in Verdict}}
+            for rule, counts in done.standing.counts.items()
+        },
+        "findings": [_told(one) for one in done.standing.findings],
+    }
+
+
+FIELDS = (
+    *(
+        "kind",
+        "severity",
+        "rule",
+        "environment",
+        "route",
+        "metric",
+        "unit",
+        "window_ns",
+        "short_window_ns",
+        "n",
+        "estimate",
+        "low",
+        "high",
+    ),
+    *("bound", "direction", "baseline", "baseline_n", "baseline_estimate", "baseline_low", "baseline_high"),
+    *("release", "previous_release", "log_e_value", "needed", "hypotheses", "detectable", "first_seen_ns", "at_ns"),
+)
+"""Of an alert, as `schemas/json/alerts.json` says them."""
+
+
+def _told(found: Finding) -> dict[str, Any]:
+    beside = {"verdict": found.verdict.value, "missing": found.missing, "over_ns": found.over_ns, "why": why(found)}
+    return beside | {"slice": dict(found.alert.slice)} | {name: getattr(found.alert, name) for name in FIELDS}

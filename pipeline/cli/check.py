@@ -1,0 +1,54 @@
+"""`tailrace check`: does what is stored keep a contract? For release pipelines."""
+
+from typing import Annotated
+
+import orjson
+import typer
+
+from pipeline.app import show
+from pipeline.cli.terminal import Json, complain, out, say
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings
+
+
+def check(
+    contract: Annotated[str, typer.Argument(help="A contract file, or the name of a contract in force.")],
+    since: Annotated[str, typer.Option("--from", help="A day or time of ISO 8601, UTC; none: a day before --to.")] = "",
+    until: Annotated[str, typer.Option("--to", help="The same; none: now.")] = "",
+    release: Annotated[
+        str, typer.Option(help="This release alone, all that is stored of it; compared with the one before it on each route.")
+    ] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="An estimate beyond its bound breaks, also without evidence.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown, worst first; counts are of all.")] = 200,
+    json: Json = False,
+) -> None:
+    """Hold a contract against stored panes, by the same judgement as the stage watch.
+
+    Exits with 0 if it is kept; 1 if a promise of severity page or ticket is broken, info never breaks; 2 if a promise has too
+    little data in every slice, nothing is stored, or what was asked for is wrong; 3 if an engine is away.
+    """
+    from pipeline.app import check as checking  # noqa: PLC0415 - loads the evidence
+    from pipeline.app import checked  # noqa: PLC0415
+    from pipeline.app.prices import time_ns  # noqa: PLC0415
+
+    settings = Settings.load()
+    if release != release.strip() or len(release) > 1000:
+        raise SettingsError("--release is the name of a release, as spans say it")
+    span = (time_ns(since) if since else None, time_ns(until) if until else None)
+    done = checking.check(settings, checking.contract_named(settings, contract), span, release, most, say)
+    code = done.standing.exit_code(strict)
+    if json:
+        print(orjson.dumps(checked.meant(done, code)).decode())
+    else:
+        out.print(show.table(checked.NAMES, [checked.row(one) for one in done.standing.findings]))
+        for rule in done.not_judged:
+            complain(f"{rule} is not judged yet")
+        for rule in done.standing.not_compared:
+            say(f"{rule}: no release began, so there is nothing to compare")
+        if done.open_windows:
+            say(f"{done.open_windows:,} windows are not whole yet and were left out")
+        if done.slices_left_out:
+            complain(f"slices beyond TAILRACE_MAX_SLICES were left out {done.slices_left_out:,} times")
+        say(checked.summary(done, code))
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,106 @@
+"""`tailrace check` on the real store says what watch alerts of on the same rows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app import check as checking
+from pipeline.app.checked import meant, summary
+from pipeline.cli import app
+from pipeline.connectors import stored_panes
+from pipeline.connectors.clickhouse import connect, insert_blocks
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings
+from tests.panes import MINUTE_NS, NOON_NS, panes
+from tests.unit.test_watch import ERRORS, REGRESSIONS
+from tests.watched import Log, alerts, folded, readable, stage, traffic
+
+SPAN = (NOON_NS, NOON_NS + 2000 * MINUTE_NS)
+
+pytestmark = pytest.mark.engines
+
+REGRESSED = REGRESSIONS.replace("severity: info", "severity: ticket")
+
+
+def rows() -> list[list[dict[str, Any]]]:
+    """Release 2 has more errors in one cohort; release 3 begins later and is worse still. Two sources."""
+    made = []
+    for minute, window in enumerate([*traffic(7, 700, 700, 0.08), *traffic(9, 300, 700, 0.08, begin=700)]):
+        release = "1" if minute < 700 else "2"
+        made.append([row | {"release": release, "source": f"spans:{i}:e"} for row in window for i in (0, 1)])
+    for minute, window in enumerate(traffic(11, 60, 1000, 0.5, begin=1000), 1000):
+        made.append([row | {"release": "3", "source": f"spans:{i}:e"} for row in window for i in (0, 1)])
+    return made
+
+
+def watched(text: str, windows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    log = Log()
+    log.contracts(contract=text)
+    for minute, window in enumerate(windows):
+        log.window(minute, window, sources=2)
+    return alerts(folded(stage(), log))
+
+
+def test_check_says_what_watch_alerted_of(with_schema: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = with_schema.model_copy(update={"watch_hour": 600.0})
+    windows = rows()
+    early = [row | {"firing": "early", "errors": row["requests"], "revision": 0} for window in windows[:50] for row in window]
+    still_open = [row | {"firing": "early", "window_start_ns": SPAN[1] - MINUTE_NS} for row in windows[0]]
+    with connect(settings) as client:
+        flat = [row | {"firing": "final"} for window in windows for row in window]
+        for some in (early, flat, [row | {"window_end_ns": SPAN[1]} for row in still_open]):
+            assert insert_blocks(client, "panes", [panes(*some)]) == {}
+    monkeypatch.setattr(stored_panes, "ROWS", 700)  # several reads
+
+    contract = readable("errors", ERRORS)
+    assert contract is not None
+    done = checking.check(settings, contract, SPAN, "", 100, lambda _: None)
+    said = meant(done, done.standing.exit_code(strict=False))
+    told = {json.dumps(one["slice"]): one for one in reversed(watched(ERRORS, windows)) if one["state"] == "firing"}
+    broken = {json.dumps(one["slice"]): one for one in said["findings"] if one["verdict"] == "broken"}
+    assert broken.keys() == told.keys() != set()
+    for where, one in broken.items():
+        for name in ("n", "estimate", "low", "high", "bound", "log_e_value", "needed", "hypotheses", "at_ns"):
+            assert one[name] == pytest.approx(told[where][name], rel=1e-12), name
+    assert (said["exit_code"], said["windows"], said["open_windows"]) == (1, len(windows), 1)
+    assert "Outcome: breaks" in summary(done, 1)
+
+    contract = readable("regressions", REGRESSED)
+    assert contract is not None
+    of_two = checking.check(settings, contract, (None, SPAN[1]), "2", 100, lambda _: None)
+    before = [one for one in watched(REGRESSED, windows[:1000]) if one["state"] == "firing" and one["kind"] == "regression"]
+    found = [one.alert for one in of_two.standing.findings if one.verdict == "broken"]
+    assert {tuple(one["slice"].items()) for one in before} == {one.slice for one in found} != set()
+    for one in found:
+        (same,) = [alert for alert in before if tuple(alert["slice"].items()) == one.slice]
+        assert (one.release, one.previous_release, one.n, one.at_ns) == ("2", "1", same["n"], same["at_ns"])
+        assert (one.baseline_estimate, one.detectable) == pytest.approx((same["baseline_estimate"], same["detectable"]))
+    of_one = checking.check(settings, contract, (None, SPAN[1]), "1", 100, lambda _: None)
+    assert of_one.standing.exit_code(strict=False) == 2, "there is none before it"
+
+    with pytest.raises(SettingsError, match="there are 3, 2, 1"):
+        checking.check(settings, contract, SPAN, "2'; DROP TABLE panes --", 100, lambda _: None)
+    with pytest.raises(SettingsError, match="no panes are stored between 2023-11-14"):
+        checking.check(settings, contract, (None, NOON_NS), "", 100, lambda _: None)
+    elsewhere = readable("elsewhere", ERRORS.replace("routes: chat", "routes: other"))
+    assert elsewhere is not None
+    with pytest.raises(SettingsError, match="nothing that errors speaks of is stored"):
+        checking.check(settings, elsewhere, SPAN, "", 100, lambda _: None)
+
+    monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", settings.clickhouse_dsn.get_secret_value())
+    monkeypatch.setenv("TAILRACE_WATCH_HOUR", "600")
+    span = ["--from", "2023-11-15T12:00", "--to", "2023-11-16T06:00"]
+    for text, expected in ((ERRORS, 1), (ERRORS.replace("4%", "60%"), 0), (ERRORS.replace("minimum: 100", "minimum: 100000"), 2)):
+        path = tmp_path / "errors.yaml"
+        path.write_text(text)
+        ran = CliRunner().invoke(app, ["check", str(path), *span, "--json"])
+        assert ran.exit_code == expected, ran.output
+        assert orjson.loads(ran.stdout)["exit_code"] == expected
+    path.write_text(ERRORS)
+    ran = CliRunner().invoke(app, ["check", str(path), *span])
+    print(ran.output)
+    assert "broken" in ran.output

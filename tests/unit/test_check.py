@@ -1,0 +1,157 @@
+"""What `tailrace check` makes of windows that were folded, and its arguments; without a store."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app.check import OfRelease
+from pipeline.app.checked import row, why
+from pipeline.cli import app
+from pipeline.model.alerts import AlertKind
+from pipeline.model.metrics import Family
+from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.panes_read import read_panes
+from pipeline.operators.watch.standing import Fold, Standing, Verdict, not_judged, standing
+from tests.panes import panes
+from tests.unit.test_watch import BUDGET, ERRORS, REGRESSIONS
+from tests.watched import POLICY, on_time, readable, traffic
+
+EVERYTHING = set(AlertKind)
+
+
+def folded(text: str, windows: Iterable[list[dict[str, Any]]]) -> Fold:
+    contract = readable("c", text)
+    assert contract is not None
+    fold = Fold(ContractWatch.of(contract, POLICY.hour_ns, POLICY.most_slices))
+    for rows in windows:
+        for (start, end), read in read_panes(panes(*rows), Family.CALLS).items():
+            fold.fold(Family.CALLS, start, end, read)
+    return fold
+
+
+def judged(text: str, windows: Iterable[list[dict[str, Any]]], needs_release: bool = False) -> Standing:
+    return standing([(folded(text, windows), EVERYTHING)], 100, needs_release)
+
+
+def verdicts(found: Standing) -> list[tuple[Verdict, dict[str, str]]]:
+    return [(one.verdict, dict(one.alert.slice)) for one in found.findings]
+
+
+def test_a_promise_that_is_kept() -> None:
+    found = judged(ERRORS, traffic(1, 500, 9999, 0))
+    assert {verdict for verdict, _ in verdicts(found)} == {Verdict.KEPT}
+    assert (found.exit_code(strict=False), found.exit_code(strict=True)) == (0, 0)
+    one = found.findings[0].alert
+    assert one.low is not None
+    assert one.high is not None
+    assert one.low < 0.02 < one.high
+
+
+def test_a_promise_that_is_broken_is_told_first_and_as_watch_told_it() -> None:
+    found = judged(ERRORS, traffic(1, 560, 500, 0.2))
+    assert verdicts(found)[0] == (Verdict.BROKEN, {"cohort": "pro"})
+    one = found.findings[0].alert
+    assert one.log_e_value is not None
+    assert one.needed is not None
+    assert one.log_e_value >= one.needed
+    assert found.exit_code(strict=False) == 1
+    assert found.counts["error.ratio.at_most.15m"] == {Verdict.BROKEN: 2, Verdict.KEPT: 2}, "the cohort, and the route by it"
+
+
+def test_what_was_over_again_is_broken_and_says_since_when() -> None:
+    found = judged(ERRORS, [*traffic(1, 560, 500, 0.2), *traffic(2, 300, 9999, 0.2, begin=560)])
+    (one,) = [one for one in found.findings if one.verdict is Verdict.BROKEN and one.alert.slice]
+    assert one.over_ns > one.alert.at_ns
+    assert "over since 2023-11-15" in why(one)
+
+
+def test_info_never_breaks() -> None:
+    found = judged(ERRORS.replace("page", "info"), traffic(1, 560, 500, 0.2))
+    assert verdicts(found)[0][0] is Verdict.BROKEN
+    assert found.exit_code(strict=True) == 2, "nothing that breaks was judged"
+
+
+def test_crossed_breaks_if_strict_alone() -> None:
+    found = judged(ERRORS, [*traffic(1, 300, 9999, 0), [on_time(300, 2000, 400, cohort="pro")]])
+    crossed = judged(ERRORS, [[on_time(minute, 40, 2, cohort="pro")] for minute in range(15)])
+    assert found.exit_code(strict=False) == 1, "2,000 calls with 20 % errors are evidence"
+    assert {verdict for verdict, _ in verdicts(crossed)} == {Verdict.CROSSED}
+    assert (crossed.exit_code(strict=False), crossed.exit_code(strict=True)) == (0, 1)
+
+
+def test_too_few_say_how_many_more() -> None:
+    found = judged(ERRORS, [[on_time(0, 90, 0)]])
+    assert {verdict for verdict, _ in verdicts(found)} == {Verdict.TOO_FEW}
+    assert found.exit_code(strict=True) == 2
+    assert found.findings[0].missing == 20 * 24 * 1.15 - 90, "twenty bad ones at the bound, and what sessions may add"
+
+
+def test_a_release_is_held_against_the_one_before() -> None:
+    rows = [*traffic(7, 700, 700, 0.2), *traffic(8, 200, 700, 0.2, begin=700)]
+    named = [[one | {"release": "1" if minute < 700 else "2"} for one in window] for minute, window in enumerate(rows)]
+    found = judged(REGRESSIONS, named)
+    broken = [one for one in found.findings if one.verdict is Verdict.BROKEN]
+    assert {"cohort": "pro"} in [dict(one.alert.slice) for one in broken]
+    assert (broken[0].alert.release, broken[0].alert.previous_release) == ("2", "1")
+    few = judged(REGRESSIONS, named[:701])
+    assert few.exit_code(strict=False) == 2
+    assert all(one.verdict is Verdict.TOO_FEW for one in few.findings if one.alert.baseline)
+
+
+def test_without_a_release_there_is_nothing_to_compare_unless_it_was_asked_for() -> None:
+    named = [[one | {"release": "1"} for one in window] for window in traffic(7, 300, 999, 0)]
+    found = judged(REGRESSIONS.replace("info", "page"), named)
+    assert found.not_compared == ["regression error.ratio"]
+    assert found.exit_code(strict=False) == 0
+    asked = judged(REGRESSIONS.replace("info", "page"), named, needs_release=True)
+    assert asked.exit_code(strict=False) == 2
+    assert "no release before it" in next(why(one) for one in asked.findings if one.alert.baseline)
+
+
+def test_budgets_and_sums_are_judged_in_the_units_people_read() -> None:
+    found = judged(BUDGET, traffic(1, 520, 400, 0.3))
+    assert found.findings[0].alert.kind is AlertKind.BURN_RATE
+    said = row(found.findings[0])
+    assert said[0] == "broken"
+    assert said[6].endswith(" times")
+    assert said[8] == "≤ 4 times"
+    assert "budget 5m/1h" in " ".join(found.counts) or any("5m/1h" in rule for rule in found.counts)
+    assert any(one.alert.metric == "cost.sum" and row(one)[8] == "≤ $500" for one in found.findings)
+
+
+def test_what_nothing_answers_yet_is_named() -> None:
+    text = ERRORS + "  - {metric: trace_latency.p99, at_most: 4s}\n"
+    fold = folded(text, [])
+    answered = {asked.question.rule for asked in fold.watch.asked}
+    named = set(not_judged(fold.watch.contract, fold.watch))
+    assert answered | named == {one.id for one in fold.watch.contract.objectives}
+    assert not answered & named
+
+
+def test_of_a_release_only_it_and_those_before_it_are_seen() -> None:
+    of = OfRelease("2", {("prod", "chat"): frozenset({"1"})})
+    chat, other = ("prod", "chat"), ("prod", "other")
+    assert [of.alone(chat, name) for name in ("", "1", "2", "3")] == [False, False, True, False]
+    assert [of.with_earlier(chat, name) for name in ("", "1", "2", "3")] == [False, True, True, False]
+    assert not of.with_earlier(other, "2")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere.yaml"],
+        ["contracts/demo.yaml", "--from", "yesterday"],
+        ["contracts/demo.yaml", "--from", "2026-01-02", "--to", "2026-01-01"],
+        ["contracts/demo.yaml", "--from", "0001-01-01", "--to", "2026-01-01"],
+        ["contracts/demo.yaml", "--from", "2020-01-01", "--to", "2026-01-01"],
+        ["contracts/demo.yaml", "--release", " "],
+        ["contracts/demo.yaml", "--most", "0"],
+        [],
+    ],
+)
+def test_what_makes_no_sense_exits_with_2_and_one_line(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, ["check", *arguments])
+    code = getattr(done.exception, "exit_code", done.exit_code)
+    assert code == 2, done.output
