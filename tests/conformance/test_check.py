@@ -32,9 +32,8 @@ def rows() -> list[list[dict[str, Any]]]:
     for minute, window in enumerate([*traffic(7, 700, 700, 0.08), *traffic(9, 300, 700, 0.08, begin=700)]):
         release = "1" if minute < 700 else "2"
         made.append([row | {"release": release, "source": f"spans:{i}:e"} for row in window for i in (0, 1)])
-    for minute, window in enumerate(traffic(11, 60, 1000, 0.5, begin=1000), 1000):
-        made.append([row | {"release": "3", "source": f"spans:{i}:e"} for row in window for i in (0, 1)])
-    return made
+    last = traffic(11, 60, 1000, 0.5, begin=1000)
+    return made + [[row | {"release": "3", "source": f"spans:{i}:e"} for row in window for i in (0, 1)] for window in last]
 
 
 def watched(text: str, windows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -55,6 +55,13 @@ def test_nothing_is_said_where_nothing_is_wrong() -> None:
     assert alerts(folded(stage(), day(share=0.02))) == []
 
 
+def test_nothing_is_said_below_the_minimum_sample_of_the_window(worse: Log) -> None:
+    log = Log()
+    log.contracts(errors=ERRORS.replace("minimum: 100", "minimum: 100000"))
+    log.records += worse.records[1:]
+    assert alerts(folded(stage(), log)) == []
+
+
 def test_an_alarm_ends_when_there_is_evidence_for_it() -> None:
     log = Log()
     log.contracts(errors=ERRORS)

@@ -133,7 +133,7 @@ def _objective(objective: Objective) -> Question | None:
         bound,
         is_other_part,
         objective.window_ns,
-        objective.minimum,
+        minimum=objective.minimum,
         objective=objective,
     )
 

@@ -20,7 +20,7 @@ from pipeline.operators.evidence import effect
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH, ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Look, Mask
-from pipeline.operators.watch.contract_watch import Change, ContractWatch, State
+from pipeline.operators.watch.contract_watch import ContractWatch, State
 from pipeline.operators.watch.panes_read import Panes
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.raised import alert
@@ -87,11 +87,12 @@ class Standing:
 class Fold:
     """A contract's watch, what it told, and the last window of each family.
 
-    told: by question, slice and release the change that raised an alarm first, and when the last one was over; 0: it holds.
+    told: by question, slice and release what was told first, and when the last alarm was over; 0: it holds. A change is put into
+    words at once: its look is of state that goes on.
     """
 
     watch: ContractWatch
-    told: dict[str, dict[tuple[Slice, str], tuple[Change, int]]] = field(default_factory=dict)
+    told: dict[str, dict[tuple[Slice, str], tuple[Alert, int]]] = field(default_factory=dict)
     last: dict[Family, tuple[int, int]] = field(default_factory=dict)
 
     def fold(self, family: Family, start_ns: int, end_ns: int, panes: Panes) -> None:
@@ -99,12 +100,12 @@ class Fold:
         for change in self.watch.fold(family, start_ns, end_ns, panes):
             known, key = self.told.setdefault(change.question.identity, {}), (change.slice, change.release)
             if change.is_firing:
-                known[key] = (known[key][0] if key in known else change, 0)
+                known[key] = (known[key][0] if key in known else alert(self.watch.contract, change), 0)
             elif key in known:
                 known[key] = (known[key][0], change.at_ns)
         self.last[family] = (start_ns, end_ns)
 
-    def broken(self, question: Question) -> dict[Slice, tuple[Change, int]]:
+    def broken(self, question: Question) -> dict[Slice, tuple[Alert, int]]:
         """What was told of a question, of the releases that are the newest."""
         known = self.told.get(question.identity, {})
         return {where: told for (where, release), told in known.items() if self.watch.release_of(question, where)[0] == release}
@@ -120,7 +121,7 @@ class Chosen:
     asked: State
     look: Look
     row: int
-    told: tuple[Change, int] | None
+    told: tuple[Alert, int] | None
 
     @property
     def order(self) -> tuple[int, int, float]:
@@ -172,8 +173,8 @@ def _codes(asked: State, look: Look, hypotheses: Floats, broken: Mask) -> tuple[
     """Of each slice the number of its verdict, and by how much it lies beyond its bound."""
     excess = asked.excess(look)
     codes = np.full(len(excess), ORDER.index(Verdict.KEPT), np.int8)
+    codes[(excess > 0)] = ORDER.index(Verdict.CROSSED)
     codes[(_missing(asked, look) > 0) | _unfindable(asked, look, hypotheses)] = ORDER.index(Verdict.TOO_FEW)
-    codes[(excess > 0) & (look.seen >= asked.question.minimum) & (look.base_n > 0)] = ORDER.index(Verdict.CROSSED)
     codes[broken] = ORDER.index(Verdict.BROKEN)
     return codes, excess
 
@@ -231,7 +232,7 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
 def _finding(one: Chosen) -> Finding:
     watch, question, verdict = one.fold.watch, one.asked.question, ORDER[one.code]
     if one.told is not None:
-        return Finding(verdict, alert(watch.contract, one.told[0]), over_ns=one.told[1])
+        return Finding(verdict, one.told[0], over_ns=one.told[1])
     at_ns = one.fold.last[question.family][1]
     said = alert(watch.contract, watch.change(one.asked, one.look, one.row, at_ns))
     if question.told is Told.NOT_AT_ALL:
