@@ -14,7 +14,7 @@ from tests.conformance.worker_group import ROOT, environment_of
 
 pytestmark = pytest.mark.engines
 
-WITHIN = 40.0
+WITHIN = 90.0
 
 
 @contextmanager

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found], what: str, within: float = 40.0, instead: Callable[[], object] = str) -> Found:
+def until(found: Callable[[], Found], what: str, within: float = 90.0, instead: Callable[[], object] = str) -> Found:
     """What `found` answers as soon as it is truthy; fails with `what`, and what there is `instead`, after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := found()):

@@ -1,6 +1,6 @@
 """Ticks and settings that nobody of ours wrote: whatever they say, the log goes on and what it holds stays bounded."""
 
-from time import perf_counter
+from time import process_time
 
 import msgspec
 import orjson
@@ -94,9 +94,9 @@ def test_a_million_sources_cost_no_more_than_a_million_rows() -> None:
     for at in range(5):
         rows = [span(at * n + i, NOW - S, source=f"{'t' * 240}{at * n + i:06d}:0:{'e' * 22}") for i in range(n)]
         block_of_many = record(at, NOW, rows)
-        began = perf_counter()
+        began = process_time()
         state, effects = aggregate.step(state, [block_of_many], NOW)
-        seconds += perf_counter() - began
+        seconds += process_time() - began
     assert seconds < 10
     assert len(state.windows.watermark.snapshot().sources) == MOST_SOURCES
     assert effects.progress is not None

@@ -1,7 +1,7 @@
 """Traces are bounded: what is too large, too long, too many or too odd is cut at stated limits, and no call of it is lost."""
 
 from collections import defaultdict
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import orjson
@@ -275,10 +275,10 @@ def test_the_cost_of_a_large_trace_is_near_linear() -> None:
     def seconds(n: int) -> float:
         log = Log(max_trace_spans=4 * n)
         rows = [of(1, i + 1, NOW, response_id=f"r{i // 2}", scope_name=f"s{i % 2}") for i in range(2 * n)]
-        begun = perf_counter()
+        begun = process_time()
         log.feed(NOW, rows)
         log.end(NOW)
-        return perf_counter() - begun
+        return process_time() - begun
 
     seconds(100)
-    assert min(seconds(16_000) for _ in range(2)) < 16 * min(seconds(2_000) for _ in range(2))
+    assert min(seconds(16_000) for _ in range(3)) < 16 * min(seconds(2_000) for _ in range(3))
