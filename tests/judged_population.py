@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.columns import Firing
 from pipeline.model.log_time import WindowPolicy
 from pipeline.model.score_columns import SCORE_COUNTS, SCORE_SQUARES, SCORE_SUMS
 from pipeline.model.scores import ScoreStatus
@@ -151,4 +152,4 @@ def _folded(block: ScoreBlock) -> dict[str, int]:
     """The pane of a block of one series."""
     window = Window(SCORE_FAMILY, 0, WindowPolicy(1, 0, 0, 0, 10), 1, 0)
     window.fold(measured(block, range(len(block))))
-    return {name: int(values[0]) for name, values in window.rows([0]).items() if name in NOTHING}
+    return {name: int(values[0]) for name, values in window.rows([0], Firing.FINAL).items() if name in NOTHING}
