@@ -68,9 +68,12 @@ def refresh(client: Client) -> None:
 
 
 def everything(settings: Settings) -> dict[str, Sequence[Any]]:
-    """All that is stored of spans and windows, but when and how often it was written and which file priced it."""
+    """All that is stored of spans and windows, but when and how often it was written, which file priced it, and the counts by
+    cost: these stay as calls were priced first.
+    """
     spans = ", ".join(column.name for column in SPANS if column.name != "price_version")
-    names = ", ".join(column.name for column in PANES if column.name != "revision" and not column.name.endswith("_digest"))
+    left_out = ("revision", "cost_bins", "cost_bin_counts")
+    names = ", ".join(column.name for column in PANES if column.name not in left_out and not column.name.endswith("_digest"))
     with connect(settings) as client:
         refresh(client)
         found = {

@@ -52,7 +52,7 @@ def pipeline(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     with databases.lent() as named:
         settings = named.model_copy(update=QUICK)
         apply_topics(settings)
-        one_each = {name: name for name in ("decode", "aggregate", "sink")}
+        one_each = {name: name for name in ("decode", "aggregate", "watch", "sink")}
         with Stages(settings, tmp_path_factory.mktemp("stages"), one_each) as stages:
             yield settings, stages
 
