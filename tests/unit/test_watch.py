@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipeline.model.metrics import Family
 from pipeline.model.stream import Progress
 from pipeline.operators.watch.releases import Releases
+from pipeline.operators.watch.slices import Slices
 from tests.panes import MINUTE_NS, NOON_NS
-from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, stage, traffic
+from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, readable, stage, traffic
 
 ERRORS = """
 name: errors
@@ -191,6 +193,17 @@ def test_a_release_that_comes_again_after_half_a_day_begins_anew() -> None:
     assert seen.seen([one], 18) == {("prod", "chat")}, "rolled back"
     assert (seen.pair("prod", "chat"), seen.pair("prod", "chat", back=1)) == (("1", "2"), ("2", ""))
     assert seen.seen([("prod", "chat", "m", "", "", "")], 40) == set()
+
+
+def test_more_series_than_are_remembered_lie_in_the_same_slices() -> None:
+    contract = readable("errors", ERRORS)
+    assert contract is not None
+    few, many = Slices(contract, 3), Slices(contract, 1000)
+    series = [("prod", "chat", f"m{i}", "", f"c{i % 2}", "") for i in range(200)] * 2
+    for one in series:
+        np.testing.assert_array_equal(few.rows(Family.CALLS, one), many.rows(Family.CALLS, one))
+    assert (len(few), few.left_out) == (3, 0)
+    assert len(few._of_series) <= 12
 
 
 def test_a_zombie_repeats_what_is_true(worse: Log) -> None:

@@ -11,6 +11,9 @@ from pipeline.model.metrics import Family
 from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.watch.panes_read import SERIES_OF
 
+SERIES_KNOWN = 4
+"""Series whose slices are remembered, in times of how many slices there may be; then they are found again."""
+
 NO_ROWS: NDArray[np.intp] = np.zeros(0, np.intp)
 
 
@@ -49,6 +52,8 @@ class Slices:
         key = (family, tuple(series))
         rows = self._of_series.get(key)
         if rows is None:
+            if len(self._of_series) >= SERIES_KNOWN * self.most:
+                self._of_series.clear()
             rows = self._of_series[key] = self._find(family, dict(zip(SERIES_OF[family], series, strict=True)))
         return rows
 
