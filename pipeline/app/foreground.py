@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from math import exp, log
 from pathlib import Path
 from shutil import which
 from threading import Event
@@ -15,16 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.app import demo as traffic
+from pipeline.app.alerts import standing
 from pipeline.app.compose import stop_on_signal
 from pipeline.app.show import duration, table
-from pipeline.app.status import lag_of, look
+from pipeline.app.status import folded_lag, lag_of, look
 from pipeline.app.up import Running, pipeline
 from pipeline.connectors.clock import steady
 from pipeline.connectors.local_setup import Say
 from pipeline.errors import EngineError
 from pipeline.operators.estimates import Estimate
 from pipeline.operators.traffic import RELEASES
-from pipeline.settings import Settings
+from pipeline.settings import SECOND, Settings
 
 _PATH_LINE = f'export PATH="{Path(sys.executable).parent}:$PATH"'
 """What makes the printed commands work in a shell that does not know us."""
@@ -52,6 +54,7 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
     """Run everything with made-up traffic for `seconds`, then show what came of it."""
     stop = stop_on_signal()
     with pipeline(settings, "demo", say, traffic.SOON) as running:
+        traffic.promise(running.settings)
         generator = traffic.Generator(running.settings, seconds)
         say(f"sending {traffic.TRACES_PER_SECOND} traces a second, 200 model calls in them, for {seconds:.0f} s\n")
         freshness = _watch(running, generator, seconds, live, stop)
@@ -93,9 +96,11 @@ def _watch(running: Running, generator: traffic.Generator, seconds: float, live:
 
 
 def _is_told(running: Running, generator: traffic.Generator) -> bool:
-    """Whether all traces are over, and those of the sample judged."""
+    """Whether all windows and traces are over, those of the sample judged, and watch has seen all of it."""
     settings, since_s, sent = running.settings, generator.since_s, generator.sent
-    return traffic.traces_over(settings, since_s) >= sent.traces and traffic.traces_judged(settings, since_s) >= sent.sampled
+    if traffic.open_panes(settings, since_s) or traffic.traces_over(settings, since_s) < sent.traces:
+        return False
+    return traffic.traces_judged(settings, since_s) >= sent.sampled and not any(x.lag for x in folded_lag(settings, "watch"))
 
 
 def _progress(
@@ -152,7 +157,7 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
             *(duration(q) for q in (before, after)),
             Text(shown, "bold red" if (change or 0) > 0.4 else ""),
         )
-    out.print(drawn, "", _traces(running, generator), "", _quality(running, generator), sep="\n")
+    out.print(drawn, "", _traces(running, generator), "", _quality(running, generator), "", _alerts(running, generator), sep="\n")
     out.print(
         f"\n{generator.sent.calls:,} calls sent, {freshness.visible:,} counted. "
         f"95 % were in a visible pane within {freshness.quantile(0.95):.1f} s, half within {freshness.quantile(0.5):.1f} s.",
@@ -210,6 +215,28 @@ def _quality(running: Running, generator: traffic.Generator) -> Table:
     judged = traffic.traces_judged(running.settings, generator.since_s)
     drawn.caption = f"{judged:,} of {generator.sent.sampled:,} sampled traces are judged; 1 is best; n: effective scores"
     return drawn
+
+
+def _alerts(running: Running, generator: traffic.Generator) -> Table | str:
+    """What watch alerted of, with its evidence."""
+    begin_ns = generator.since_s * SECOND
+    told = [one for one in standing(running.settings, True) if one["contract"] == "demo" and one["fired_ns"] >= begin_ns]
+    if not told:
+        return "contract demo: no promise is broken beyond doubt"
+    drawn = Table(title="broken promises of contract demo", header_style="bold", title_justify="left")
+    for name in ("", "what"):
+        drawn.add_column(name)
+    drawn.add_column("evidence", justify="right", no_wrap=True)
+    for one in told:
+        evidence = "" if one["log_e_value"] is None else f"{_odds(one['log_e_value'])}, needed {_odds(one['needed'])}"
+        drawn.add_row(Text(one["state"], "bold red" if one["state"] == "firing" else ""), Text(one["text"]), evidence)
+    drawn.caption = "odds that it is no chance, over all promises of the route; what evidence takes for an hour lasts 5 s here"
+    return drawn
+
+
+def _odds(log_e: float) -> str:
+    """Evidence as odds against chance; beyond a million nobody counts."""
+    return f"{exp(log_e):,.0f} : 1" if log_e < log(1e6) else "> 1,000,000 : 1"
 
 
 def _estimate(one: Estimate) -> str:

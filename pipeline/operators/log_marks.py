@@ -1,4 +1,4 @@
-"""What stands in a log of spans besides span blocks: ticks of decode, and settings. Told apart by the message's key.
+"""What stands in a log of spans or scores besides its blocks: ticks, and settings. Told apart by the message's key.
 
 Both make a function of the log what would otherwise be a process's own knowledge: how far decode has read, and by which
 rules windows are cut. Documents: `schemas/json/ticks.json`, `schemas/json/window-settings.json`.
@@ -13,6 +13,8 @@ from pipeline.model.log_time import MOST_SOURCES, WindowPolicy
 
 TICKS_KEY = b"ticks"
 SETTINGS_KEY = b"window-settings"
+TIME_KEY = b"time"
+"""In a log of scores: says nothing but that it was appended. Without a value."""
 
 HOUR_NS = 3_600_000_000_000
 LONGEST_NS = 10**18

@@ -21,7 +21,7 @@ from pipeline.operators.by_route import Columns, by_route
 from pipeline.operators.decode.accounts import DeadSpan, dead_letter
 from pipeline.operators.first_scores import Heard
 from pipeline.operators.frontiers import Frontiers, ended
-from pipeline.operators.log_marks import SETTINGS_KEY, encode_settings, read_settings
+from pipeline.operators.log_marks import SETTINGS_KEY, TIME_KEY, encode_settings, read_settings
 from pipeline.operators.panes import Fired, pane_columns
 from pipeline.operators.score_columns import ScoreBlock, read_scores
 from pipeline.operators.score_log import ScoreLog, Stood
@@ -29,6 +29,8 @@ from pipeline.topics import partition_of
 
 STATUS_EVERY_NS = 10_000_000_000
 ASK_EVERY_NS = 60_000_000_000
+TIME_EVERY_NS = 1_000_000_000
+"""Of wall clock: how soon a silent log is told the time again, where the last word came too early to end its window."""
 
 SCORES_KEY = b"scores"
 """Of a message of panes: it holds panes of scores."""
@@ -50,7 +52,9 @@ class Outputs:
 
 @dataclass(slots=True)
 class Partition:
-    """State of one partition in one generation. asked_at_ns: when the log was last asked for our settings."""
+    """State of one partition in one generation. asked_at_ns, told_at_ns: when the log was last asked for our settings, told the
+    time.
+    """
 
     source: Source
     log: ScoreLog
@@ -62,6 +66,7 @@ class Partition:
     status_at_ns: int = BEGINNING
     progress_at_ns: int = BEGINNING
     asked_at_ns: int = 2 * BEGINNING
+    told_at_ns: int = BEGINNING
     progress: Progress | None = None
 
 
@@ -103,7 +108,8 @@ class Scores:
         if now_ns - state.early_at_ns >= self.early_every_ns:
             state.early_at_ns = now_ns
             self._fire(state, state.log.changed())
-        messages = (*self._out(state), *self._status(state, now_ns), *self._ask(state, now_ns))
+        time = self._time(state, now_ns) if not batch else ()
+        messages = (*self._out(state), *self._status(state, now_ns), *self._ask(state, now_ns), *time)
         then = self._frontiers(state)
         return state, Effects(messages=messages, progress=self._progress(state, now_ns, bool(messages or then)), then=then)
 
@@ -114,6 +120,9 @@ class Scores:
         try:
             if record.key == SETTINGS_KEY:
                 log.change(record.offset, record.timestamp_ns, read_settings(value, self.finest_ns))
+                return
+            if record.key == TIME_KEY:
+                log.skip(record.offset, record.timestamp_ns)
                 return
             block = _block(record)
         except ValueError as error:
@@ -158,6 +167,19 @@ class Scores:
             return []
         state.asked_at_ns = now_ns
         return [Message(state.source.topic, state.source.partition, encode_settings(self.policy), SETTINGS_KEY)]
+
+    def _time(self, state: Partition, now_ns: int) -> list[Message]:
+        """Where nothing is scored: a word that a window is over, so that it fires, and watch does not wait for this partition.
+
+        No clock is believed: the window ends when the broker says so of that message.
+        """
+        log = state.log
+        if log.position < log.judged or now_ns - state.told_at_ns < TIME_EVERY_NS:
+            return []
+        if log.policy.start(now_ns) <= log.appended_ns:
+            return []
+        state.told_at_ns = now_ns
+        return [Message(state.source.topic, state.source.partition, b"", TIME_KEY)]
 
     def _status(self, state: Partition, now_ns: int) -> list[Message]:
         """What the Operations board shows of this partition; nothing while it is folded again."""

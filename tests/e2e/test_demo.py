@@ -40,7 +40,9 @@ def test_demo(local_dir: Path) -> None:
     assert "dead letters: 0; too late: 0" in out
     assert out.startswith("performance by route, model and cohort")
     calls, _, rest = out.partition("dollars per trace, by route")
-    traces, _, quality = rest.partition("quality by route and cohort")
+    traces, _, rest = rest.partition("quality by route and cohort")
+    quality, promises, _ = rest.partition("contract demo")
+    assert promises, out
     judged = re.search(r"([\d,]+) of ([\d,]+) sampled traces are judged", quality)
     assert judged, out
     assert judged[1] == judged[2] != "0"

@@ -11,7 +11,7 @@ from pipeline.model.log_time import BEGINNING
 from pipeline.model.score_columns import SCORE_COUNTS, SCORE_SERIES, SCORE_SQUARES, SCORE_SUMS
 from pipeline.model.stream import Effects, Progress, Record, Source, joined
 from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
-from pipeline.operators.log_marks import SETTINGS_KEY
+from pipeline.operators.log_marks import SETTINGS_KEY, TIME_KEY
 from pipeline.stages.scores import SCORES_KEY, Partition, Scores
 from tests.scores import plain_measures
 
@@ -50,7 +50,7 @@ class ScoresWorld:
         """Carry out effects in their order, as far as `until` of three steps."""
         for message in (*effects.messages, *effects.then) if until > 0 else ():
             if message.topic == "scores":
-                assert message.key == SETTINGS_KEY
+                assert message.key in (SETTINGS_KEY, TIME_KEY)
                 self.append(now_ns, message.value, message.key)
             elif message.key == FRONTIER_KEY:
                 self.final_ns = max(self.final_ns, read_frontier(message.value).final_ns)

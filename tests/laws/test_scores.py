@@ -148,5 +148,21 @@ def test_settings_are_asked_for() -> None:
         stages = [replace(SCORES, policy=replace(POLICY, window_ns=n * S)) for n in (5, 15)]
         for one in run(history(rng), rng, stages, 0.1).logs:
             asked += sum(record.key == SETTINGS_KEY for record in one.log)
-            assert all(read_settings(r.value or b"", S).window_ns in (5 * S, 15 * S) for r in one.log if r.key)
+            assert all(read_settings(r.value or b"", S).window_ns in (5 * S, 15 * S) for r in one.log if r.key == SETTINGS_KEY)
     assert asked
+
+
+def test_silence_ends_every_window() -> None:
+    """Also of a partition that never held a score, whoever crashed: all panes become final, and frontiers say so."""
+    for seed in range(5):
+        rng = random.Random(4000 + seed)
+        world = run(history(rng), rng, [SCORES], 0.1)
+        end_ns = world.now_ns + 3 * POLICY.window_ns
+        while world.now_ns < end_ns:
+            world.now_ns += S
+            for side in world.sides:
+                side.turn(rng, world.now_ns, 0)
+        for one in world.logs:
+            assert all(row["firing"] == "final" for _, row in one.panes.values())
+            assert one.final_ns >= end_ns - 2 * POLICY.window_ns
+        assert agrees(world)
