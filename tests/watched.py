@@ -13,9 +13,11 @@ from pipeline.model.stream import Message, Progress, Record, Source
 from pipeline.operators.contracts.reading import read
 from pipeline.operators.frontiers import FRONTIER_KEY, Frontier, encode_frontier
 from pipeline.stages.watch import CONTRACTS_KEY, Outputs, Watch, WatchPolicy
-from tests.panes import MINUTE_NS, NOON_NS, pane, panes
+from tests.panes import MINUTE_NS, NOON_NS, counted, pane, panes
 
 LOG = Source("tailrace.panes.v1", 0, "test")
+SIGMA = 0.8
+"""Of the logarithm of what is measured."""
 POLICY = WatchPolicy(600 * 10**9, 600 * 10**9, 1000, 0)
 
 
@@ -68,6 +70,23 @@ def traffic(seed: int, minutes: int, worse_from: int, share: float, begin: int =
             n = int(g.poisson(per_minute * (1 + 0.4 * math.sin(minute / 229))))
             bad = share if cohort == "pro" and minute >= worse_from else 0.02
             rows.append(on_time(minute, n, int(g.binomial(n, bad)), cohort=cohort))
+        yield rows
+
+
+def timed(
+    seed: int, minutes: int, worse_from: int, slower: float, begin: int = 0, measure: str = "latency", median: float = 1e9
+) -> Iterator[list[dict[str, Any]]]:
+    """Three cohorts of one route with lognormal values of a measure; from a minute on those of one are so many times as large."""
+    g = np.random.default_rng(seed)
+    for minute in range(begin, begin + minutes):
+        rows = []
+        for cohort, per_minute in (("free", 120), ("pro", 60), ("team", 40)):
+            n = int(g.poisson(per_minute * (1 + 0.4 * math.sin(minute / 229))))
+            factor = slower if cohort == "pro" and minute >= worse_from else 1.0
+            values = (median * factor * np.exp(SIGMA * g.standard_normal(n))).astype(np.int64)
+            total = {"latency": "latency_sum_ns", "ttft": "ttft_sum_ns", "cost": "cost_nusd"}.get(measure)
+            sums = {total: str(int(values.sum()))} if total else {}
+            rows.append(on_time(minute, n, 0, cohort=cohort, **counted(**{measure: values.tolist()}), **sums))
         yield rows
 
 

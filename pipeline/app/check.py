@@ -156,9 +156,10 @@ def _folds(contract: Contract, settings: Settings, of: OfRelease | None) -> list
 
 def _fold(store: StoredPanes, windows: Mapping[Family, list[Window]], folds: list[_Folding], say: Say) -> None:
     whole, ranks = sum(map(len, windows.values())), list(Family)
+    ladders = folds[0].fold.watch.ladders
 
     def read(family: Family) -> Iterator[tuple[int, int, int, Window, Panes]]:
-        for window, panes in store.read(family, windows[family]):
+        for window, panes in store.read(family, windows[family], ladders.get(family, ())):
             yield window.end_ns, window.start_ns, ranks.index(family), window, panes
 
     for number, (*_, rank, window, panes) in enumerate(heapq.merge(*map(read, windows), key=lambda one: one[:3]), 1):
@@ -173,8 +174,4 @@ def _fold(store: StoredPanes, windows: Mapping[Family, list[Window]], folds: lis
 def _taken(panes: Panes, family: Family, takes: Callable[[tuple[str, str], str], bool]) -> Panes:
     at = SERIES_OF[family].index("release")
     chosen = np.array([takes((one[0], one[1]), one[at]) for one in panes.series], np.bool_)
-    return Panes(
-        tuple(one for one, keep in zip(panes.series, chosen, strict=True) if keep),
-        tuple(one for one, keep in zip(panes.source, chosen, strict=True) if keep),
-        {name: column[chosen] for name, column in panes.numbers.items()},
-    )
+    return panes.taken(np.flatnonzero(chosen))

@@ -58,7 +58,7 @@ def _evidence(one: Alert) -> str:
 def why(found: Finding) -> str:
     """What the numbers do not say."""
     one = found.alert
-    told = []
+    told = [one.detail] if one.detail else []
     if found.missing:
         told.append(f"{found.missing:,} more needed")
     if found.finds_nothing:

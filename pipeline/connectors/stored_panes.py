@@ -14,13 +14,14 @@ from clickhouse_connect.driver.exceptions import Error
 
 from pipeline.connectors.clickhouse import connect, ours
 from pipeline.model.metrics import Family
+from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.panes_read import NUMBERS, SERIES_OF, Panes
 from pipeline.settings import Settings
 
 TABLES: Final = {Family.CALLS: "panes", Family.TRACES: "trace_panes", Family.SCORES: "score_panes"}
 
 ROWS: Final = 100_000
-"""Rows of whole windows that are read at once; a larger window is read alone."""
+"""Rows of whole windows that are read at once, a fifth with counts over the ladder; a larger window is read alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,15 @@ class StoredPanes:
             AND firing != 'early' GROUP BY environment, route, release ORDER BY min(window_end_ns), environment, route, release"""  # noqa: S608
         return [(row[0], row[1], row[2]) for row in self._rows(sql)]
 
-    def read(self, family: Family, windows: Sequence[Window]) -> Iterator[tuple[Window, Panes]]:
-        """The panes of windows, in the order of `windows`. Where retention was faster they are fewer."""
-        for some in _parts(windows):
-            yield from self._some(family, some)
+    def read(self, family: Family, windows: Sequence[Window], ladders: Sequence[str] = ()) -> Iterator[tuple[Window, Panes]]:
+        """The panes of windows, in the order of `windows`. Where retention was faster they are fewer. ladders: which counts."""
+        for some in _parts(windows, ROWS // 5 if ladders else ROWS):
+            yield from self._some(family, some, ladders)
 
-    def _some(self, family: Family, windows: Sequence[Window]) -> Iterator[tuple[Window, Panes]]:
+    def _some(self, family: Family, windows: Sequence[Window], ladders: Sequence[str]) -> Iterator[tuple[Window, Panes]]:
         series, numbers = SERIES_OF[family], NUMBERS[family]
-        sums = ", ".join(f"toFloat64(sum({name})) AS sum_{name}" for name in numbers)
+        counts = [f"sumMap({name}_bins, {name}_bin_counts) AS counts_{name}" for name in ladders]
+        sums = ", ".join([*(f"toFloat64(sum({name})) AS sum_{name}" for name in numbers), *counts])
         first, last = min(one.start_ns for one in windows), max(one.start_ns for one in windows)
         sql = f"""SELECT window_start_ns, window_end_ns, {", ".join(series)}, {sums} FROM {TABLES[family]} FINAL
             WHERE {_between(first, last + 1)} AND firing != 'early'
@@ -76,7 +78,8 @@ class StoredPanes:
         if not columns:
             return
         starts, ends = (np.asarray(column, np.int64) for column in columns[:2])
-        named, counted = columns[2 : 2 + len(series)], [np.asarray(column, np.float64) for column in columns[2 + len(series) :]]
+        named, rest = columns[2 : 2 + len(series)], columns[2 + len(series) :]
+        counted = [np.asarray(column, np.float64) for column in rest[: len(numbers)]]
         for one in windows:
             low, high = _span(starts, ends, one)
             yield (
@@ -85,6 +88,7 @@ class StoredPanes:
                     tuple(zip(*(column[low:high] for column in named), strict=True)),
                     ("",) * (high - low),
                     {name: column[low:high] for name, column in zip(numbers, counted, strict=True)},
+                    {name: _counts(column[low:high]) for name, column in zip(ladders, rest[len(numbers) :], strict=True)},
                 ),
             )
 
@@ -102,10 +106,14 @@ def _span(starts: np.ndarray, ends: np.ndarray, one: Window) -> tuple[int, int]:
     return int(low + np.searchsorted(within, one.start_ns, "left")), int(low + np.searchsorted(within, one.start_ns, "right"))
 
 
-def _parts(windows: Sequence[Window]) -> Iterator[list[Window]]:
+def _counts(rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Counts:
+    return Counts.of([bins for bins, _ in rows], [counts for _, counts in rows])
+
+
+def _parts(windows: Sequence[Window], most: int) -> Iterator[list[Window]]:
     part, rows = list[Window](), 0
     for one in windows:
-        if part and rows + one.rows > ROWS:
+        if part and rows + one.rows > most:
             yield part
             part, rows = [], 0
         part.append(one)

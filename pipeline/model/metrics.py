@@ -55,6 +55,7 @@ class Measure:
     """A number that calls, traces or scores have. Its columns in a pane; "" where there is none.
 
     count: how many have it, less those of `unknown`. total: their sum. squares: sum of their squares. digest: of them.
+    ladder: what its counts over the ladder (`pipeline/operators/ladder.py`) are called; those of `unknown` lie in its first bin.
     """
 
     name: str
@@ -66,6 +67,12 @@ class Measure:
     squares: str = ""
     digest: str = ""
     unknown: tuple[str, ...] = ()
+    ladder: str = ""
+
+    @property
+    def scale(self) -> int:
+        """Base units of the ladder in one of the measure's."""
+        return 1000 if self.unit is Unit.TOKENS_PER_SECOND else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,11 @@ _CALLS, _TRACES = Family.CALLS, Family.TRACES
 MEASURES: dict[str, Measure] = {
     one.name: one
     for one in (
-        Measure("latency", _CALLS, Unit.NS, Better.LOW, "requests", "latency_sum_ns", "latency_sq", "latency_digest"),
-        Measure("ttft", _CALLS, Unit.NS, Better.LOW, "ttft_count", "ttft_sum_ns", digest="ttft_digest"),
-        Measure("tokens_per_second", _CALLS, Unit.TOKENS_PER_SECOND, Better.HIGH, digest="tps_digest"),
+        Measure(
+            "latency", _CALLS, Unit.NS, Better.LOW, "requests", "latency_sum_ns", "latency_sq", "latency_digest", (), "latency"
+        ),
+        Measure("ttft", _CALLS, Unit.NS, Better.LOW, "ttft_count", "ttft_sum_ns", digest="ttft_digest", ladder="ttft"),
+        Measure("tokens_per_second", _CALLS, Unit.TOKENS_PER_SECOND, Better.HIGH, digest="tps_digest", ladder="tps"),
         Measure(
             "cost_per_call",
             _CALLS,
@@ -121,9 +130,32 @@ MEASURES: dict[str, Measure] = {
             "cost_nusd",
             "cost_sq",
             unknown=("unpriced", "unknown_usage"),
+            ladder="cost",
         ),
-        Measure("cost_per_trace", _TRACES, Unit.NUSD, Better.LOW, "traces_with_calls", "cost_nusd", "cost_sq", "cost_digest"),
-        Measure("trace_latency", _TRACES, Unit.NS, Better.LOW, "traces", "latency_sum_ns", "latency_sq", "latency_digest"),
+        Measure(
+            "cost_per_trace",
+            _TRACES,
+            Unit.NUSD,
+            Better.LOW,
+            "traces_with_calls",
+            "cost_nusd",
+            "cost_sq",
+            "cost_digest",
+            (),
+            "cost",
+        ),
+        Measure(
+            "trace_latency",
+            _TRACES,
+            Unit.NS,
+            Better.LOW,
+            "traces",
+            "latency_sum_ns",
+            "latency_sq",
+            "latency_digest",
+            (),
+            "latency",
+        ),
     )
 }
 """Of calls and traces, by name. What calls cost has no digest in a pane, so only a mean."""

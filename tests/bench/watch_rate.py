@@ -1,4 +1,8 @@
-"""`python -m tests.bench.watch_rate`: what a minute of 10,000 slices and 20 objectives costs watch, in seconds of one core."""
+"""`python -m tests.bench.watch_rate`: what a minute of 10,000 slices and 20 objectives costs watch, in seconds of one core.
+
+Of each slice 20 calls a minute in 20 bins of the ladder; half of the objectives are about shares, half about what the ladder
+counts. Reading is of the blocks as aggregate writes them. The snapshot is of all that is known after the last minute.
+"""
 
 from time import process_time
 
@@ -6,44 +10,91 @@ import numpy as np
 
 from pipeline.model.metrics import Family
 from pipeline.operators.contracts.reading import read
+from pipeline.operators.ladder import bins
 from pipeline.operators.watch.contract_watch import ContractWatch
-from pipeline.operators.watch.panes_read import NUMBERS, Panes
+from pipeline.operators.watch.frontiers import Frontiers
+from pipeline.operators.watch.panes_read import Panes, read_panes
+from pipeline.operators.watch.snapshots import written
+from tests.panes import MINUTE_NS, pane, panes
 
-SLICES, OBJECTIVES, MINUTE_NS = 10_000, 20, 60 * 10**9
-METRICS = ("error.ratio", "refusal.ratio", "citation.ratio", "schema_valid.ratio")
+SLICES, OBJECTIVES, BLOCK_ROWS = 10_000, 20, 1_000
+SUMS = (
+    "error.ratio, at_most: 10%",
+    "refusal.ratio, at_most: 10%",
+    "citation.ratio, at_least: 50%",
+    "schema_valid.ratio, at_least: 50%",
+)
+COUNTED = (
+    "latency.p95, at_most: 4s",
+    "latency.p99, at_most: 8s",
+    "ttft.p95, at_most: 900ms",
+    "tokens_per_second.p50, at_least: 20",
+)
 
 
-def contract() -> str:
-    """Twenty objectives over four ratios, and slices by cohort."""
-    rules = []
-    for i in range(OBJECTIVES):
-        metric, window = METRICS[i % 4], 5 + i // 4
-        bound = "at_most: 10%" if i % 4 < 2 else "at_least: 50%"
-        rules.append(f"  - {{metric: {metric}, {bound}, window: {window}m}}")
-    return "name: many\nversion: 1\nowner: us\nenvironment: prod\nroutes: chat\nslices: [cohort]\nobjectives:\n" + "\n".join(
-        rules
-    )
+def contract(rules: tuple[str, ...]) -> str:
+    """Twenty objectives, and slices by cohort."""
+    said = [f"  - {{metric: {rules[i % len(rules)]}, window: {5 + i // len(rules)}m}}" for i in range(OBJECTIVES)]
+    return "name: many\nversion: 1\nowner: us\nenvironment: prod\nroutes: chat\nslices: [cohort]\nobjectives:\n" + "\n".join(said)
 
 
-def seconds(minutes: int = 8) -> float:
-    """Of one core, for one minute of all; the first ones, in which slices are new, do not count."""
-    found = read(contract(), "many").contract
+def blocks(minute: int, g: np.random.Generator) -> list[bytes]:
+    """A window as it stands in the topic."""
+    rows = []
+    for i in range(SLICES):
+        n = int(g.poisson(20))
+        rows.append(
+            pane(
+                minute, cohort=f"cohort{i}", firing="on_time", requests=n, refusal_checked=n, citation_checked=n, schema_checked=n
+            )
+            | {"errors": n // 50, "citations": n - n // 10, "schema_valid": n}
+            | {name: value for ladder, at in MEDIANS.items() for name, value in counted(ladder, at, n, g).items()}
+        )
+    return [panes(*rows[at : at + BLOCK_ROWS]) for at in range(0, SLICES, BLOCK_ROWS)]
+
+
+MEDIANS = {"latency": 1e9, "ttft": 2e8, "tps": 5e4, "cost": 2e6}
+
+
+def counted(ladder: str, median: float, n: int, g: np.random.Generator) -> dict[str, list[int]]:
+    """Lognormal values."""
+    found, counts = np.unique(bins(median * np.exp(0.8 * g.standard_normal(n))), return_counts=True)
+    return {f"{ladder}_bins": found.tolist(), f"{ladder}_bin_counts": counts.tolist()}
+
+
+def seconds(rules: tuple[str, ...], windows: list[Panes]) -> tuple[float, int]:
+    """Of one core, for one minute of all, and bytes of the snapshot; the first minutes, in which slices are new, do not count."""
+    text = contract(rules)
+    found = read(text, "many").contract
     assert found is not None
-    watch, g = ContractWatch.of(found, 60 * MINUTE_NS, 2 * SLICES), np.random.default_rng(1)
-    series = tuple(("prod", "chat", "m", "1", f"cohort{i}", "en") for i in range(SLICES))
+    watch = ContractWatch.of(found, 60 * MINUTE_NS, 2 * SLICES)
     spent = []
-    for minute in range(minutes):
-        requests = g.poisson(20, SLICES).astype(float)
-        numbers = {name: np.zeros(SLICES) for name in NUMBERS[Family.CALLS]}
-        numbers |= dict.fromkeys(("requests", "refusal_checked", "citation_checked", "schema_checked"), requests)
-        numbers |= {name: requests * share for name, share in (("errors", 0.02), ("citations", 0.9), ("schema_valid", 0.97))}
-        panes = Panes(series, ("spans:0:e",) * SLICES, numbers)
+    for minute, window in enumerate(windows):
         began = process_time()
-        for _ in watch.fold(Family.CALLS, minute * MINUTE_NS, (minute + 1) * MINUTE_NS, panes):
+        for _ in watch.fold(Family.CALLS, minute * MINUTE_NS, (minute + 1) * MINUTE_NS, window):
             pass
         spent.append(process_time() - began)
-    return float(np.median(spent[2:]))
+    return float(np.median(spent[2:])), len(written({"many": (text, watch)}, Frontiers(0), 0))
+
+
+def reading(values: list[bytes]) -> tuple[float, Panes]:
+    """Of one core, to read a window of blocks; and what is read."""
+    began = process_time()
+    parts = [one for value in values for one in read_panes(value, Family.CALLS).values()]
+    took = process_time() - began
+    return took, _together(parts)
+
+
+def _together(parts: list[Panes]) -> Panes:
+    from pipeline.operators.watch.panes_read import _once  # noqa: PLC0415
+
+    return _once(parts)
 
 
 if __name__ == "__main__":
-    print(f"{SLICES} slices x {OBJECTIVES} objectives: {seconds():.2f} s a minute")
+    g = np.random.default_rng(1)
+    read_in, windows = zip(*(reading(blocks(minute, g)) for minute in range(7)), strict=True)
+    print(f"reading {SLICES} series with their ladders: {np.median(read_in):.2f} s a minute")
+    for name, rules in (("sums", SUMS), ("the ladder", COUNTED), ("both", (*SUMS, *COUNTED))):
+        spent, size = seconds(rules, list(windows))
+        print(f"{SLICES} slices x {OBJECTIVES} objectives over {name}: {spent:.2f} s a minute, snapshot {size / 1e6:.1f} MB")

@@ -58,7 +58,7 @@ def line(alert: Alert) -> str:
 def _beyond(alert: Alert) -> str:
     value, bound = amount(alert.estimate, alert.unit), amount(alert.bound, alert.unit)
     side = "at most" if alert.direction == Direction.AT_MOST else "at least"
-    promised = f"{value}, promised is {side} {bound}"
+    promised = f"{value}, promised is {side} {bound}" if alert.estimate is not None else f"promised {side} {bound}"
     if alert.kind is AlertKind.REGRESSION:
         promised = f"{value}, before {amount(alert.baseline_estimate, alert.unit)}; allowed is {side} {bound}"
     claim = "" if alert.tier is Tier.ESTABLISHED else " (not established)"
@@ -79,7 +79,7 @@ def _no_data(alert: Alert) -> str:
 
 def _behind(alert: Alert) -> str:
     """In brackets: interval, how many, over what, which releases, where else."""
-    told = []
+    told = [alert.detail] if alert.detail and alert.kind is not AlertKind.NO_DATA else []
     if alert.low is not None and alert.high is not None:
         told.append(f"between {amount(alert.low, alert.unit)} and {amount(alert.high, alert.unit)}")
     over = f" over {shown_duration(alert.window_ns)}" if alert.window_ns and alert.kind is AlertKind.OBJECTIVE else ""

@@ -14,7 +14,8 @@ from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.burned import Burned
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.judged import Judged
-from pipeline.operators.watch.panes_read import NUMBERS, SERIES_OF, Panes
+from pipeline.operators.watch.panes_read import SERIES_OF, Panes
+from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.slices import Slice, Slices
@@ -29,7 +30,7 @@ State = Judged | Burned | Compared
 @dataclass(frozen=True, slots=True)
 class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
-    estimate is beyond the bound. row: of the look.
+    estimate is beyond the bound. row: of the look. quantile: that the question is about.
     """
 
     question: Question
@@ -44,6 +45,7 @@ class Change:
     alpha: float
     release: str = ""
     previous: str = ""
+    quantile: Quantile = NO_QUANTILE
 
 
 @dataclass(slots=True)
@@ -72,6 +74,12 @@ class ContractWatch:
         """All questions."""
         return [*self.judged, *self.compared]
 
+    @property
+    def ladders(self) -> dict[Family, tuple[str, ...]]:
+        """By family what is to be counted over the ladder to answer them."""
+        found = {(one.question.family, one.question.ladder) for one in self.asked if one.question.ladder}
+        return {family: tuple(sorted(name for of, name in found if of is family)) for family in Family}
+
     def fold(self, family: Family, start_ns: int, end_ns: int, panes: Panes) -> Iterator[Change]:
         """Take in a whole window; then say what changed. Windows of a family come in order."""
         yield from self._hours(family, start_ns // self.hour_ns, start_ns)
@@ -85,6 +93,9 @@ class ContractWatch:
         for judged in self.judged:
             if judged.question.family is family:
                 judged.add(start_ns, self._counted(judged.question, panes, chosen, rows))
+                tail = judged.question.tail(panes)
+                if isinstance(judged, Judged) and tail is not None:
+                    judged.tail.add(judged.sliding, start_ns, tail.spread(chosen, rows, len(placed)))
         current = self.releases.current(panes, SERIES_OF[family]) if self.compared else None
         for compared in self.compared:
             if compared.question.family is family and current is not None:
@@ -120,10 +131,10 @@ class ContractWatch:
             said = np.array([series[-1] == question.metric.evaluator for series in panes.series], np.bool_)[chosen]
             chosen, rows = chosen[said], rows[said]
         sums = {
-            name: np.bincount(rows, panes.numbers[name][chosen], len(self.slices)).astype(np.float64)
+            name: np.bincount(rows, column[chosen], len(self.slices)).astype(np.float64)
             if len(chosen)
             else np.zeros(len(self.slices))
-            for name in NUMBERS[question.family]
+            for name, column in question.numbers(panes).items()
         }
         return question.counted(sums)
 
@@ -180,4 +191,6 @@ class ContractWatch:
     def _change(self, asked: Asked, look: Look, row: int, is_firing: bool, at_ns: int, counts: Floats, back: int = 0) -> Change:
         first, crossed, where = int(asked.alarms.first_ns[row]), int(asked.alarms.crossed_ns[row]), self.slices.found[row]
         names = self.release_of(asked.question, where, back)
-        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, int(counts[row]), asked.alpha, *names)
+        itself = asked.quantile(look, row) if isinstance(asked, Judged) else NO_QUANTILE
+        n = int(counts[row])
+        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself)

@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 from pipeline.operators.evidence.detector import Detector
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile, quantile
 from pipeline.operators.watch.questions import Counted, Question, Told
 from pipeline.operators.watch.sliding import Sliding
+from pipeline.operators.watch.tails import Tail
 
 
 @dataclass(slots=True)
 class Judged(Asked):
-    """State of an objective."""
+    """State of an objective. tail: of a quantile the counts around its bound, over its window."""
 
     sliding: Sliding = field(default_factory=lambda: Sliding.over(0))
     detector: Detector = field(default_factory=Detector.empty)
+    tail: Tail = field(default_factory=Tail)
 
-    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "detector")
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "detector", "tail")
 
     @classmethod
     def of(cls, question: Question, alpha: float) -> Self:
@@ -50,6 +53,7 @@ class Judged(Asked):
         """What is to be said now. hypotheses: of each cell's route."""
         phi, batches = self.dispersion(routes)
         self.sliding.move(start_ns // self.sliding.part_ns)
+        self.tail.move(self.sliding)
         n, s, seen = self.sliding.sums()
         needed, data = self.needed(hypotheses), self._data()
         enough, firing = seen >= self.question.minimum, self.alarms.firing > 0
@@ -65,6 +69,14 @@ class Judged(Asked):
         """Of the estimate over the bound, relative to it."""
         with np.errstate(all="ignore"):
             return np.nan_to_num(look.level(self.question.told) / self.question.bound - 1, posinf=1e6)
+
+    def quantile(self, look: Look, row: int) -> Quantile:
+        """The quantile the objective is about, in a slice."""
+        question = self.question
+        if not question.has_tail or question.threshold is None:
+            return NO_QUANTILE
+        n, phi, batches = (float(column[row]) for column in (look.n, look.dispersion, look.batches))
+        return quantile(question.threshold, self.tail.of(row), n, question.bound, phi, batches)
 
     def _data(self) -> Data:
         bound = np.full(len(self.detector.open_n), self.question.bound)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.model.columns import SERIES, TRACE_SERIES, Firing
 from pipeline.model.metrics import MEASURES, METRICS, SCORE, Family
+from pipeline.operators.watch.ladders import Counts
 
 Floats = NDArray[np.float64]
 
@@ -41,16 +42,31 @@ def _numbers(family: Family) -> tuple[str, ...]:
 NUMBERS = {family: _numbers(family) for family in Family}
 """The columns of panes that metrics are made of."""
 
+LADDERS = {family: tuple(one.ladder for one in MEASURES.values() if one.family is family and one.ladder) for family in Family}
+"""What is counted over the ladder, each in two columns: bins and counts."""
+
 assert SCORE.count in _OF_SCORES
 
 
 @dataclass(frozen=True, slots=True)
 class Panes:
-    """Rows of one window. series: (rows,) tuples as in SERIES_OF. source: (rows,) log ids. numbers: by column (rows,)."""
+    """Rows of one window. series: (rows,) tuples as in SERIES_OF. source: (rows,) log ids. numbers: by column (rows,).
+    ladders: by what is counted over the ladder; nothing of panes that carry none.
+    """
 
     series: tuple[tuple[str, ...], ...]
     source: tuple[str, ...]
     numbers: dict[str, Floats]
+    ladders: dict[str, Counts] = field(default_factory=dict)
+
+    def taken(self, rows: NDArray[np.intp]) -> "Panes":
+        """Some of the rows; they rise."""
+        return Panes(
+            tuple(self.series[i] for i in rows),
+            tuple(self.source[i] for i in rows),
+            {name: column[rows] for name, column in self.numbers.items()},
+            {name: counts.taken(rows, len(self.series)) for name, counts in self.ladders.items()},
+        )
 
 
 def read_panes(value: bytes, family: Family) -> dict[tuple[int, int], Panes]:
@@ -73,7 +89,16 @@ def _rows(block: dict[str, list[Any]], family: Family, rows: list[int]) -> Panes
         tuple(tuple(column[i] for column in names) for i in rows),
         tuple(block["source"][i] for i in rows),
         {name: np.array([float(block[name][i]) for i in rows]) for name in NUMBERS[family]},
+        {name: _counts(block, name, rows) for name in LADDERS[family]},
     )
+
+
+def _counts(block: dict[str, list[Any]], name: str, rows: list[int]) -> Counts:
+    """Blocks of before have none."""
+    if f"{name}_bins" not in block:
+        return Counts.none()
+    bins, counts = block[f"{name}_bins"], block[f"{name}_bin_counts"]
+    return Counts.of([bins[i] for i in rows], [counts[i] for i in rows])
 
 
 @dataclass(slots=True)
@@ -111,5 +136,7 @@ def _once(blocks: list[Panes]) -> Panes:
     for i, key in enumerate(zip(series, source, strict=True)):
         seen.setdefault(key, i)
     rows = np.fromiter(seen.values(), np.intp, len(seen))
-    numbers = {name: np.concatenate([block.numbers[name] for block in blocks])[rows] for name in blocks[0].numbers}
-    return Panes(tuple(series[i] for i in rows), tuple(source[i] for i in rows), numbers)
+    numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in blocks[0].numbers}
+    sizes = [len(block.series) for block in blocks]
+    ladders = {name: Counts.together([block.ladders[name] for block in blocks], sizes) for name in blocks[0].ladders}
+    return Panes(tuple(series), tuple(source), numbers, ladders).taken(rows)

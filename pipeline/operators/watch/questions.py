@@ -1,23 +1,30 @@
 """What a contract asks of its slices: of each objective what is counted, and the null that is held against.
 
 Shares are always asked whether too many are bad: of a metric that is to be high the other part is bad. So a bound is a ceiling.
+The bound of a quantile is one on a share too, of what lies beyond it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from pipeline.model.alerts import AlertKind
-from pipeline.model.contracts import LEAST_N, Baseline, Contract, Direction, Limit, Objective, Severity
-from pipeline.model.metrics import Better, Family, Kind, Metric
+from pipeline.model.contracts import LEAST_N, Baseline, Contract, Direction, ErrorBudget, Limit, Objective, Severity
+from pipeline.model.metrics import Better, Family, Kind, Measure, Metric, Unit
 from pipeline.operators.evidence import hypothesis
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.evidence.hypothesis import Hypothesis
+from pipeline.operators.watch.ladders import Counts
+from pipeline.operators.watch.panes_read import Panes
+from pipeline.operators.watch.thresholds import Threshold, threshold
 
 Sums = Mapping[str, Floats]
+
+MEASURED, BAD = "measured", "bad"
+"""Columns made of counts over the ladder: how many there are, how many lie beyond the threshold."""
 
 
 class Told(StrEnum):
@@ -45,7 +52,8 @@ class Question:
 
     rule: what the contract calls it. bound: of the mean of what is counted (of bad ones, for shares); nan for a comparison.
     window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
-    limit: what a comparison allows.
+    limit: what a comparison allows. threshold: beyond which a value is bad, of quantiles and measures; beyond: the value the
+    contract says.
     """
 
     kind: AlertKind
@@ -62,6 +70,8 @@ class Question:
     minimum: int = LEAST_N
     objective: Objective | None = None
     limit: Limit | None = None
+    threshold: Threshold | None = None
+    beyond: float = math.nan
 
     @property
     def family(self) -> Family:
@@ -76,16 +86,53 @@ class Question:
     @property
     def identity(self) -> str:
         """What makes it the same question in another version of the contract."""
-        return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}"
+        counted = f" {self.threshold}" if self.threshold else ""
+        return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}{counted}"
 
     @property
     def sizes(self) -> bool:
         """Whether what is counted has the variance function of sizes."""
         return self.asked.kind is hypothesis.Kind.SIZE
 
+    @property
+    def ladder(self) -> str:
+        """What is counted over the ladder for it; "" where only sums are asked for."""
+        return self.threshold.ladder if self.threshold else ""
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether the counts around its threshold tell the metric itself."""
+        return self.metric.kind is Kind.QUANTILE and self.threshold is not None
+
+    def tail(self, panes: Panes) -> Counts | None:
+        """Of a quantile the counts around its threshold, by series."""
+        if not self.has_tail or self.threshold is None:
+            return None
+        return self.threshold.tail(panes.ladders.get(self.threshold.ladder, Counts.none()))
+
+    def numbers(self, panes: Panes) -> Sums:
+        """What it is made of, a row a series: columns of panes, or counts over the ladder."""
+        metric = self.metric
+        if self.threshold is None:
+            names = {metric.events, metric.of, metric.n, *metric.unknown} - {""}
+            if metric.family is Family.SCORES:
+                names |= {f"{_weight(metric)[0]}_sq"}
+            return {name: panes.numbers[name] for name in sorted(names)}
+        counts, rows = panes.ladders.get(self.threshold.ladder, Counts.none()), len(panes.series)
+        unknown = {name: panes.numbers[name] for name in self.unknown}
+        return {MEASURED: counts.sums(rows), BAD: self.threshold.bad(counts).sums(rows)} | unknown
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Columns that count what is of no value, though it lies in the ladder."""
+        return self.metric.measure.unknown if self.metric.measure is not None else ()
+
     def counted(self, sums: Sums) -> Counted:
         """What the sums of panes say. Of weighted scores as many are taken as equally weighted ones say as much."""
         metric = self.metric
+        if self.threshold is not None:
+            n = np.maximum(sums[MEASURED] - sum(sums[name] for name in self.unknown), 0.0)
+            return Counted(n, sums[BAD], n)
         if metric.family is Family.SCORES:
             n, s = _weighted(metric, sums)
         else:
@@ -100,8 +147,13 @@ class Question:
         return 1 - mean if self.is_other_part else mean
 
 
+def _weight(metric: Metric) -> tuple[str, float]:
+    """The column of weights, and how many units of the sum are one of the metric."""
+    return ("checked_weight", 1.0) if metric.kind is Kind.RATIO else ("weight", 1e6)
+
+
 def _weighted(metric: Metric, sums: Sums) -> tuple[Floats, Floats]:
-    of, per_value = ("checked_weight", 1.0) if metric.kind is Kind.RATIO else ("weight", 1e6)
+    of, per_value = _weight(metric)
     weight = sums[of]
     with np.errstate(all="ignore"):
         n = np.where(weight > 0, weight**2 / sums[f"{of}_sq"], 0.0)
@@ -115,10 +167,17 @@ def objectives(contract: Contract) -> tuple[Question, ...]:
 
 def _objective(objective: Objective) -> Question | None:
     metric, low = objective.metric, objective.direction is Direction.AT_LEAST
-    if metric.kind is Kind.QUANTILE or not metric.events:
-        return None
     bound, is_other_part, asked, told = objective.bound, False, Hypothesis(hypothesis.Kind.SIZE), Told.NOT_AT_ALL
-    if metric.kind is Kind.SUM:
+    beyond = None
+    if metric.kind is Kind.QUANTILE:
+        assert metric.measure is not None, "a quantile is of a measure"
+        asked, told, beyond = Hypothesis(hypothesis.Kind.SHARE), Told.BY_EVIDENCE, threshold(metric.measure, bound)
+        bound = round(metric.quantile if low else 1 - metric.quantile, 12)
+        if beyond is None:
+            return None
+    elif not metric.events:
+        return None
+    elif metric.kind is Kind.SUM:
         told = Told.AS_FACT
     elif metric.is_share:
         asked, told = Hypothesis(_kind(metric)), Told.BY_EVIDENCE
@@ -135,6 +194,8 @@ def _objective(objective: Objective) -> Question | None:
         objective.window_ns,
         minimum=objective.minimum,
         objective=objective,
+        threshold=beyond,
+        beyond=objective.bound if beyond else math.nan,
     )
 
 
@@ -164,21 +225,37 @@ def burn_rates(contract: Contract) -> tuple[Question, ...]:
         Question(
             AlertKind.BURN_RATE,
             budget.id,
-            budget.ratio,
+            of,
             burning.severity,
             Hypothesis(hypothesis.Kind.SHARE),
             Told.BY_EVIDENCE,
             burning.rate * (1 - budget.target),
-            is_other_part=not budget.is_bad_above,
+            is_other_part=beyond is None and not budget.is_bad_above,
             window_ns=burning.long_ns,
             short_ns=burning.short_ns,
             allowed=1 - budget.target,
             minimum=budget.minimum,
+            threshold=beyond,
+            beyond=budget.beyond if beyond else math.nan,
         )
         for budget in contract.error_budgets
+        for of, beyond in _spent(budget)
         for burning in budget.burn_rates
-        if budget.ratio is not None and burning.rate * (1 - budget.target) < 1
+        if burning.rate * (1 - budget.target) < 1
     )
+
+
+def _spent(budget: ErrorBudget) -> Iterator[tuple[Metric, Threshold | None]]:
+    """What is counted of a budget, if anything is: its ratio, or what lies beyond a value of its measure."""
+    if budget.ratio is not None:
+        yield budget.ratio, None
+    elif budget.measure is not None and (beyond := threshold(budget.measure, budget.beyond)) is not None:
+        yield _beyond(budget.measure), beyond
+
+
+def _beyond(measure: Measure) -> Metric:
+    """The share of a measure's values that are bad, by the name of the measure."""
+    return Metric(measure.name, measure.family, Kind.RATIO, Unit.SHARE, Better.LOW, measure=measure)
 
 
 def _kind(metric: Metric) -> hypothesis.Kind:

@@ -6,10 +6,12 @@ import numpy as np
 
 from pipeline.model.alerts import TIMES, Alert, AlertKind, AlertState, Tier
 from pipeline.model.contracts import Baseline, Contract, Direction
+from pipeline.model.metrics import Better
 from pipeline.operators.evidence import effect, interval
 from pipeline.operators.evidence.deviance import Data
 from pipeline.operators.watch.contract_watch import Change
 from pipeline.operators.watch.questions import Question, Told
+from pipeline.operators.watch.shares_told import share_told
 
 
 def alert(contract: Contract, change: Change) -> Alert:
@@ -126,4 +128,19 @@ def _with_estimate(plain: Alert, change: Change) -> Alert:
     n, s, phi, batches = (np.array([column[row]]) for column in (look.n, look.s, look.dispersion, look.batches))
     low, high = sorted(float(question.value(end)[0]) for end in interval.of_mean(question.asked.kind, n, s, phi, batches))
     mean = float(question.value(s / n)[0])
-    return replace(plain, estimate=mean, low=low, high=high if np.isfinite(high) else None)
+    plain = replace(plain, estimate=mean, low=low, high=high if np.isfinite(high) else None)
+    if question.threshold is None:
+        return plain
+    plain = replace(plain, detail=share_told(question, mean, low, high))
+    return _itself(plain, change) if question.has_tail else plain
+
+
+def _itself(plain: Alert, change: Change) -> Alert:
+    """The quantile instead of the share. A bound that is kept is no worse than the bin it was rounded to."""
+    question, found = change.question, change.quantile
+    measure = question.metric.measure
+    assert measure is not None, "a quantile is of a measure"
+    value, low, high = (None if one is None else one / measure.scale for one in (found.value, found.low, found.high))
+    if value is not None and change.look.s[change.row] <= question.bound * change.look.n[change.row]:
+        value = max(value, question.beyond) if measure.better is Better.HIGH else min(value, question.beyond)
+    return replace(plain, estimate=value, low=low, high=high)

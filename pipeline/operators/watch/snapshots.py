@@ -1,6 +1,8 @@
 """State of contracts written down, so that nobody has to fold days again: columns as bytes, compressed.
 
 A question that a new version of its contract still asks as before goes on where it was; one that it asks otherwise begins anew.
+What would be too long for a message is written without the tails: quantiles are then unknown for the length of a window after a
+restart, evidence is not.
 """
 
 import zlib
@@ -18,6 +20,10 @@ from pipeline.operators.watch.frontiers import Frontiers, Topic
 from pipeline.operators.watch.releases import Names
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
+from pipeline.operators.watch.tails import Tail
+
+MOST_BYTES = 15 << 20
+"""Of a snapshot; a message of watch-state may have 16 MB."""
 
 Columns = dict[str, tuple[bytes, tuple[int, ...]]]
 
@@ -54,8 +60,17 @@ _snapshot = msgspec.msgpack.Decoder(Snapshot)
 def written(contracts: dict[str, tuple[str, ContractWatch]], frontiers: Frontiers, log_ns: int) -> str:
     """The snapshot as text. contracts: by name, text and state."""
     all_watched = {name: watched(text, watch) for name, (text, watch) in contracts.items()}
-    packed = msgspec.msgpack.encode(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
-    return b64encode(zlib.compress(packed, 1)).decode()
+    said = _written(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
+    if len(said) <= MOST_BYTES:
+        return said
+    for one in all_watched.values():
+        for state in one.asked.values():
+            state.parts.pop("tail", None)
+    return _written(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
+
+
+def _written(snapshot: Snapshot) -> str:
+    return b64encode(zlib.compress(msgspec.msgpack.encode(snapshot), 1)).decode()
 
 
 def watched(text: str, watch: ContractWatch) -> Watched:
@@ -115,6 +130,9 @@ def _rings(asked: Asked) -> list[str]:
 def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
     for part in asked.PARTS:
         state = getattr(asked, part)
+        if isinstance(state, Tail):
+            state.restore({name: _array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
+            continue
         for name in state.columns:
             setattr(state, name, _array(*known.parts[part][name])[kept])
     for part in _rings(asked):
