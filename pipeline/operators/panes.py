@@ -21,8 +21,9 @@ from pipeline.model.log_time import BEGINNING, LogTime, WindowPolicy
 from pipeline.operators import eras
 from pipeline.operators.log_marks import Ticks
 from pipeline.operators.span_columns import CALLS, Ints, SpanColumns
+from pipeline.operators.trace_decisions import ClosedTraces, Decided, Outcome, Repeats
 from pipeline.operators.trace_rows import TRACES, measured
-from pipeline.operators.traces import ClosedTraces, Decided, Outcome, Repeats, Traces, remembered_ns
+from pipeline.operators.traces import Traces, remembered_ns
 from pipeline.operators.watermark import Watermark
 from pipeline.operators.window import Window
 

@@ -6,8 +6,7 @@ Everything that is text in the block becomes a code or a hash here, so folding i
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
-from operator import itemgetter
+from itertools import compress, count
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -110,9 +109,6 @@ class _Block(msgspec.Struct):
     response_id: list[str]
     recorded_ns: list[Nanoseconds] = []
 
-
-NO_ID = "0" * 16
-"""What stands for the id of a parent where there is none."""
 
 NUMBERS = ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
 
@@ -223,14 +219,15 @@ def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -
     response, is asked of calls alone.
     """
     n, calls = len(block.end_ns), np.flatnonzero(known["call"])
-    scopes, scope = _coded(_chosen(block.scope_name, calls), len(calls))
-    dialects, dialect = _coded(_chosen(block.dialect, calls), len(calls))
+    chosen = known["call"].tolist()
+    scopes, scope = _coded_of(block.scope_name, chosen, len(calls))
+    dialects, dialect = _coded_of(block.dialect, chosen, len(calls))
     hashes = [hash((s, d)) & 0xFFFFFFFF for s in scopes for d in dialects]
     tellers = np.array(hashes, np.uint32).reshape(len(scopes), len(dialects))
     of_calls: dict[str, NDArray[Any]] = {
         "teller": tellers[scope, dialect],
         "layer": np.array([layer_of(s) for s in scopes], np.uint8)[scope],
-        "response": _hashes(_chosen(block.response_id, calls)),
+        "response": _hashes(_chosen(block.response_id, chosen)),
     }
     through = np.array([kind in THROUGH for kind in KINDS], np.bool_)
     return known | {
@@ -239,7 +236,7 @@ def _told(block: _Block, said: dict[str, Any], known: dict[str, NDArray[Any]]) -
         "through": through[known["kind"]],
         **{name: _spread(values, calls, n) for name, values in of_calls.items()},
         **{name: _or(-1, said[f"{name}_tokens"]).astype(np.int64) for name in WHOLE},
-        "details": np.sum([~np.isnan(said[name]) for name in DETAILS], axis=0, dtype=np.uint8),
+        "details": sum((~np.isnan(said[name]) for name in DETAILS), np.zeros(n, np.uint8)),
         "error": said["error"],
         "stream": said["stream"] == 1,
         "ttft": ~np.isnan(said["ttft_ns"]),
@@ -266,11 +263,14 @@ def _hashes(values: list[str]) -> NDArray[np.uint64]:
     return np.fromiter(map(hash, values), np.int64, len(values)).view(np.uint64)
 
 
-def _chosen(values: list[Value], rows: NDArray[np.intp]) -> list[Value]:
+def _chosen(values: list[Value], chosen: list[bool]) -> list[Value]:
     """The values of some rows, in order."""
-    if len(rows) < 2:
-        return [values[i] for i in rows]
-    return values if len(rows) == len(values) else list(itemgetter(*rows.tolist())(values))
+    return list(compress(values, chosen))
+
+
+def _coded_of(values: list[Value], chosen: list[bool], k: int) -> tuple[list[Value], Ints]:
+    """As `_coded`, of some rows, k of them. What is the same everywhere is not looked at row by row."""
+    return ([values[0]], np.zeros(k, np.int64)) if k and _is_same(values) else _coded(_chosen(values, chosen), k)
 
 
 def _spread(values: NDArray[Any], rows: NDArray[np.intp], n: int) -> NDArray[Any]:
@@ -282,13 +282,15 @@ def _spread(values: NDArray[Any], rows: NDArray[np.intp], n: int) -> NDArray[Any
 
 def _parents(values: list[str]) -> NDArray[np.uint64]:
     """Ids of parents as words, 0 for none. Raises ValueError if one is not hex of the right length."""
-    if set(map(len, values)) - {0, 16}:
+    length = np.fromiter(map(len, values), np.int64, len(values))
+    known = length == 16
+    if not np.all(known | (length == 0)):
         raise ValueError("parent_span_id of the wrong length")
-    if "" in values:
-        values = [value or NO_ID for value in values]
-    parents = np.frombuffer(bytes.fromhex("".join(values)), np.uint64)
-    if len(parents) != len(values):
+    words = np.frombuffer(bytes.fromhex("".join(values)), np.uint64)
+    if len(words) != np.count_nonzero(known):
         raise ValueError("parent_span_id is no hex")  # spaces between digits are passed over
+    parents = np.zeros(len(values), np.uint64)
+    parents[known] = words
     return parents
 
 
@@ -314,11 +316,16 @@ def _filled(row: list[str], places: list[int], values: tuple[str, ...]) -> list[
 
 def _coded(values: Iterable[Value], n: int) -> tuple[list[Value], Ints]:
     """The distinct values in order of appearance, and (n,) the index of each."""
-    if isinstance(values, list) and n and values[0] == values[n // 2] == values[-1] and values.count(values[0]) == n:
+    if isinstance(values, list) and n and _is_same(values):
         return [values[0]], np.zeros(n, np.int64)
     codes: dict[Value, int] = defaultdict(count().__next__)
     code = np.fromiter(map(codes.__getitem__, values), np.int64, n)
     return list(codes), code
+
+
+def _is_same(values: list[Value]) -> bool:
+    n = len(values)
+    return values[0] == values[n // 2] == values[-1] and values.count(values[0]) == n
 
 
 def _sums(block: _Block, numbers: dict[str, Any], where: NDArray[np.intp]) -> Ints:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.model.columns import SCHEMA_VERSION, SERIES, TOKENS, TRACE_COUNTS, TRACE_SERIES
 from pipeline.operators.span_columns import SUMS
 from pipeline.operators.told_twice import Rule
-from pipeline.operators.traces import ClosedTraces, Repeats
+from pipeline.operators.trace_decisions import ClosedTraces, Repeats
 from pipeline.operators.window import Family, Measured
 
 TRACES = Family(

@@ -15,7 +15,7 @@ import orjson
 from pipeline.app.compose import aggregate_stage
 from pipeline.model.stream import Record
 from pipeline.operators import panes, span_columns
-from pipeline.operators.traces import Decided
+from pipeline.operators.trace_decisions import Decided
 from pipeline.operators.window import Measured
 from pipeline.settings import Settings
 from tests.bench.traffic import BLOCKS, span_blocks
