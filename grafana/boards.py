@@ -10,11 +10,20 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import performance
+from grafana import behaviour, cost, latency, operations, performance, quality, releases, trace_list
 
 DASHBOARDS = Path(__file__).parent / "dashboards"
 
-BOARDS: dict[str, Callable[[], Dashboard]] = {"performance": performance.board}
+BOARDS: dict[str, Callable[[], Dashboard]] = {
+    "performance": performance.board,
+    "cost": cost.board,
+    "quality": quality.board,
+    "behaviour": behaviour.board,
+    "latency": latency.board,
+    "releases": releases.board,
+    "traces": trace_list.board,
+    "operations": operations.board,
+}
 
 
 def render(board: Dashboard) -> str:

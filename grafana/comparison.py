@@ -8,7 +8,7 @@ SIDES = {side: f"release = {chosen(side)}" for side in ("baseline", "candidate")
 BOTH_RELEASES = f"{ANY_RELEASE}\n  AND ({' OR '.join(SIDES.values())})"
 
 
-def _compared(name: str, values: dict[str, str], change: str) -> tuple[str, ...]:
+def compared(name: str, values: dict[str, str], change: str) -> tuple[str, ...]:
     """`values` of both sides and their change: `relative` or `absolute`."""
     base, new = values["baseline"], values["candidate"]
     difference = f"({new}) - ({base})" if change == "absolute" else f"({new}) / nullIf({base}, 0) - 1"
@@ -44,10 +44,10 @@ def comparison(uid: str) -> tuple[Panel, ...]:
             "Δ of errors in percentage points of the ratio. Differences of few requests are noise: n of both is shown.",
             rows(
                 *(f'{_counted(side)} AS "n {side}"' for side in SIDES),
-                *_compared("p95", {side: supported(0.95, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
-                *_compared("p99", {side: supported(0.99, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
-                *_compared("errors", {s: ratio(f"sumIf(errors, {rule})", _counted(s)) for s, rule in SIDES.items()}, "absolute"),
-                *_compared(
+                *compared("p95", {side: supported(0.95, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
+                *compared("p99", {side: supported(0.99, _counted(side), only=rule) for side, rule in SIDES.items()}, "relative"),
+                *compared("errors", {s: ratio(f"sumIf(errors, {rule})", _counted(s)) for s, rule in SIDES.items()}, "absolute"),
+                *compared(
                     "cost",
                     {
                         s: ratio(f"sumIf(cost_nusd, {rule}) / 1e9", f"{_counted(s)} - sumIf(unpriced, {rule})")

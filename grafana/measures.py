@@ -9,6 +9,14 @@ TRACES = "sum(traces)"
 CALLING = "sum(traces_with_calls)"
 """Traces that call a model: what cost and calls of a trace are over."""
 
+PRICED = "sum(requests) - sum(unpriced)"
+"""Calls whose price is known: what a cost of a call is over."""
+
+REFUSED = ("sum(refusals)", "sum(refusal_checked)")
+CITED = ("sum(citations)", "sum(citation_checked)")
+SCHEMA_KEPT = ("sum(schema_valid)", "sum(schema_checked)")
+"""What answers show, and of how many that could be told."""
+
 SAMPLE = "n"
 """Name of the column or line that holds the sample size."""
 

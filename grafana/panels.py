@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from grafana_foundation_sdk.builders import common as build
-from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries
+from grafana_foundation_sdk.builders import dashboard, heatmap, stat, table, timeseries
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models.dashboard import (
     DataSourceRef,
@@ -17,6 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
     Threshold,
     ThresholdsMode,
 )
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
 from grafana.measures import SAMPLE
 from grafana.sql import DATASOURCE_TYPE, Query, Target
@@ -24,9 +25,9 @@ from grafana.sql import DATASOURCE_TYPE, Query, Target
 DATASOURCE = DataSourceRef(type_val=DATASOURCE_TYPE, uid="${datasource}")
 
 GOOD, WARN, BAD = "green", "orange", "red"
-Panel: TypeAlias = stat.Panel | table.Panel | timeseries.Panel
+Panel: TypeAlias = stat.Panel | table.Panel | timeseries.Panel | heatmap.Panel
 
-SomePanel = TypeVar("SomePanel", stat.Panel, table.Panel, timeseries.Panel)
+SomePanel = TypeVar("SomePanel", stat.Panel, table.Panel, timeseries.Panel, heatmap.Panel)
 
 
 def limits(warn: float, bad: float) -> dashboard.ThresholdsConfig:
@@ -129,19 +130,38 @@ def cells(
     height: int,
     sort: str,
     columns: Mapping[str, Sequence[DynamicConfigValue]],
+    width: int = 24,
+    rising: bool = False,
 ) -> table.Panel:
-    """Rows as they are, full width, sorted by `sort` from the largest; `columns` says how each column differs."""
-    panel = (
-        table.Panel()
-        .no_value("–")
-        .filterable(True)
-        .cell_height(common.TableCellHeight.SM)
-        .thresholds(PLAIN)
-        .sort_by([build.TableSortByFieldState().display_name(sort).desc(True)])
-    )
+    """Rows as they are, sorted by `sort` from the largest, or `rising`; "": as the query orders them. `columns` says
+    how each differs.
+    """
+    panel = table.Panel().no_value("–").filterable(True).cell_height(common.TableCellHeight.SM).thresholds(PLAIN)
+    if sort:
+        panel.sort_by([build.TableSortByFieldState().display_name(sort).desc(not rising)])
     for column, of_column in columns.items():
         panel.override_by_name(column, list(of_column))
-    return _dressed(panel, title, about, query, unit, 24, height)
+    return _dressed(panel, title, about, query, unit, width, height)
+
+
+def ladder(title: str, about: str, query: Query, unit: str, width: int = 24) -> heatmap.Panel:
+    """Counts by time and step of a ladder: each column of the query but `time` is a step, named by its upper edge in `unit`."""
+    panel = (
+        heatmap.Panel()
+        .interval("1m")
+        .calculate(False)
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE).value("calls"))
+        .y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(common.AxisPlacement.LEFT))
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(32).exponent(0.5))
+        .show_legend()
+    )
+    return _dressed(panel, title, about, query, "short", width, 9)
+
+
+def words(colours: Mapping[str, str]) -> list[DynamicConfigValue]:
+    """A column of words, each in its colour."""
+    mapped = {word: {"color": colour, "index": i} for i, (word, colour) in enumerate(colours.items())}
+    return properties({"mappings": [{"type": "value", "options": mapped}], "custom.cellOptions": {"type": "color-text"}})
 
 
 def coloured(unit: str, warn: float, bad: float) -> list[DynamicConfigValue]:

@@ -1,17 +1,16 @@
 """The board *Performance*: how well, how fast and at what cost each model serves each route and each cohort.
 
-Read from top to bottom: the vector over the whole range, the same over time, then every slice as a row, then two releases
-side by side. What a number means is said once, in the description of its panel.
+Read from top to bottom: the vector over the whole range, the same over time, then every slice as a row. What a number means
+is said once, in the description of its panel.
 """
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.comparison import SIDES, comparison
 from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
 from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
 from grafana.traces import traces
-from grafana.variables import assemble, component, side, view
+from grafana.variables import assemble, component, view
 
 UID = "tailrace-performance"
 
@@ -120,7 +119,7 @@ VECTOR = (
 
 SPEED = (
     chart(
-        "Latency",
+        "Latency over time",
         "Quantiles of end minus start of all selected calls; the bars are the sample behind each point.",
         over_time(*(f"{quantile(level)} AS {name}" for name, level in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))), SAMPLES),
         "ns",
@@ -253,7 +252,6 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Tokens and cost": SPENDING,
     "Whole traces": traces(),
     "Slices": SLICES,
-    "Release against release": comparison(UID),
 }
 
 
@@ -263,6 +261,6 @@ def board() -> Dashboard:
         UID,
         "Performance",
         "Latency, time to first token, errors, tokens and cost of deployed models, call by call and trace by trace.",
-        [view(), *map(component, SERIES), *map(side, SIDES)],
+        [view(), *map(component, SERIES)],
         ROWS,
     )

@@ -36,10 +36,18 @@ TRACE_SERIES = tuple(column for column in SERIES if column != "model")
 MOST_LINES = 12
 """Lines of one chart; more cannot be told apart."""
 
-VIEW = """SELECT multiIf(
-  $__fromTime < now() - INTERVAL 80 DAY, 'performance_daily',
-  $__fromTime < now() - INTERVAL 60 HOUR OR $__toTime - $__fromTime > 43200, 'performance_hourly',
-  'performance')"""
+SCORE_ROWS = "`${scores:percentencode}`"
+"""The same of scores, by a variable of its own."""
+
+
+def _finest(name: str) -> str:
+    return f"""SELECT multiIf(
+  $__fromTime < now() - INTERVAL 80 DAY, '{name}_daily',
+  $__fromTime < now() - INTERVAL 60 HOUR OR $__toTime - $__fromTime > 43200, '{name}_hourly',
+  '{name}')"""
+
+
+VIEW, SCORE_VIEW = _finest("performance"), _finest("score_sums")
 """Minutes are kept 3 days and hours 90; over half a day, minutes are more than a chart can show."""
 
 
@@ -169,11 +177,19 @@ def total(*values: str, selected: str = SELECTED, view: str = VIEW_ROWS) -> Quer
     return Query(f"SELECT\n  {_lines(values)}\nFROM {view}\nWHERE {selected}", table=True)
 
 
-def rows(*values: str, by: tuple[str, ...], order: str, having: str = "", selected: str = SELECTED, limit: int = 500) -> Query:
+def rows(
+    *values: str,
+    by: tuple[str, ...],
+    order: str,
+    having: str = "",
+    selected: str = SELECTED,
+    limit: int = 500,
+    view: str = VIEW_ROWS,
+) -> Query:
     """One row for each combination of the components `by`, the first `limit` in `order`."""
     keys = ", ".join(column.capitalize() for column in by)
     return Query(
-        f"SELECT\n  {_lines((*map(named, by), *values))}\nFROM {VIEW_ROWS}\nWHERE {selected}\nGROUP BY {keys}\n"
+        f"SELECT\n  {_lines((*map(named, by), *values))}\nFROM {view}\nWHERE {selected}\nGROUP BY {keys}\n"
         + (f"HAVING {having}\n" if having else "")
         + f"ORDER BY {order}, {keys}\nLIMIT {limit}",
         table=True,

@@ -13,6 +13,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
     DashboardCursorSync,
+    DashboardLinkType,
     VariableHide,
     VariableModel,
     VariableOption,
@@ -21,7 +22,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.panels import DATASOURCE, Panel
-from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, UNKNOWN, VIEW, VIEW_ROWS, shown, where
+from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, SCORE_ROWS, SCORE_VIEW, UNKNOWN, VIEW, VIEW_ROWS, shown, where
+
+TAG = "tailrace"
 
 SINCE = (
     "SELECT release, row_number() OVER (ORDER BY min(window_start) DESC, release) AS age\n"
@@ -56,6 +59,12 @@ def _variable(name: str, label: str, about: str, sql: str) -> dashboard.QueryVar
     )
 
 
+def scores() -> Builder[VariableModel]:
+    """The same of the views of scores."""
+    about = "The finest of the minute, hourly and daily views of scores that reaches back to the start of the range."
+    return _variable("scores", "Resolution", about, SCORE_VIEW).hide(VariableHide.HIDE_VARIABLE).allow_custom_value(False)
+
+
 def view() -> Builder[VariableModel]:
     """Which of the `performance` views all panels read; follows the time range, so nobody has to think of it."""
     about = "The finest of the minute, hourly and daily views that reaches back to the start of the range."
@@ -71,9 +80,27 @@ def component(name: str) -> Builder[VariableModel]:
     return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)
 
 
+def of_scores(name: str) -> Builder[VariableModel]:
+    """Several or all values of a column that only scores have."""
+    sql = f"SELECT DISTINCT {shown(name)} AS value\nFROM {SCORE_ROWS}\nWHERE {where('environment', 'route')}\nORDER BY value"
+    everything = VariableOption(selected=True, text="All", value="$__all")
+    about = f"Shows only what this {name} says."
+    return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)
+
+
+def text(name: str, label: str, about: str, default: str) -> Builder[VariableModel]:
+    """What people type."""
+    typed = VariableOption(selected=True, text=default, value=default)
+    return dashboard.TextBoxVariable(name).label(label).description(about).default_value(default).current(typed)
+
+
 def side(name: str) -> Builder[VariableModel]:
     """One of the two releases that are compared."""
-    return _variable(name, name.capitalize(), f"The {name} of the comparison at the end of the board.", RELEASES[name])
+    return _variable(name, name.capitalize(), f"The {name} of the comparison.", RELEASES[name])
+
+
+BETWEEN = dashboard.DashboardLink("Boards").type(DashboardLinkType.DASHBOARDS).tags([TAG]).keep_time(True).include_vars(True)
+"""The bar that leads to every other board, with its time range and what is selected."""
 
 
 def assemble(
@@ -88,12 +115,13 @@ def assemble(
         dashboard.Dashboard(title)
         .uid(uid)
         .description(about)
-        .tags(["tailrace"])
+        .tags([TAG])
         .editable()
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .time("now-6h", "now")
         .timezone("browser")
         .refresh("30s")
+        .link(BETWEEN)
         .variables([dashboard.DatasourceVariable("datasource").label("Data source").type(DATASOURCE_TYPE), *variables])
     )
     number = count(1)

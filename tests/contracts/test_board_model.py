@@ -15,6 +15,41 @@ from grafana.boards import DASHBOARDS
 
 BOARDS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
 COLUMNS = 24
+OVER_TIME = ("timeseries", "heatmap")
+
+
+def links(board: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(link["type"], link["tags"], link["keepTime"], link["includeVars"]) for link in board["links"]]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_boards_lead_to_each_other_with_range_and_variables(name: str) -> None:
+    assert links(BOARDS[name]) == [("dashboards", ["tailrace"], True, True)]
+    assert "tailrace" in BOARDS[name]["tags"]
+
+
+def test_boards_have_addresses_and_titles_of_their_own() -> None:
+    assert len({board["uid"] for board in BOARDS.values()}) == len({board["title"] for board in BOARDS.values()}) == len(BOARDS)
+
+
+DRAWN = ("stat", "timeseries", "table", "heatmap", "bargauge", "barchart", "state-timeline", "text", "gauge")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_panels_are_of_kinds_that_every_viewer_draws(name: str) -> None:
+    assert {panel["type"] for panel in BOARDS[name]["panels"]} <= {*DRAWN, "row"}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_titles_of_panels_are_told_apart(name: str) -> None:
+    titles = [panel["title"] for panel in BOARDS[name]["panels"] if panel["type"] != "row"]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_variables_are_described(name: str) -> None:
+    for variable in BOARDS[name]["templating"]["list"]:
+        assert variable["name"] == "datasource" or len(variable["description"]) > 20, variable["name"]
 
 
 def panels() -> list[Any]:
@@ -67,7 +102,7 @@ def test_panel_is_complete(panel: dict[str, Any]) -> None:
     (target,) = panel["targets"]
     assert target["datasource"] == source
     assert target["pluginVersion"]  # without it the plugin migrates the query from an older model
-    assert (target["format"], target["queryType"]) == ((0, "timeseries") if panel["type"] == "timeseries" else (1, "table"))
+    assert (target["format"], target["queryType"]) == ((0, "timeseries") if panel["type"] in OVER_TIME else (1, "table"))
 
 
 @pytest.mark.parametrize("panel", panels())

@@ -1,0 +1,187 @@
+"""What single panels must say of the rows of `tests/board_rows.py`."""
+
+from typing import Any
+
+import pytest
+
+from tests.board_rows import DOLLAR, MS
+from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
+from tests.contracts.macros import TimeRange
+
+# The performance board.
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_revisions_replace_and_partitions_add_up(asked: Asked, view: str) -> None:
+    assert asked.panel("performance/Requests", A_DAY, view=view) == [{"Requests": 310, "Rate": 310 / 86_400}]
+    assert asked.panel("performance/Errors", A_DAY, view=view) == [{"Errors": 14 / 310}]
+
+
+@pytest.mark.parametrize("board", ["performance", "latency"])
+def test_quantiles_are_those_of_the_merged_values(asked: Asked, board: str) -> None:
+    (found,) = asked.panel(f"{board}/Latency", release=("r1",))[:1]
+    assert found["p50"] == pytest.approx(1000 * MS, rel=0.01)
+    assert found["p99"] == pytest.approx(1985 * MS, rel=0.01)
+
+
+def test_unknown_and_quoted_values_can_be_chosen(asked: Asked) -> None:
+    assert asked.panel("performance/Requests", cohort=("(unknown)",))[0]["Requests"] == 10
+    assert asked.panel("performance/Requests", route=("it's search",))[0]["Requests"] == 10
+    assert asked.panel("performance/Requests", route=("'); SELECT 1 --",))[0]["Requests"] == 0
+
+
+def test_rates_are_per_second_of_the_point(asked: Asked) -> None:
+    first = asked.panel("performance/Tokens per second")[0]
+    assert (first["input"], first["output"]) == (2400 / 60, 1200 / 60)
+    hour = asked.panel("performance/Tokens per second", A_DAY)[0]
+    assert hour["input"] == 3600 / 3600
+    cost = {(row["time"], row["Route"]): row["cost"] for row in asked.panel("performance/Cost by route")}
+    assert next(iter(cost.values())) == pytest.approx(0.4 * 60)
+
+
+def test_rates_of_hourly_windows_in_finer_points(asked: Asked) -> None:
+    fine = TimeRange(A_DAY.start, A_DAY.end, 60)
+    assert asked.panel("performance/Tokens per second", fine, view="performance_hourly")[0]["input"] == 3600 / 3600
+
+
+def test_money_and_data_quality(asked: Asked) -> None:
+    assert asked.panel("performance/Cost")[0]["Cost"] == pytest.approx(0.7)
+    assert asked.panel("performance/Cost per request")[0]["Per request"] == pytest.approx(0.7 / 300)
+    assert asked.panel("performance/Data quality") == [{"Unknown usage": 4 / 310, "Unpriced": 10 / 310, "Open": 10 / 310}]
+
+
+@pytest.mark.parametrize("board", ["performance", "cost"])
+def test_traces_cost_what_their_panes_say(asked: Asked, board: str) -> None:
+    chat: dict[str, Any] = {"route": ("chat",), "release": ("r1",), "model": ("no such model",)}  # a trace is not of a model
+    assert asked.panel(f"{board}/Cost per trace", **chat) == [{"Mean": 1.8, "p50": 1.0, "p95": 3.0}]
+    assert asked.panel(f"{board}/Cost per trace", route=("it's search",)) == [{"Mean": 5.0, "p50": None, "p95": None}]
+
+
+def test_traces_are_what_their_panes_say(asked: Asked) -> None:
+    chat: dict[str, Any] = {"route": ("chat",), "release": ("r1",), "model": ("no such model",)}
+    assert asked.panel("performance/Traces", **chat) == [{"Traces": 100, "With calls": 100}]
+    assert asked.panel("performance/Calls per trace", **chat)[0]["Mean"] == 1.6
+    assert asked.panel("performance/Trace quality", **chat) == [{"Unknown cost": 0.25, "Incomplete": 0.1}]
+    assert asked.panel("performance/Trace latency", release=("r1",))[0]["p95"] == pytest.approx(55 * MS, rel=0.03)
+    for title, value in (("Median cost per trace by route", 5.0), ("p95 cost per trace by route", 5.0)):
+        assert {row["Route"]: row["cost"] for row in asked.panel(f"performance/{title}")}["it's search"] == value
+
+
+def test_slices_leave_out_what_a_small_sample_cannot_say(asked: Asked) -> None:
+    slowest, _, smallest = asked.panel("performance/Route × model × release × cohort")
+    assert [slowest[key] for key in ("Route", "Model", "Release", "Cohort", "n")] == ["chat", "m1", "r1", "free", 200]
+    assert slowest["Errors"] == 4 / 200
+    assert slowest["Cost per request"] == pytest.approx(0.002)
+    assert slowest["TTFT p95"] == pytest.approx(190.5 * MS, rel=0.01)
+    assert (smallest["n"], smallest["Cohort"]) == (10, "(unknown)")
+    assert smallest["p50"] == 5 * MS
+    assert [smallest[key] for key in ("p95", "p99", "TTFT p95", "Cost per request")] == [None] * 4
+
+
+def test_variables_offer_what_was_served(asked: Asked) -> None:
+    assert asked.options("releases", "route") == ["chat", "it's search"]
+    assert asked.options("releases", "cohort") == ["(unknown)", "free"]
+    assert asked.options("releases", "model", environment=("elsewhere",)) == []
+    assert asked.options("releases", "baseline") == ["r1", "r2"]
+    assert asked.options("releases", "candidate") == ["r2", "r1"]
+
+
+# The others.
+
+
+def test_spending_is_extrapolated_from_the_range(asked: Asked) -> None:
+    (found,) = asked.panel("cost/At this rate")
+    assert found["per day"] == pytest.approx(0.7 / 119 * 86_400)
+    assert found["per month"] == pytest.approx(found["per day"] * 30.436875)
+    shares = [row["Share"] for row in asked.panel("cost/Calls by route × model × cohort")]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_heat_maps_count_every_call_once(asked: Asked) -> None:
+    found = asked.panel("latency/Latency, all of it")
+    counts = [sum(value for key, value in row.items() if key != "time") for row in found]
+    assert counts == [200, 110]
+    assert (found[1]["50000000"], found[1]["1000000000"]) == (10 + 2, 25)  # 20 ms to 2 s in steps of 20 ms, and ten of 5 ms
+
+
+def test_behaviour_is_of_what_could_be_told(asked: Asked) -> None:
+    assert asked.panel("behaviour/Refusals") == [{"Refusals": 0.1, "Looked at": 200}]
+    rows = {(row["Model"], row["Release"]): row for row in asked.panel("behaviour/Route × model × release")}
+    assert (rows["m1", "r1"]["Citations"], rows["m1", "r2"]["Schema kept"], rows["m2", "r2"]["Refusals"]) == (0.8, 0.75, None)
+    assert rows["m1", "r2"]["Δ Refusals"] == pytest.approx(0.05)
+
+
+def test_means_and_intervals_are_those_of_the_view(asked: Asked) -> None:
+    chosen: dict[str, Any] = {"release": ("r1",), "cohort": ("free",)}
+    (found,) = asked.panel("quality/Worst cohorts", TimeRange(TWO_MINUTES.start, TWO_MINUTES.start + 59), **chosen)
+    sql = "SELECT * FROM quality_by_cohort WHERE release = 'r1' AND cohort = 'free' AND $__timeFilter(window_start)"
+    (view,) = asked.rows("quality", sql, TWO_MINUTES)
+    pairs = {
+        "n": "ok",
+        "Mean": "value_mean",
+        "Low": "value_low",
+        "High": "value_high",
+        "n checked": "checked",
+        "Fails": "fail_ratio",
+    }
+    pairs |= {"Fails low": "fail_low", "Fails high": "fail_high"}
+    assert {name: found[name] for name in pairs} == pytest.approx({name: view[column] for name, column in pairs.items()})
+    assert (found["n"], found["Mean"]) == (100, pytest.approx(0.74))
+
+
+def test_worst_cohorts_come_first_and_versions_stay_apart(asked: Asked) -> None:
+    rows = asked.panel("quality/Worst cohorts", A_DAY, evaluator=("judge",))
+    assert [(row["Cohort"], row["Version"], row["n"]) for row in rows] == [
+        ("free", "1", 200),
+        ("free", "2", 50),
+        ("pro", "1", 100),
+    ]
+    assert rows[0]["Δ mean"] == pytest.approx(0.66 - (0.66 * 200 + 0.86 * 100) / 300)
+    versions = asked.panel("quality/Versions of evaluators", A_DAY, evaluator=("judge",))
+    assert [(row["Version"], row["n"]) for row in versions] == [("1", 300), ("2", 50)]
+    assert asked.panel("quality/Without a value")[0]["over_budget"] == pytest.approx(3 / 309)
+
+
+def test_releases_are_compared_where_both_served(asked: Asked) -> None:
+    (found,) = asked.panel("releases/Candidate against baseline", release=("r1",))
+    assert [found[key] for key in ("Route", "Cohort", "n baseline", "n candidate")] == ["chat", "free", 200, 100]
+    assert found["Δ errors"] == pytest.approx(0.10 - 0.02)
+    assert found["Δ cost"] == pytest.approx(0.5)
+    assert found["Δ p99"] == pytest.approx(0, abs=0.01)
+
+
+def test_releases_are_compared_on_the_other_axes(asked: Asked) -> None:
+    (traces,) = asked.panel("releases/Whole traces")
+    assert (traces["cost baseline"], traces["cost candidate"]) == (1.8, 2.0)
+    assert (traces["Δ cost"], traces["Δ failed"]) == pytest.approx((2 / 1.8 - 1, 0.1))
+    (shows,) = asked.panel("releases/What answers show")
+    assert (shows["refusals baseline"], shows["Δ refusals"]) == pytest.approx((0.05, 0.10))
+    (scores,) = asked.panel("releases/Scores")
+    assert (scores["Cohort"], scores["Δ mean"], scores["n candidate"]) == ("free", pytest.approx(0.58 - 0.74), 100)
+    (evidence,) = asked.panel("releases/Evidence", A_DAY)
+    assert (evidence["Estimate"], evidence["Bound"], evidence["Slice"]) == ("3.12 %", "2.04 %", "cohort de")
+
+
+def test_traces_are_listed_worst_first_with_a_link(asked: Asked) -> None:
+    slowest, second = asked.panel("traces/Slowest")[:2]
+    assert (slowest["Latency"], second["Latency"]) == (90_000 * MS, 6_000 * MS)
+    assert slowest["Spans"].startswith("/explore?")
+    assert f"{100:032x}" in slowest["Spans"]
+    own = asked.panel("traces/Failed", trace_url="https://viewer.example/?t={trace_id}&a='b")
+    assert [row["Spans"] for row in own] == [f"https://viewer.example/?t={100:032x}&a='b"]
+    assert asked.panel("traces/The dearest of them") == [{"Dearest": 3.0}]
+
+
+def test_operations_add_up(asked: Asked) -> None:
+    assert asked.panel("operations/Messages to read") == [
+        {"decode": 100, "aggregate": 5, "evaluate": 1, "scores": 2, "watch": 3, "sink": 50}
+    ]
+    assert asked.panel("operations/Not counted") == [{"Duplicate": 0.05, "Too late": 21 / 980, "Ahead of clock": 10 / 980}]
+    assert asked.panel("operations/Lost to retention") == [{"Lost": 4}]
+    assert asked.panel("operations/Freshness") == [{"Freshness": 40e9}]
+    letters = asked.panel("operations/Dead letters")
+    assert [(row["Reason"], row["Spans"]) for row in letters] == [("malformed_json", 15), ("bad_trace_id", 5)]
+    values = {row["Component"]: row for row in asked.panel("operations/Values of each component")}
+    assert (values["release"]["Values"], values["language"]["Unknown"]) == (2, 1)
+    money = asked.panel("operations/Judges' money of the day")
+    assert [row["value"] for row in money] == [pytest.approx(2 * DOLLAR / 1e9)]
