@@ -25,6 +25,8 @@ SUMS = (
     "schema_valid.ratio, at_least: 50%",
 )
 COUNTED = (
+    "latency.mean, at_most: 2s",
+    "cost_per_call.mean, at_most: $0.005",
     "latency.p95, at_most: 4s",
     "latency.p99, at_most: 8s",
     "ttft.p95, at_most: 900ms",

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from pipeline.app.check import check, contract_named
 from pipeline.app.contracts import apply, read_files
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.kafka import Producer, apply_topics, connection, sources
@@ -18,7 +19,7 @@ from pipeline.stages.watch import CONTRACTS_KEY
 from pipeline.topics import partition_of, route_key
 from tests.databases import Databases
 from tests.e2e.stages import Stages
-from tests.panes import panes
+from tests.panes import MINUTE_NS, NOON_NS, counted, panes
 from tests.watched import Log, folded, stage, traffic
 
 QUICK = {"panes_partitions": 2, "watch_hour": 600.0, "snapshot_every": 0.1, "session_timeout": 6.0, "sink_linger": 0.2}
@@ -34,6 +35,7 @@ routes: [chat, search]
 slices: [cohort]
 objectives:
   - {metric: error.ratio, at_most: 4%, window: 15m, minimum: 100, severity: page}
+  - {metric: latency.p95, at_most: 4s, window: 15m, minimum: 100, severity: page}
 regression: {baseline: previous_release, metrics: [error.ratio], severity: page}
 """
 
@@ -69,7 +71,10 @@ def made_up(settings: Settings) -> list[list[Message]]:
     for minute, (chat, search) in enumerate(
         zip(traffic(1, MINUTES, WORSE_FROM, 0.08), traffic(2, MINUTES, 700, 0.09), strict=True)
     ):
-        for rows in (chat, [row | {"route": "search", "release": "2" if minute >= 700 else "1"} for row in search]):
+        for rows in (
+            [timed(row, minute) for row in chat],
+            [row | {"route": "search", "release": "2" if minute >= 700 else "1"} for row in search],
+        ):
             log.put(None, panes(*rows), minute)
         log.window(minute, [])
     messages: list[Message] = []
@@ -84,6 +89,22 @@ def made_up(settings: Settings) -> list[list[Message]]:
             messages.append(Message(settings.topic("panes"), place, record.value or b"", record.key))
     share = len(messages) // WAVES + 1
     return [messages[at : at + share] for at in range(0, len(messages), share)]
+
+
+def timed(row: dict[str, Any], minute: int) -> dict[str, Any]:
+    """Of one cohort one call in five takes 8 s once it is worse; else one in fifty does."""
+    n = row["requests"]
+    slow = n // (5 if row["cohort"] == "pro" and minute >= WORSE_FROM else 50)
+    return row | counted(latency=[2 * 10**9] * (n - slow) + [8 * 10**9] * slow)
+
+
+def broken(settings: Settings, path: Path) -> set[tuple[str, str, str]]:
+    """Rule, route and cohort of what `tailrace check` says of the stored panes."""
+    contract = contract_named(settings, str(path))
+    done = check(settings, contract, (NOON_NS, NOON_NS + 2 * MINUTES * MINUTE_NS), "", 100, lambda _: None)
+    found = [one.alert for one in done.standing.findings if one.verdict == "broken"]
+    assert all(one.estimate is None or 7.9e9 < one.estimate < 8.1e9 for one in found if one.metric == "latency.p95")
+    return {(one.rule, one.route, dict(one.slice).get("cohort", "")) for one in found}
 
 
 def ids(settings: Settings) -> list[str]:
@@ -120,7 +141,10 @@ def test_killed_at_random_it_alerts_as_in_one_plain_pass(settings: Settings, tmp
         stages.until(lambda: set(ids(settings)) >= set(expected), f"{len(expected)} alerts are told", WITHIN)
         firing = "SELECT id FROM latest_alerts WHERE state = 'firing'"
         stages.until(lambda: {row[0] for row in query(settings, firing)[1]} == _firing(expected), "they are stored", WITHIN)
+        bounds = {(one["rule"], one["route"], one["slice"].get("cohort", "")) for one in expected.values() if one["bound"]}
+        stages.until(lambda: broken(settings, path) == bounds, "check says the same of what is stored", WITHIN)
     assert set(ids(settings)) == set(expected)
+    assert ("latency.p95.at_most.15m", "chat", "pro") in bounds
     about = {(one["kind"], one["route"], one["slice"].get("cohort")) for one in expected.values()}
     assert {("objective", "chat", "pro"), ("regression", "search", "pro")} <= about
     assert not any(cohort in ("free", "team") for _, _, cohort in about)

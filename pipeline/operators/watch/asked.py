@@ -4,7 +4,7 @@ An alarm is raised once evidence reaches K / alpha, K being what the contract as
 there is evidence for that: half of the excess is gone. What the evidence is, `judged.py` and `compared.py` say.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -48,7 +48,8 @@ class Yesterday(Cells):
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is known of every cell. n, s, seen: of an objective's window, or since a release. log_e, needed: evidence and its
-    line. base_n, base_mean: of what it is compared with; inf and the bound of an objective.
+    line. base_n, base_mean: of what it is compared with; inf and the bound of an objective. exact: the sum itself, where s is the
+    part of it that is evidence.
     """
 
     n: Floats
@@ -62,11 +63,16 @@ class Look:
     over: Mask
     base_n: Floats
     base_mean: Floats
+    exact: Floats | None = None
 
     def level(self, told: Told) -> Floats:
         """What is held against the bound: a mean, or the sum itself; nan where there is none."""
         with np.errstate(all="ignore"):
-            return self.s if told is Told.AS_FACT else np.asarray(self.s / self.n)
+            return self.s if told is Told.AS_FACT else np.asarray((self.s if self.exact is None else self.exact) / self.n)
+
+    def as_evidence(self) -> "Look":
+        """The same by what is evidence of it alone."""
+        return replace(self, exact=None)
 
 
 @dataclass(slots=True)
@@ -90,15 +96,17 @@ class Asked:
         """What the logarithm of the evidence must reach."""
         return np.asarray(np.log(np.maximum(hypotheses, 1) / self.alpha))
 
-    def latch(self, look: Look, excess: Floats, at_ns: int) -> None:
-        """Alarms that are raised hold, those that are over do not. excess: of the estimate over the null, relative."""
+    def latch(self, look: Look, excess: Floats, evident: Floats, at_ns: int) -> None:
+        """Alarms that are raised hold, those that are over do not. excess: of the estimate over the null, relative; evident: of
+        what is evidence of it, which decides when it is over.
+        """
         self.alarms.forget(look.over)
         crossed = (excess > 0) & (look.seen >= self.question.minimum)
         since = np.where(self.alarms.crossed_ns > 0, self.alarms.crossed_ns, at_ns)
         self.alarms.crossed_ns = np.where(crossed | (self.alarms.firing > 0), since, 0.0)
         self.alarms.firing[look.raised] = 1.0
         self.alarms.first_ns[look.raised] = at_ns
-        self.alarms.middle[look.raised] = recovery.halfway(excess)[look.raised]
+        self.alarms.middle[look.raised] = recovery.halfway(evident)[look.raised]
 
     def dispersion(self, routes: NDArray[np.intp], live: bool = False) -> tuple[Floats, Floats]:
         """As of yesterday; of a slice that is new today as of now."""

@@ -168,7 +168,7 @@ class ContractWatch:
         for asked in self._of(family):
             look = self._look(asked, start_ns)
             yield from self._ended(asked, look, look.over, end_ns)
-            asked.latch(look, asked.excess(look), end_ns)
+            asked.latch(look, asked.excess(look), asked.excess(look.as_evidence()), end_ns)
             yield from [self._change(asked, look, int(row), True, end_ns, counts) for row in np.flatnonzero(look.raised)]
 
     def _of(self, family: Family) -> Iterator[State]:

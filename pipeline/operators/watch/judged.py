@@ -31,11 +31,11 @@ class Judged(Asked):
     @classmethod
     def of(cls, question: Question, alpha: float) -> Self:
         """Nothing seen yet."""
-        return cls(question, alpha, sliding=Sliding.over(question.window_ns))
+        return cls(question, alpha, sliding=Sliding.over(question.window_ns, exact=question.cut is not None))
 
     def add(self, start_ns: int, counted: Counted) -> None:
         """What a whole window says."""
-        self.sliding.add(start_ns, counted.n, counted.s, counted.seen)
+        self.sliding.add(start_ns, counted.n, counted.s, counted.seen, counted.exact)
         self.spread.add(counted.n, counted.s)
         self.detector.add(counted.n, counted.s)
 
@@ -63,12 +63,14 @@ class Judged(Asked):
         elif self.question.told is Told.BY_EVIDENCE:
             log_e = self.detector.look(self.question.asked, data, phi, batches)
             raised = ~firing & enough & (log_e >= needed)
-        return Look(n, s, seen, log_e, needed, phi, batches, raised, over, data.base_n, data.base_mean)
+        exact = self.sliding.exact.sum(1) if self.question.cut is not None else None
+        return Look(n, s, seen, log_e, needed, phi, batches, raised, over, data.base_n, data.base_mean, exact)
 
     def excess(self, look: Look) -> Floats:
-        """Of the estimate over the bound, relative to it."""
+        """Of the estimate over the bound, of a floor under it, relative to it."""
         with np.errstate(all="ignore"):
-            return np.nan_to_num(look.level(self.question.told) / self.question.bound - 1, posinf=1e6)
+            higher = look.level(self.question.told) / self.question.bound - 1
+            return np.nan_to_num(-higher if self.question.asked.floor else higher, posinf=1e6)
 
     def quantile(self, look: Look, row: int) -> Quantile:
         """The quantile the objective is about, in a slice."""

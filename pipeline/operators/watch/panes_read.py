@@ -79,7 +79,7 @@ def read_panes(value: bytes, family: Family) -> dict[tuple[int, int], Panes]:
         for i in rows:
             windows.setdefault((int(block["window_start_ns"][i]), int(block["window_end_ns"][i])), []).append(i)
         return {window: _rows(block, family, chosen) for window, chosen in windows.items()}
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, OverflowError) as error:
         raise ValueError(f"no block of panes: {error!r:.100}") from None
 
 

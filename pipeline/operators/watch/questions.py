@@ -17,14 +17,17 @@ from pipeline.model.metrics import Better, Family, Kind, Measure, Metric, Unit
 from pipeline.operators.evidence import hypothesis
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.evidence.hypothesis import Hypothesis
+from pipeline.operators.ladder import MIDDLES
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.panes_read import Panes
+from pipeline.operators.watch.sizes import Sizes, sizes
 from pipeline.operators.watch.thresholds import Threshold, threshold
 
 Sums = Mapping[str, Floats]
 
-MEASURED, BAD = "measured", "bad"
-"""Columns made of counts over the ladder: how many there are, how many lie beyond the threshold."""
+MEASURED, BAD, CUT, EXACT = "measured", "bad", "cut", "exact"
+"""Columns made of counts over the ladder: how many there are, how many lie beyond the threshold; of means the sum that is
+evidence, and the sum itself."""
 
 
 class Told(StrEnum):
@@ -33,17 +36,19 @@ class Told(StrEnum):
     BY_EVIDENCE = "evidence"
     AS_FACT = "fact"
     """A sum is what it is."""
-    NOT_AT_ALL = "estimate"
-    """A mean whose tail nobody cut has no evidence yet, only an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Of each slice: n, in calls that say as much, and their sum; seen: how many there were, for a minimum sample."""
+    """Of each slice: n, in calls that say as much, and their sum; seen: how many there were, for a minimum sample.
+
+    exact: of a mean of sizes the sum of which s is the part that is evidence.
+    """
 
     n: Floats
     s: Floats
     seen: Floats
+    exact: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Question:
     rule: what the contract calls it. bound: of the mean of what is counted (of bad ones, for shares); nan for a comparison.
     window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
     limit: what a comparison allows. threshold: beyond which a value is bad, of quantiles and measures; beyond: the value the
-    contract says.
+    contract says. cut: of a mean what a value counts as.
     """
 
     kind: AlertKind
@@ -72,6 +77,7 @@ class Question:
     limit: Limit | None = None
     threshold: Threshold | None = None
     beyond: float = math.nan
+    cut: Sizes | None = None
 
     @property
     def family(self) -> Family:
@@ -86,7 +92,7 @@ class Question:
     @property
     def identity(self) -> str:
         """What makes it the same question in another version of the contract."""
-        counted = f" {self.threshold}" if self.threshold else ""
+        counted = f" {self.threshold or self.cut}" if self.ladder else ""
         return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}{counted}"
 
     @property
@@ -97,7 +103,8 @@ class Question:
     @property
     def ladder(self) -> str:
         """What is counted over the ladder for it; "" where only sums are asked for."""
-        return self.threshold.ladder if self.threshold else ""
+        by = self.threshold or self.cut
+        return by.ladder if by else ""
 
     @property
     def has_tail(self) -> bool:
@@ -113,14 +120,18 @@ class Question:
     def numbers(self, panes: Panes) -> Sums:
         """What it is made of, a row a series: columns of panes, or counts over the ladder."""
         metric = self.metric
-        if self.threshold is None:
+        if not self.ladder:
             names = {metric.events, metric.of, metric.n, *metric.unknown} - {""}
             if metric.family is Family.SCORES:
                 names |= {f"{_weight(metric)[0]}_sq"}
             return {name: panes.numbers[name] for name in sorted(names)}
-        counts, rows = panes.ladders.get(self.threshold.ladder, Counts.none()), len(panes.series)
-        unknown = {name: panes.numbers[name] for name in self.unknown}
-        return {MEASURED: counts.sums(rows), BAD: self.threshold.bad(counts).sums(rows)} | unknown
+        counts, rows = panes.ladders.get(self.ladder, Counts.none()), len(panes.series)
+        found = {name: panes.numbers[name] for name in self.unknown} | {MEASURED: counts.sums(rows)}
+        if self.threshold is not None:
+            return found | {BAD: self.threshold.bad(counts).sums(rows)}
+        assert self.cut is not None, "what is counted over the ladder has a threshold or is cut"
+        exact = panes.numbers[metric.events] if metric.events else counts.sums(rows, MIDDLES / self.cut.scale)
+        return found | {CUT: counts.sums(rows, self.cut.worth), EXACT: np.where(found[MEASURED] > 0, exact, 0.0)}
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -130,9 +141,9 @@ class Question:
     def counted(self, sums: Sums) -> Counted:
         """What the sums of panes say. Of weighted scores as many are taken as equally weighted ones say as much."""
         metric = self.metric
-        if self.threshold is not None:
+        if self.ladder:
             n = np.maximum(sums[MEASURED] - sum(sums[name] for name in self.unknown), 0.0)
-            return Counted(n, sums[BAD], n)
+            return Counted(n, sums[CUT if self.cut else BAD], n, sums.get(EXACT))
         if metric.family is Family.SCORES:
             n, s = _weighted(metric, sums)
         else:
@@ -167,21 +178,22 @@ def objectives(contract: Contract) -> tuple[Question, ...]:
 
 def _objective(objective: Objective) -> Question | None:
     metric, low = objective.metric, objective.direction is Direction.AT_LEAST
-    bound, is_other_part, asked, told = objective.bound, False, Hypothesis(hypothesis.Kind.SIZE), Told.NOT_AT_ALL
-    beyond = None
+    bound, is_other_part, asked, told = objective.bound, False, Hypothesis(hypothesis.Kind.SIZE, floor=low), Told.BY_EVIDENCE
+    beyond = cut = None
     if metric.kind is Kind.QUANTILE:
         assert metric.measure is not None, "a quantile is of a measure"
-        asked, told, beyond = Hypothesis(hypothesis.Kind.SHARE), Told.BY_EVIDENCE, threshold(metric.measure, bound)
+        asked, beyond = Hypothesis(hypothesis.Kind.SHARE), threshold(metric.measure, bound)
         bound = round(metric.quantile if low else 1 - metric.quantile, 12)
         if beyond is None:
             return None
-    elif not metric.events:
-        return None
     elif metric.kind is Kind.SUM:
         told = Told.AS_FACT
     elif metric.is_share:
-        asked, told = Hypothesis(_kind(metric)), Told.BY_EVIDENCE
+        asked = Hypothesis(_kind(metric))
         bound, is_other_part = (1 - bound if low else bound), low
+    else:
+        assert metric.measure is not None, "a mean is of a measure"
+        cut = sizes(metric.measure, bound, low)
     return Question(
         AlertKind.OBJECTIVE,
         objective.id,
@@ -196,6 +208,7 @@ def _objective(objective: Objective) -> Question | None:
         objective=objective,
         threshold=beyond,
         beyond=objective.bound if beyond else math.nan,
+        cut=cut,
     )
 
 

@@ -129,10 +129,19 @@ def _with_estimate(plain: Alert, change: Change) -> Alert:
     low, high = sorted(float(question.value(end)[0]) for end in interval.of_mean(question.asked.kind, n, s, phi, batches))
     mean = float(question.value(s / n)[0])
     plain = replace(plain, estimate=mean, low=low, high=high if np.isfinite(high) else None)
+    if look.exact is not None:
+        return _of_sizes(plain, float(look.exact[row]) / float(look.n[row]), question.asked.floor)
     if question.threshold is None:
         return plain
     plain = replace(plain, detail=share_told(question, mean, low, high))
     return _itself(plain, change) if question.has_tail else plain
+
+
+def _of_sizes(plain: Alert, mean: float, is_floor: bool) -> Alert:
+    """The mean itself instead of what is evidence of it. Nothing bounds what was cut: the interval of a ceiling is open above."""
+    assert plain.low is not None, "a mean has an interval"
+    high = max(mean, plain.high) if is_floor and plain.high is not None else None
+    return replace(plain, estimate=mean, low=min(mean, plain.low), high=high)
 
 
 def _itself(plain: Alert, change: Change) -> Alert:

@@ -12,26 +12,31 @@ PARTS = 60
 
 @dataclass(slots=True)
 class Sliding:
-    """n, s, seen: (cells, parts). at: number of the newest part since 1970; -1 before the first."""
+    """n, s, seen: (cells, parts); exact: so too, or (cells, 0) where s is all there is. at: number of the newest part since 1970;
+    -1 before the first.
+    """
 
     part_ns: int
     n: Floats
     s: Floats
     seen: Floats
+    exact: Floats
     at: int = -1
 
     @classmethod
-    def over(cls, window_ns: int) -> "Sliding":
+    def over(cls, window_ns: int, exact: bool = False) -> "Sliding":
         """Empty, of no cells."""
         minutes = max(1, -(-window_ns // MINUTE_NS))
         part = -(-minutes // PARTS)
         parts = -(-minutes // part)
-        return cls(part * MINUTE_NS, np.zeros((0, parts)), np.zeros((0, parts)), np.zeros((0, parts)))
+        wide = parts if exact else 0
+        return cls(part * MINUTE_NS, np.zeros((0, parts)), np.zeros((0, parts)), np.zeros((0, parts)), np.zeros((0, wide)))
 
     @property
     def columns(self) -> dict[str, Floats]:
         """By name."""
-        return {"n": self.n, "s": self.s, "seen": self.seen}
+        beside = {"exact": self.exact} if self.exact.shape[1] else {}
+        return {"n": self.n, "s": self.s, "seen": self.seen} | beside
 
     @property
     def parts(self) -> int:
@@ -42,9 +47,10 @@ class Sliding:
         """Room for so many cells in all."""
         more = cells - len(self.n)
         if more > 0:
-            self.n, self.s, self.seen = (np.concatenate((a, np.zeros((more, self.parts)))) for a in (self.n, self.s, self.seen))
+            for name, ring in (self.columns | {"exact": self.exact}).items():
+                setattr(self, name, np.concatenate((ring, np.zeros((more, ring.shape[1])))))
 
-    def add(self, start_ns: int, n: Floats, s: Floats, seen: Floats) -> None:
+    def add(self, start_ns: int, n: Floats, s: Floats, seen: Floats, exact: Floats | None = None) -> None:
         """What a window that begins then says; windows come in order."""
         part = start_ns // self.part_ns
         self.move(part)
@@ -53,6 +59,8 @@ class Sliding:
             self.n[:, column] += n
             self.s[:, column] += s
             self.seen[:, column] += seen
+            if exact is not None:
+                self.exact[:, column] += exact
 
     def move(self, part: int) -> None:
         """Time has passed: what is too old is forgotten."""
@@ -60,7 +68,7 @@ class Sliding:
             return
         first = max(self.at + 1, part - self.parts + 1)
         for stale in range(first, part + 1):
-            for ring in (self.n, self.s, self.seen):
+            for ring in self.columns.values():
                 ring[:, stale % self.parts] = 0.0
         self.at = part
 

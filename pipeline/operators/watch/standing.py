@@ -6,7 +6,7 @@ enough to tell from. The numbers are those an alert would have, so both say the 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -235,8 +235,6 @@ def _finding(one: Chosen) -> Finding:
         return Finding(verdict, one.told[0], over_ns=one.told[1])
     at_ns = one.fold.last[question.family][1]
     said = alert(watch.contract, watch.change(one.asked, one.look, one.row, at_ns))
-    if question.told is Told.NOT_AT_ALL:
-        said = replace(said, log_e_value=None, needed=None, hypotheses=0)
     too_few = verdict is Verdict.TOO_FEW
     missing = int(_missing(one.asked, one.look)[one.row]) if too_few else 0
     return Finding(verdict, said, missing, finds_nothing=too_few and not missing, in_points=question.asked.in_points)
