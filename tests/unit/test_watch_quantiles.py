@@ -32,7 +32,7 @@ objectives:
   - {metric: latency.p95, at_most: 4s, window: 15m, severity: page}
 """
 
-P95 = 1.6448536
+P95, P99 = 1.6448536, 2.3263479
 MEDIAN = 4e9 / math.exp(SIGMA * P95)
 """With it the true p95 lies at the bound."""
 
@@ -72,6 +72,17 @@ def test_a_slower_cohort_is_named_with_its_quantile_and_the_share_beyond(worse: 
     assert one["n"] == len(seen)
     exact = np.sort(seen)[math.ceil(0.95 * len(seen)) - 1]
     assert EDGES[exact - 1] < one["estimate"] <= EDGES[exact]
+
+
+@pytest.mark.parametrize("slower", [1.5, 2.0])
+def test_a_p99_that_rises_is_told_soon(slower: float) -> None:
+    median = 0.9 * 4e9 / math.exp(SIGMA * P99)
+    told = alerts(folded(stage(), day(slower, median, minutes=1100, text=SLOW.replace("p95", "p99"))))
+    since = [(one["at_ns"] - NOON_NS) // MINUTE_NS - 900 for one in told if one["slice"] == {"cohort": "pro"}]
+    print(f"\np99 {slower} times as long: told after {since} minutes, an hour of these is ten")
+    assert len(since) == 1
+    assert 0 < since[0] < 180
+    assert all(one["slice"] in ({"cohort": "pro"}, {}) for one in told)
 
 
 def test_a_quantile_on_its_bound_is_not_told() -> None:
