@@ -10,12 +10,13 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import behaviour, cost, latency, operations, performance, quality, releases, trace_list
+from grafana import behaviour, contract, cost, latency, operations, performance, quality, releases, trace_list
 
 DASHBOARDS = Path(__file__).parent / "dashboards"
 
 BOARDS: dict[str, Callable[[], Dashboard]] = {
     "performance": performance.board,
+    "contract": contract.board,
     "cost": cost.board,
     "quality": quality.board,
     "behaviour": behaviour.board,

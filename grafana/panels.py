@@ -170,6 +170,13 @@ def coloured(unit: str, warn: float, bad: float) -> list[DynamicConfigValue]:
     return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
 
 
+def rising(unit: str, warn: float, good: float) -> list[DynamicConfigValue]:
+    """The same where more is better: bad below `warn`, good from `good`."""
+    steps = [Threshold(value=None, color=BAD), Threshold(value=warn, color=WARN), Threshold(value=good, color=GOOD)]
+    colour = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
+    return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+
+
 def sample(enough: int) -> list[DynamicConfigValue]:
     """A column of sample sizes, marked where they are smaller than `enough`."""
     steps = [Threshold(value=None, color=WARN), Threshold(value=float(enough), color="text")]

@@ -11,10 +11,13 @@ from clickhouse_connect.driver.client import Client
 from pipeline.connectors.clickhouse import insert_blocks
 from pipeline.model.alerts import Alert, AlertState, Tier
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SERIES, STATUS, TRACES, Column
+from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.contracts import HOUR_NS
 from pipeline.operators.alerts.cloud_event import encode
 from pipeline.operators.alerts.told import told
 from pipeline.operators.blocks import encode_rows
+from pipeline.operators.contracts.meaning import stored
+from pipeline.operators.contracts.reading import read
 from tests import alerts
 from tests.panes import MINUTE_NS, NOON_NS, digest, pane, panes, trace_pane, trace_panes
 from tests.scores import score, score_pane, score_panes, skipped
@@ -245,6 +248,31 @@ def hostile(name: str, n: int) -> dict[str, list[bytes]]:
     }
 
 
+PROMISES = """
+name: chat
+version: 1
+owner: team-chat
+environment: "*"
+routes: "*"
+objectives:
+  - {metric: latency.p99, at_most: 100s, window: 5m, minimum: 100, id: slow}
+  - {metric: error.ratio, at_most: 2%, minimum: 100}
+  - {metric: cost_per_trace.p95, at_most: 10 USD, minimum: 30}
+  - {metric: cost.sum, at_most: 50 USD/day}
+  - {metric: judge.mean, at_least: 0.5}
+error_budgets:
+  - {of: error.ratio, target: 90%}
+"""
+
+
+def applied() -> bytes:
+    """A contract that speaks of every route."""
+    found = read(PROMISES.encode(), "chat", ("judge",)).contract
+    assert found is not None, "the contract is read"
+    about = {"name": found.name, "version": 1, "hash": found.hash, "owner": found.owner, "text": PROMISES, "applied_ns": NOON_NS}
+    return encode_rows(CONTRACTS, [about | {"applied_by": "", "removed": False, "meaning": stored(found)}])
+
+
 def timed(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows of the first minute."""
     return encode_rows(
@@ -263,6 +291,7 @@ def load(client: Client) -> None:
         "ledger": [timed(LEDGER, LEDGER_ROWS)],
         "dead_letters": [timed(DEAD_LETTERS, DEAD_ROWS)],
         "alerts": [encode(alert) for alert in ALERTS],
+        "contracts": [applied()],
     }
     for n, name in enumerate(NAMES):
         for table, blocks in hostile(name, n).items():

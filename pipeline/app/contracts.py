@@ -17,7 +17,7 @@ from pipeline.evaluators.registry import GROUP, OURS
 from pipeline.model.contract_columns import Applied
 from pipeline.model.contracts import Contract
 from pipeline.operators.contracts.located import MAX_BYTES
-from pipeline.operators.contracts.meaning import meaning
+from pipeline.operators.contracts.meaning import meaning, stored
 from pipeline.operators.contracts.problems import Problem
 from pipeline.operators.contracts.reading import Reading, read
 from pipeline.operators.contracts.structure import NAME
@@ -90,15 +90,16 @@ def apply(settings: Settings, files: Sequence[File], by: str) -> list[Outcome]:
         contract = file.reading.contract
         assert contract is not None, "what is applied was read"
         now = there.get(contract.name)
-        if now is not None and now.hash == contract.hash:
+        if now is not None and now.hash == contract.hash and now.meaning:  # without it the store's views cannot read it
             outcomes.append(Outcome(now, "unchanged", now.version))
             continue
-        if now is not None and now.version == contract.version:
+        if now is not None and now.version == contract.version and now.hash != contract.hash:
             raise SettingsError(
                 f"{file.path}: {contract.name} {contract.version} is in force and means something else; raise `version`, "
                 f"`tailrace contract diff {contract.name} {file.path}` shows what changed"
             )
-        applied = Applied(contract.name, contract.version, contract.hash, contract.owner, file.text, now_ns(), by)
+        about = (contract.name, contract.version, contract.hash, contract.owner, file.text, now_ns(), by)
+        applied = Applied(*about, meaning=stored(contract))
         outcomes.append(Outcome(applied, "applied", now.version if now else 0))
     put(settings, [one.applied for one in outcomes if one.did == "applied"])
     return outcomes

@@ -48,7 +48,10 @@ def applied_in(value: bytes) -> list[Applied]:
     """The rows of a message."""
     try:
         block = orjson.loads(value)
-        rows = zip(*(block[column.name] for column in CONTRACTS), strict=True)
+        n = len(block["name"])
+        rows = zip(
+            *(block[one.name] if one.absent is None else block.get(one.name, [one.absent] * n) for one in CONTRACTS), strict=True
+        )
         return [Applied(*row) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise SchemaError(f"a message of the contracts' topic cannot be read: {error!r:.120}") from None

@@ -13,6 +13,7 @@ CONTRACTS: tuple[Column, ...] = (
     Column("applied_ns", "integer", "when it was applied, nanoseconds since 1970"),
     Column("applied_by", "string", "who applied it, if that was said"),
     Column("removed", "boolean", "it is no longer in force"),
+    Column("meaning", "string", "what it promises as JSON, in base units, for the store's views; empty without it", absent=""),
 )
 
 
@@ -28,3 +29,4 @@ class Applied:
     applied_ns: int
     applied_by: str = ""
     removed: bool = False
+    meaning: str = ""

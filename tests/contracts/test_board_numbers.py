@@ -185,3 +185,19 @@ def test_operations_add_up(asked: Asked) -> None:
     assert (values["release"]["Values"], values["language"]["Unknown"]) == (2, 1)
     money = asked.panel("operations/Judges' money of the day")
     assert [row["value"] for row in money] == [pytest.approx(2 * DOLLAR / 1e9)]
+
+
+def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
+    found = {(row["Route"], row["Objective"]): row for row in asked.panel("contract/Objectives one by one", A_DAY)}
+    slow, errors = found["chat", "slow"], found["chat", "error.ratio.at_most.5m"]
+    assert (slow["Status"], slow["Target"], slow["n"]) == ("broken", "≤ 1.67 min", 300)  # 100 s
+    assert slow["Estimate"] == "1.985 s" or slow["Estimate"].startswith("1.9")
+    assert (errors["Status"], errors["Estimate"], errors["Target"]) == ("crossed", "4.667 %", "≤ 2 %")
+    assert found["it's search", "slow"]["Status"] == "no data"
+    cost = found["chat", "cost_per_trace.p95.at_most.15m"]
+    assert (cost["Status"], cost["n"], cost["Estimate"]) == ("kept", 150, "3 USD")
+    assert found["chat", "judge.mean.at_least.1h"]["n"] == 350
+    (budget,) = [row for row in asked.panel("contract/Error budgets", A_DAY) if row["Route"] == "chat"]
+    assert (budget["n"], budget["Bad"], budget["Left"]) == pytest.approx((300, 14 / 300, 1 - 14 / 30))
+    firing = asked.panel("contract/Broken now", A_DAY)
+    assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]

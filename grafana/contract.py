@@ -1,0 +1,103 @@
+"""The board *Contract*: what was promised of the selected routes, whether it is kept, and what is broken now."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana.alerts import COLUMNS, SEVERITIES, broken, told
+from grafana.panels import BAD, GOOD, WARN, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
+from grafana.promised import OF_ROUTE, budgets, counted, objectives
+from grafana.sql import Query
+from grafana.variables import assemble, component, view
+
+UID = "tailrace-contract"
+STATUSES = {"kept": GOOD, "crossed": WARN, "broken": BAD, "no data": "text"}
+
+NOW: tuple[Panel, ...] = (
+    numbers(
+        "Objectives",
+        "How the objectives of the contracts in force stand, one for each route they are about. Crossed: the estimate "
+        "lies beyond the bound, "
+        "and nothing is claimed. Broken: watch has evidence, of the route or of a slice. No data: fewer than the minimum.",
+        counted(),
+        "short",
+        12,
+    ),
+    numbers(
+        "Firing",
+        "Alerts of the selected routes that are firing now, of everything watch looks at: bounds, releases, budgets.",
+        Query(
+            "SELECT countIf(severity = 'page') AS Pages, countIf(severity = 'ticket') AS Tickets\nFROM latest_alerts\n"
+            f"WHERE state = 'firing' AND first_seen <= $__toTime\n  AND {OF_ROUTE}",
+            table=True,
+        ),
+        "short",
+        12,
+        limits(1, 1),
+    ),
+    cells(
+        "Broken now",
+        "What is firing, since when, of which slice and whose it is, in the alert's own words: pages before tickets.",
+        broken(),
+        "short",
+        8,
+        "",
+        COLUMNS,
+    ),
+)
+
+PROMISED: tuple[Panel, ...] = (
+    cells(
+        "Objectives one by one",
+        "Each objective and route: the target, the estimate over the objective's own window up to the newest of the "
+        "range, and how many "
+        "calls, traces or scores it is of. Low and high: the running interval of an alert, where one is firing. "
+        "Slices: how many of them "
+        "are firing. A contract that was applied before this board was there shows once it is applied again.",
+        objectives(),
+        "short",
+        12,
+        "",
+        {
+            "Status": words(STATUSES),
+            "Severity": words(SEVERITIES),
+            "Window": properties({"unit": "ns"}),
+            "Slices": coloured("short", 1, 5),
+        },
+    ),
+    cells(
+        "Error budgets",
+        "Budgets of ratios of calls, over their period up to the end of the range: which share of it is left, 0 % and "
+        "less is used up. Seen: "
+        "hours with calls. Budgets of measures need counts that hours do not carry: `tailrace check` and alerts of "
+        "kind burn_rate tell those.",
+        budgets(),
+        "percentunit",
+        7,
+        "",
+        {
+            "Left": rising("percentunit", 0, 0.25),
+            "n": sample(100),
+            "Period": properties({"unit": "ns"}),
+            "Seen": properties({"unit": "ns"}),
+        },
+    ),
+    cells(
+        "Told within the range",
+        "Every alert of the selected routes in the range, also those that are over, newest first.",
+        told(),
+        "short",
+        9,
+        "",
+        COLUMNS,
+    ),
+)
+
+
+def board() -> Dashboard:
+    """The board, ready to be rendered."""
+    return assemble(
+        UID,
+        "Contract",
+        "What was promised of a route, whether it is kept, what is broken now, and what is left of error budgets.",
+        [view(), component("environment"), component("route")],
+        {"Now": NOW, "What was promised": PROMISED},
+    )

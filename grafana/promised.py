@@ -1,0 +1,205 @@
+"""What contracts in force promise, held against what is stored: the queries of the board *Contract*.
+
+How a metric is made of columns, `pipeline/model/metrics.py` says. An estimate is over the objective's own window, which ends with
+the newest window of the range; up to six hours of minutes, longer windows of hours.
+"""
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
+
+from grafana.alerts import amount, plain
+from grafana.sql import Query, among, named
+from pipeline.model.columns import OVERFLOW
+from pipeline.model.metrics import METRICS, QUANTILES, Better, Family, Kind, Metric
+
+SIX_HOURS_NS = 6 * 3600 * 10**9
+STATES = {
+    Family.CALLS: {"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
+    Family.TRACES: {"cost_digest": "cost_state", "latency_digest": "latency_state"},
+    Family.SCORES: {},
+}
+TABLES = {Family.CALLS: "panes", Family.TRACES: "trace_panes", Family.SCORES: "score_panes"}
+OF_SCORES = ("value_sum", "weight", "fails_weight", "checked_weight", "ok", "checked")
+PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
+ROUTE = ("environment", "route")
+OF_ROUTE = "\n  AND ".join(map(among, ROUTE))
+UNITS = {metric.name: metric.unit.value for metric in METRICS.values()}
+UNIT = f"transform(metric, {list(UNITS)}, {list(UNITS.values())}, if(endsWith(metric, '.fail'), 'share', 'score'))"
+
+
+def _fits(column: str, patterns: str) -> str:
+    """One of the patterns is for the name; what the cardinality limit put together is nobody's unless it is named."""
+    return f"arrayExists(x -> match({column}, x) AND ({column} != '{OVERFLOW}' OR x = '^(?s:{OVERFLOW})$'), {patterns})"
+
+
+def _of(family: Family) -> list[Metric]:
+    return [metric for metric in METRICS.values() if metric.family is family]
+
+
+def _columns(family: Family) -> list[str]:
+    """What is summed."""
+    if family is Family.SCORES:
+        return [*OF_SCORES]
+    return sorted({name for metric in _of(family) for name in (metric.events, metric.of, metric.n, *metric.unknown) if name})
+
+
+def _value(metric: Metric) -> str:
+    if metric.kind is Kind.QUANTILE:
+        assert metric.measure is not None, "a quantile is of a measure"
+        at = list(QUANTILES.values()).index(metric.quantile) + 1
+        state = f"q_{STATES[metric.family][metric.measure.digest]}"
+        return f"if(isFinite({state}[{at}]), {state}[{at}], NULL)"
+    if metric.kind is Kind.SUM:
+        return f"toFloat64(s_{metric.events})"
+    if not metric.events:
+        return "NULL"
+    whole = " - ".join(f"s_{name}" for name in (metric.of, *metric.unknown))
+    return f"toFloat64(s_{metric.events}) / nullIf(toFloat64({whole}), 0)"
+
+
+def _estimate(family: Family) -> tuple[str, str]:
+    """The value and its n, of the metric a row asks for."""
+    if family is Family.SCORES:
+        fails = "endsWith(metric, '.fail')"
+        mean = "toFloat64(s_value_sum) / 1e6 / nullIf(toFloat64(s_weight), 0)"
+        share = "toFloat64(s_fails_weight) / nullIf(toFloat64(s_checked_weight), 0)"
+        return f"if({fails}, {share}, {mean})", f"if({fails}, s_checked, s_ok)"
+    cases = [(f"metric = '{one.name}'", _value(one), f"s_{one.n}" if one.n else "0") for one in _of(family)]
+    value = ", ".join(f"{when}, {value}" for when, value, _ in cases)
+    n = ", ".join(f"{when}, {n}" for when, _, n in cases)
+    return f"multiIf({value}, NULL)", f"multiIf({n}, 0)"
+
+
+def _rows(family: Family, table: str, since: str) -> str:
+    keys = [*ROUTE, "release", "window_start_ns", "window_end_ns"]
+    keys += [] if family is Family.TRACES else ["model"]
+    keys += ["evaluator"] if family is Family.SCORES else []
+    wanted = ", ".join((*keys, *_columns(family), *STATES[family].values()))
+    return f"SELECT {wanted} FROM {table} FINAL\nWHERE {since} AND {OF_ROUTE}"
+
+
+def _estimated(family: Family, ending: str, windows: str) -> str:
+    """Rows (promise, environment, route, n, value) of the windows that `windows` admits."""
+    table = f"{TABLES[family]}{ending}"
+    until = f"(SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE})"
+    longest_s = 8 * 86_400 if ending else SIX_HOURS_NS // 10**9
+    states = ", ".join(
+        f"quantilesTDigestMerge({', '.join(map(str, QUANTILES.values()))})(r.{state}) AS q_{state}"
+        for state in STATES[family].values()
+    )
+    sums = ", ".join(f"sum(toInt256(r.{name})) AS s_{name}" for name in _columns(family))
+    value, n = _estimate(family)
+    if family is Family.SCORES:
+        asked = "match(metric, '\\\\.(mean|fail)$') AND metric NOT IN (" + ", ".join(f"'{name}'" for name in METRICS) + ")"
+        own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')"
+    else:
+        asked, own = "metric IN (" + ", ".join(f"'{metric.name}'" for metric in _of(family)) + ")", ""
+    model = "''" if family is Family.TRACES else "r.model"
+    fits = " AND ".join(
+        _fits(column, patterns)
+        for column, patterns in (
+            ("r.environment", "o.environments"),
+            ("r.route", "o.routes"),
+            ("r.release", "o.releases"),
+            (model, "o.models"),
+        )
+    )
+    promise = ", ".join(f"o.{name} AS {name}" for name in PROMISE)
+    since = f"window_start >= toDateTime(intDiv({until}, 1000000000) - {longest_s}) AND window_start <= $__toTime"
+    return (
+        f"SELECT {', '.join((*PROMISE, *ROUTE))}, toInt64({n}) AS n, toNullable(toFloat64({value})) AS value FROM (\n"
+        f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join(filter(None, (sums, states)))}\n"
+        f"FROM (SELECT * FROM promises WHERE {windows} AND {asked}) AS o\n"
+        f"CROSS JOIN (\n{_rows(family, table, since)}\n) AS r\n"
+        f"WHERE r.window_end_ns <= {until} AND r.window_start_ns >= {until} - o.window_ns AND {fits}{own}\n"
+        f"GROUP BY {', '.join((*PROMISE, *ROUTE))})"
+    )
+
+
+ESTIMATED = "\nUNION ALL\n".join(
+    _estimated(family, ending, windows)
+    for family in Family
+    for ending, windows in (("", f"window_ns <= {SIX_HOURS_NS}"), ("_hourly", f"window_ns > {SIX_HOURS_NS}"))
+)
+
+ALARMS = (
+    "SELECT contract, rule, environment, route, countIf(tier = 'established') AS established, count() AS alarms, "
+    "countIf(notEmpty(slice)) AS slices, anyIf(low, empty(slice)) AS low, anyIf(high, empty(slice)) AS high\n"
+    "FROM latest_alerts WHERE state = 'firing' AND kind IN ('objective', 'no_data') GROUP BY contract, rule, environment, route"
+)
+KNOWN = f"SELECT DISTINCT environment, route FROM `${{view:percentencode}}` WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}"
+BEYOND = "if(direction = 'at_most', value > bound, value < bound)"
+STATUS = (
+    f"multiIf(established > 0, 'broken', alarms > 0 OR (n >= minimum AND ifNull({BEYOND}, false)), 'crossed', "
+    "n < minimum OR value IS NULL, 'no data', 'kept')"
+)
+RANK = f"indexOf(['broken', 'crossed', 'no data', 'kept'], {STATUS})"
+
+_JUDGED = (
+    f"SELECT {', '.join(f'p.{name} AS {name}' for name in PROMISE)}, k.environment AS environment, k.route AS route, "
+    f"e.n AS n, e.value AS value, a.established AS established,\n"
+    "  a.alarms AS alarms, a.slices AS slices, a.low AS low, a.high AS high\n"
+    f"FROM promises AS p CROSS JOIN (\n{KNOWN}\n) AS k\n"
+    f"LEFT JOIN (\n{ESTIMATED}\n) AS e ON e.contract = p.contract AND e.rule = p.rule AND e.environment = k.environment "
+    "AND e.route = k.route\n"
+    f"LEFT JOIN (\n{ALARMS}\n) AS a ON a.contract = p.contract AND a.rule = p.rule AND a.environment = k.environment "
+    f"AND a.route = k.route\n"
+    f"WHERE {_fits('k.environment', 'p.environments')} AND {_fits('k.route', 'p.routes')}"
+)
+
+
+def objectives() -> Query:
+    """A row for each objective and route it is about, the worst first."""
+    columns = (
+        f"{STATUS} AS Status",
+        *map(named, ROUTE),
+        f"{plain('rule')} AS Objective",
+        f"concat(if(direction = 'at_most', '≤ ', '≥ '), {amount('bound', UNIT)}) AS Target",
+        f"{amount('value', UNIT)} AS Estimate",
+        "n AS n",
+        "minimum AS Minimum",
+        f"{amount('low', UNIT)} AS Low",
+        f"{amount('high', UNIT)} AS High",
+        "slices AS Slices",
+        "window_ns AS Window",
+        "severity AS Severity",
+        f"{plain('owner')} AS Owner",
+        f"{plain('contract')} AS Contract",
+    )
+    return Query(
+        "SELECT\n  "
+        + ",\n  ".join(columns)
+        + f"\nFROM (\n{_JUDGED}\n)\nORDER BY {RANK}, Environment, Route, Contract, Objective\nLIMIT 500",
+        table=True,
+    )
+
+
+def counted() -> Query:
+    """One row: how many objectives stand how."""
+    counts = ", ".join(f"countIf(status = '{name}') AS \"{name}\"" for name in ("kept", "crossed", "broken", "no data"))
+    return Query(f"SELECT {counts} FROM (SELECT {STATUS} AS status FROM (\n{_JUDGED}\n))", table=True)
+
+
+def budgets() -> Query:
+    """A row for each budget of a ratio of calls: what is left of it over its period, from hours."""
+    ratios = [metric for metric in _of(Family.CALLS) if metric.kind is Kind.RATIO]
+    bad = ", ".join(
+        f"b.ratio = '{m.name}', toFloat64(" + (f"r.{m.of} - r.{m.events}" if m.better is Better.HIGH else f"r.{m.events}") + ")"
+        for m in ratios
+    )
+    of = ", ".join(f"b.ratio = '{metric.name}', toFloat64(r.{metric.of})" for metric in ratios)
+    fits = " AND ".join(_fits(f"r.{column}", f"b.{column}s") for column in ("environment", "route", "model", "release"))
+    wanted = ", ".join((*ROUTE, "model", "release", "window_start", *sorted({x for m in ratios for x in (m.events, m.of)})))
+    return Query(
+        f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf((1 - target) * n, 0) AS Left,\n"
+        "  bad / nullIf(n, 0) AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, Seen AS Seen, "
+        f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
+        "FROM (SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
+        "  r.environment AS environment, r.route AS route, uniqExact(r.window_start) * 3600000000000 AS Seen,\n"
+        f"  sum(multiIf({bad}, 0)) AS bad, sum(multiIf({of}, 0)) AS n\n"
+        f"FROM (SELECT * FROM budgets WHERE ratio != '') AS b CROSS JOIN (\nSELECT {wanted} FROM panes_hourly FINAL\n"
+        f"WHERE window_start <= $__toTime AND {OF_ROUTE}) AS r\n"
+        f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) AND {fits}\n"
+        "GROUP BY contract, rule, owner, target, period_ns, environment, route)\nORDER BY Left, Environment, Route, "
+        "Contract, Budget\nLIMIT 500",
+        table=True,
+    )
