@@ -164,6 +164,25 @@ def status() -> list[dict[str, Any]]:
     return [*(row | {"time_ns": NOON_NS, "value": 1.0} for row in rows if row["metric"] != "lost_to_retention"), *late]
 
 
+WORST_NS = NOON_NS - 3 * 1440 * MINUTE_NS
+"""When, for a quarter of an hour, nothing went well."""
+
+
+def worst() -> list[dict[str, Any]]:
+    """What stages said then, every minute."""
+    bad = {
+        ("sink", "freshness_ns"): 700e9,
+        ("sink", "lag"): 20_000.0,
+        ("watch", "lag"): 20_000.0,
+        ("aggregate", "lost_to_retention"): 7.0,
+    }
+    return [
+        {"stage": stage, "source": SPANS, "metric": metric, "value": value, "time_ns": WORST_NS + minute * MINUTE_NS}
+        for minute in range(16)
+        for (stage, metric), value in bad.items()
+    ]
+
+
 LEDGER_ROWS = (
     {
         "stage": "decode",
@@ -287,7 +306,7 @@ def load(client: Client) -> None:
         "trace_panes": [trace_panes(*TRACE_PANES)],
         "score_panes": [score_panes(*SCORE_PANES)],
         "traces": [encode_rows(TRACES, TRACES_OVER)],
-        "status": [timed(STATUS, status())],
+        "status": [timed(STATUS, [*status(), *worst()])],
         "ledger": [timed(LEDGER, LEDGER_ROWS)],
         "dead_letters": [timed(DEAD_LETTERS, DEAD_ROWS)],
         "alerts": [encode(alert) for alert in ALERTS],
