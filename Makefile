@@ -18,16 +18,24 @@ DEPENDENCIES := .venv/stamp-dependencies
 PACKAGE := .venv/stamp-package
 ENGINES := .venv/stamp-engines
 WARM := .venv/stamp-warm
+VIEWER := .venv/stamp-viewer
+VIEWER_SOURCES := $(wildcard viewer/*.* viewer/icons/* viewer/src/*.* viewer/src/panels/*)
 COMPILED := $(wildcard pipeline/operators/*.py pipeline/operators/decode/*.py)
 
-.PHONY: help setup demo check test quality soak bench lock clean
+.PHONY: help setup viewer viewed demo check test quality soak bench lock clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-8s %s\n' "$$verb" "$$what"; done
 
 setup: $(ENGINES) $(WARM) ## Python environment, local Kafka and ClickHouse, compiled code; once
 
-demo: setup ## everything on this machine with made-up traffic; DEMO_SECONDS=90 is how long
+viewer: $(VIEWER) ## the viewer of the Grafana boards for `tailrace boards`, with Node.js and npm; once
+
+# A minute of npm, which only the boards in a browser need, so nothing else waits for it or fails with it.
+viewed:
+	@$(MAKE) viewer || echo 'the viewer of the boards is not built; everything but `tailrace boards` works' >&2
+
+demo: setup viewed ## everything on this machine with made-up traffic; DEMO_SECONDS=90 is how long
 	@$(BIN)/tailrace demo
 
 check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts; before every commit
@@ -37,7 +45,7 @@ check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts
 	$(BIN)/lint-imports
 	TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30} $(PYTEST) -n auto -m "not soak and not slow and not engines" $(QUICK)
 
-test: setup check ## check, then what it leaves out and all tests against real Kafka and ClickHouse
+test: setup check viewed ## check, then what it leaves out and all tests against real Kafka and ClickHouse
 	$(PYTEST) -n auto -m slow $(QUICK)
 	$(PYTEST) -n 2 --dist loadfile -m "not soak" tests $(addprefix --ignore=,$(APART))
 
@@ -57,7 +65,7 @@ lock: ## requirements.lock anew from pyproject.toml; newer versions with LOCK=--
 
 clean: ## stop the local engines; remove .venv, .local with all data, and caches
 	@if [[ -x $(BIN)/tailrace && -d .local ]]; then $(BIN)/tailrace local down; fi
-	rm -rf .venv .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf viewer/node_modules pipeline/_viewer .venv .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 	find pipeline schemas grafana tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -75,6 +83,12 @@ $(PACKAGE): pyproject.toml $(DEPENDENCIES)
 
 $(ENGINES): deploy/local/kafka/pom.xml pipeline/connectors/local_setup.py $(PACKAGE)
 	@$(BIN)/tailrace local setup
+	@touch $@
+
+$(VIEWER): $(VIEWER_SOURCES) | .venv/bin/python
+	@command -v npm >/dev/null || { echo 'npm not found: the viewer of the boards needs Node.js 20 or newer with npm (Debian, Ubuntu: apt install npm)' >&2; exit 1; }
+	@echo 'building the viewer of the boards …' >&2
+	@cd viewer && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
 $(WARM): $(COMPILED) $(EXAMPLE) $(PACKAGE)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from math import exp, log
 from pathlib import Path
@@ -17,13 +17,14 @@ from rich.text import Text
 
 from pipeline.app import demo as traffic
 from pipeline.app.alerts import standing
+from pipeline.app.boards import viewer
 from pipeline.app.compose import stop_on_signal
 from pipeline.app.show import duration, table
 from pipeline.app.status import folded_lag, lag_of, look
 from pipeline.app.up import Running, pipeline
 from pipeline.connectors.clock import steady
 from pipeline.connectors.local_setup import Say
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, SettingsError
 from pipeline.operators.estimates import Estimate
 from pipeline.operators.traffic import RELEASES
 from pipeline.settings import SECOND, Settings
@@ -38,16 +39,25 @@ WAIT_FOR_LAST = 60.0
 def keep_up(settings: Settings, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM."""
     stop = stop_on_signal()
-    with pipeline(settings, "up", say) as running:
+    with pipeline(settings, "up", say) as running, ExitStack() as beside:
         say(f"\nKafka        {running.settings.kafka_bootstrap}, topic {running.settings.topic('otlp_spans')}")
         say("ClickHouse   tailrace query 'SELECT * FROM performance LIMIT 5'")
         say("             tailrace status")
+        say(f"boards       {_boards(running.settings, beside)}")
         if which("tailrace") is None:
             say(f"             first: {_PATH_LINE}")
         say(f"logs         {settings.local_dir / 'logs'}\nrunning; Ctrl-C stops")
         while not stop.wait(1.0):
             running.fleet.tend()
         say("stopping")
+
+
+def _boards(settings: Settings, beside: ExitStack) -> str:
+    """Where the boards are shown from now on, or why they are not."""
+    try:
+        return beside.enter_context(viewer(settings))
+    except SettingsError as error:
+        return str(error)
 
 
 def demo(settings: Settings, seconds: float, live: Console, out: Console, say: Say) -> None:
@@ -65,6 +75,7 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
     if which("tailrace") is None:
         out.print(f"  {_PATH_LINE}", highlight=False, soft_wrap=True)
     out.print("  tailrace local up")
+    out.print("  tailrace boards        [dim]# all of it in a browser, on the Grafana boards[/]", highlight=False)
     for what, sql in traffic.QUERIES.items():
         out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)
     out.print("  tailrace local down")

@@ -20,6 +20,7 @@ import typer
 
 from pipeline.app import show
 from pipeline.cli.alerts import alerts_app
+from pipeline.cli.boards import boards
 from pipeline.cli.check import check
 from pipeline.cli.contract import contract_app
 from pipeline.cli.terminal import Json, complain, err, out, say
@@ -44,6 +45,7 @@ judge_app = typer.Typer(help="The judge that evaluators ask.", no_args_is_help=T
 app.add_typer(schema_app, name="schema", rich_help_panel="Set up")
 app.add_typer(contract_app, name="contract", rich_help_panel="Set up")
 app.add_typer(alerts_app, name="alerts", rich_help_panel="Look")
+app.command("boards", rich_help_panel="Look")(boards)
 app.command("check", rich_help_panel="Look")(check)
 app.add_typer(prices_app, name="prices", rich_help_panel="Look")
 app.add_typer(judge_app, name="judge", rich_help_panel="Look")

@@ -15,9 +15,9 @@ from grafana.boards import DASHBOARDS
 from grafana.comparison import SIDES
 from grafana.trace_list import TRACE_URL
 from pipeline.connectors.clickhouse import apply_schema, connect
+from pipeline.operators.boards.macros import ALL, Selection, TimeRange, expand
 from pipeline.settings import Settings
 from tests.board_rows import NOON, load
-from tests.contracts.macros import ALL, Selection, TimeRange, expand
 
 BOARDS: dict[str, Any] = {path.stem: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
 PANELS: dict[str, dict[str, Any]] = {
@@ -62,7 +62,7 @@ class Asked:
         """The answer to a query of a board with these variables chosen and All of the others. Raises DatabaseError."""
         known = dict.fromkeys((*components(board), "environment"), ALL) | DEFAULTS
         fixed = {"view": view, "scores": VIEWS.get(view, view)}
-        raw = self._client().raw_query(expand(sql, known | fixed | chosen, {}, over), settings=READABLE, fmt="JSONCompact")
+        raw = self._client().raw_query(expand(sql, known | fixed | chosen, over), settings=READABLE, fmt="JSONCompact")
         answer = json.loads(raw.decode(errors="replace"))
         names = [column["name"] for column in answer["meta"]]
         return [dict(zip(names, row, strict=True)) for row in answer["data"]]

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from grafana import alerting
+from pipeline.operators.boards.macros import TimeRange
 from tests.board_rows import NOON, WORST_NS
 from tests.contracts.boards import Asked
-from tests.contracts.macros import TimeRange
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE: dict[str, Any] = yaml.safe_load(alerting.RULES_FILE.read_text())

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.operators.boards.macros import TimeRange
 from tests.board_rows import DOLLAR, MS
 from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
-from tests.contracts.macros import TimeRange
 
 # The performance board.
 

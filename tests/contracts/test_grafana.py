@@ -1,8 +1,7 @@
 """The boards on the real store: every query of every panel and variable of every board answers, and no name changes one.
 
-The macros are expanded as the plugin does it (`macros.py`), the queries run as the user Grafana runs them as. What single
-panels must
-say: `test_board_numbers.py`.
+The macros are expanded as the plugin does it (`pipeline/operators/boards/macros.py`), the queries run as the user Grafana
+runs them as. What single panels must say: `test_board_numbers.py`.
 """
 
 import re
@@ -14,9 +13,9 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from grafana import boards
 from grafana.boards import DASHBOARDS, render
 from grafana.comparison import SIDES
+from pipeline.operators.boards.macros import ALL, Selection, TimeRange
 from tests.board_rows import FAR, HOSTILE, NAMES, NOON, TAME
 from tests.contracts.boards import A_DAY, A_LONG_TIME, BOARDS, PANELS, TWO_MINUTES, VARIABLES, VIEWS, Asked, components
-from tests.contracts.macros import ALL, Selection, TimeRange
 
 QUIET = TimeRange(NOON - 7200, NOON - 3600)
 TELLING = ("ends in a backslash", "a union", "commas", "a variable", "percents", "a null and a newline")

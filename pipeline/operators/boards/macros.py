@@ -4,40 +4,25 @@ The plugin's front end resolves `$__conditionalAll`, Grafana interpolates the va
 macros that depend on the time range: in this order. Only the forms our boards use are known; anything else is an error,
 so a new macro cannot slip through untested.
 
+A value enters as `percentencode` alone, whose letters are A-Z a-z 0-9 - _ . ~ %: between quotes it cannot end a literal, nor
+begin a macro or a variable, wherever it came from. Grafana's other formats leave room for that, so a query that asks for one
+is refused.
+
 Source: grafana-clickhouse-datasource 4.20.0, `pkg/macros/macros.go` and `src/data/CHDatasource.ts`; the formats of variables:
 @grafana/scenes, `formatRegistry.ts`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 from urllib.parse import quote
 
 ALL = "$__all"
 Selection = str | tuple[str, ...]
 
 
-def _each(quoted: Callable[[str], str]) -> Callable[[Selection], str]:
-    return lambda value: ",".join(map(quoted, (value,) if isinstance(value, str) else value))
-
-
-def _glob(value: Selection) -> str:
-    return value if isinstance(value, str) else value[0] if len(value) == 1 else "{" + ",".join(value) + "}"
-
-
-def _percent_encoded(value: Selection) -> str:
-    """RFC 3986 of a value, of several as `{one,other}`."""
-    return quote(value if isinstance(value, str) else "{" + ",".join(value) + "}", safe="-_.~")
-
-
-FORMATS: Final[dict[str, Callable[[Selection], str]]] = {
-    "glob": _glob,
-    "percentencode": _percent_encoded,
-    "singlequote": _each(lambda value: "'" + value.replace("'", "\\'") + "'"),
-    "sqlstring": _each(lambda value: "'" + value.replace("'", "''").replace('"', '\\"') + "'"),
-}
-"""What `${name:format}` becomes, of one value or several. Neither of the quoting ones touches a backslash."""
+class NotExpandedError(ValueError):
+    """A query says something that is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +34,30 @@ class TimeRange:
     interval: int = 60
 
 
-def expand(sql: str, chosen: Mapping[str, Selection], options: Mapping[str, tuple[str, ...]], over: TimeRange) -> str:
-    """The SQL the server gets. `chosen` is a value, several, or ALL per variable; `options` is what ALL stands for.
+def expand(sql: str, chosen: Mapping[str, Selection], over: TimeRange) -> str:
+    """The SQL the server gets. `chosen` is a value, several, or ALL per variable; ALL outside of a condition is no value.
 
-    Raises AssertionError for a variable or a macro that is not known.
+    Raises NotExpandedError for a variable, a format or a macro that is not known.
     """
-    sql = _conditional(sql, chosen)
-    for name, value in chosen.items():
-        values = options.get(name, ()) if value == ALL else value
-        sql = re.sub(rf"\$\{{{name}(?::(\w+))?\}}", lambda m, v=values: FORMATS[m[1] or "glob"](v), sql)  # type: ignore[misc]
-    sql = _ranged(sql, over)
-    left = re.search(r"\$\{?[A-Za-z_]+", sql)
-    assert left is None, f"{left and left[0]} is not expanded in: {sql}"
+    sql = _ranged(_filled(_conditional(sql, chosen), chosen), over)
+    if left := re.search(r"\$\{?[A-Za-z_][\w:}]*|\[\[\w+(:\w+)?\]\]", sql):
+        raise NotExpandedError(f"{left[0]} is not known")
     return sql
+
+
+def percent_encoded(value: Selection) -> str:
+    """RFC 3986 of a value, of several as `{one,other}`."""
+    return quote(value if isinstance(value, str) else "{" + ",".join(value) + "}", safe="-_.~")
+
+
+def _filled(sql: str, chosen: Mapping[str, Selection]) -> str:
+    """With each `${name:percentencode}` written out; all at once, so that no value is read as a query."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        return found[0] if name not in chosen else percent_encoded("" if chosen[name] == ALL else chosen[name])
+
+    return re.sub(r"\$\{(\w+):percentencode\}", value, sql)
 
 
 def _ranged(sql: str, over: TimeRange) -> str:
@@ -79,7 +75,8 @@ def _conditional(sql: str, chosen: Mapping[str, Selection]) -> str:
     while (at := sql.rfind(macro)) >= 0:
         condition, variable, end = _arguments(sql, at + len(macro))
         name = variable.strip().removeprefix("$").strip("{}")
-        assert name in chosen, f"$__conditionalAll names the unknown variable {variable}"
+        if name not in chosen:
+            raise NotExpandedError(f"$__conditionalAll names the unknown variable {variable}")
         sql = sql[:at] + ("1=1" if chosen[name] in ("", ALL) else condition) + sql[end:]
     return sql
 
@@ -92,6 +89,7 @@ def _arguments(sql: str, at: int) -> tuple[str, str, int]:
         if sql[position] == "," and depth == 1:
             comma = position
         if depth == 0:
-            assert comma > 0, f"$__conditionalAll needs two arguments: {sql[at:position]}"
+            if comma < 0:
+                raise NotExpandedError(f"$__conditionalAll needs two arguments: {sql[at:position]}")
             return sql[at:comma], sql[comma + 1 : position], position + 1
-    raise AssertionError(f"$__conditionalAll is not closed: {sql[at:]}")
+    raise NotExpandedError(f"$__conditionalAll is not closed: {sql[at:]}")
