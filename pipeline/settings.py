@@ -247,13 +247,17 @@ class Settings(BaseSettings):
         """Settings from the environment and the local engines' file. Raises SettingsError naming each wrong setting."""
         try:
             first = cls() if local_dir is None else cls(local_dir=local_dir)
-            return cls(_env_file=first.local_dir / "tailrace.env", local_dir=first.local_dir)
+            found = cls(_env_file=first.local_dir / "tailrace.env", local_dir=first.local_dir)
         except ValidationError as error:
             lines = [f"TAILRACE_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(lines)) from None
         except SourceError as error:
             name = str(error).split('"')[1].upper()
             raise SettingsError(f"TAILRACE_{name}: it must be JSON, an object") from None
+        if first.model_fields_set & {"clickhouse_dsn", "clickhouse_reader_dsn"} == {"clickhouse_dsn"}:
+            # a store of one's own is not read as the reader of the local engines
+            return found.model_copy(update={"clickhouse_reader_dsn": SecretStr("")})
+        return found
 
     def topic(self, key: str) -> str:
         """The broker's name of one of our topics."""

@@ -24,6 +24,9 @@ class Checked:
     slices_left_out: int
 
 
+COUNTABLE = 10**9
+"""More than that nobody waits for: a baseline without a single one asks for them."""
+
 OUTCOMES = ("keeps", "breaks", "not enough data")
 """By exit code."""
 
@@ -60,7 +63,7 @@ def why(found: Finding) -> str:
     one = found.alert
     told = [one.detail] if one.detail else []
     if found.missing:
-        told.append(f"{found.missing:,} more needed")
+        told.append(f"{found.missing:,} more needed" if found.missing < COUNTABLE else "far more needed")
     if found.finds_nothing:
         told.append("no change that is looked for would be found")
     if found.verdict is Verdict.BROKEN:

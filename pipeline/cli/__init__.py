@@ -23,6 +23,7 @@ from pipeline.cli.alerts import alerts_app
 from pipeline.cli.boards import boards
 from pipeline.cli.check import check
 from pipeline.cli.contract import contract_app
+from pipeline.cli.report import report
 from pipeline.cli.terminal import Json, complain, err, out, say
 from pipeline.errors import SettingsError, TailraceError
 from pipeline.settings import Settings
@@ -47,6 +48,7 @@ app.add_typer(contract_app, name="contract", rich_help_panel="Set up")
 app.add_typer(alerts_app, name="alerts", rich_help_panel="Look")
 app.command("boards", rich_help_panel="Look")(boards)
 app.command("check", rich_help_panel="Look")(check)
+app.command("report", rich_help_panel="Look")(report)
 app.add_typer(prices_app, name="prices", rich_help_panel="Look")
 app.add_typer(judge_app, name="judge", rich_help_panel="Look")
 

@@ -254,14 +254,17 @@ def carry_out(
             deliver(refused(insert, complaints))
 
 
-def query(settings: Settings, sql: str, within: int | None = None) -> tuple[list[str], list[list[Any]]]:
+def query(
+    settings: Settings, sql: str, within: int | None = None, parameters: dict[str, Any] | None = None
+) -> tuple[list[str], list[list[Any]]]:
     """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words.
 
-    `within`: seconds after which the engine gives the statement up, Transient.
+    `within`: seconds after which the engine gives the statement up, Transient. parameters: for its `{name:Type}`, bound by the
+    engine: no value can change the statement.
     """
     limits = {} if within is None else {"max_execution_time": within}
     with reader(settings) as client, _translated("query"):
-        raw = client.raw_query(sql.rstrip().rstrip(";"), settings=READABLE | limits, fmt="JSONCompact")
+        raw = client.raw_query(sql.rstrip().rstrip(";"), parameters, settings=READABLE | limits, fmt="JSONCompact")
     answer = json.loads(raw.decode(errors="replace"))
     states = [column["type"].startswith("AggregateFunction") for column in answer["meta"]]
     rows = [["<state>" if state else cell for state, cell in zip(states, row, strict=True)] for row in answer["data"]]

@@ -76,15 +76,17 @@ def test_small_cohorts_are_judged_as_often_as_promised(repeated: list[Found]) ->
 
 
 def test_another_share_of_one_cohort_moves_no_estimate(traces: Population, repeated: list[Found]) -> None:
-    """The same keys, five times the share of the largest cohort: pairwise differences have no direction."""
-    others = [repetition(traces, f"t{n}", {"free": 0.1}) for n in range(REPETITIONS // 2)]
+    """The same keys, five times the share of the largest cohort: pairwise differences have no direction. A shift of a fifth of
+    their deviation would be seen in 800 pairs; chance alone goes beyond 0.13 of it once in 4,000 times.
+    """
+    others = [repetition(traces, f"t{n}", {"free": 0.1}) for n in range(REPETITIONS * 4 // 5)]
     for who in WHO:
         for name in ("mean", "steadied"):
             pairs = [(estimates(a, who), estimates(b, who)) for a, b in zip(repeated, others, strict=False)]
             off = np.array([b[name][0] - a[name][0] for a, b in pairs if name in a and name in b])
             if off.any():
                 print(f"\n{who:<12}{name:<10} moved by {off.mean():+.5f}, {bias(off):+.2f} standard errors", end="")
-                assert abs(bias(off)) < 3
+                assert abs(off.mean()) <= 0.13 * off.std(ddof=1) or REPETITIONS < 1000
     true = truth(traces, "free")["steadied"]
     own = np.array([one["steadied"][0] for one in (estimates(found, "free") for found in others)])
     print(f"\nslope of 1,200 traces of its own: {bias(own - true):+.2f} standard errors")

@@ -1,5 +1,7 @@
 """Settings: every one is explained, and no value is accepted that a stage could not run with."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.app.compose import aggregate_stage
@@ -62,3 +64,13 @@ def test_a_refusal_does_not_repeat_the_value(name: str, value: str, monkeypatch:
     with pytest.raises(Exception, match=f"(?i){name}") as raw:  # what others than our commands see
         Settings()
     assert "hush" not in str(raw.value)
+
+
+def test_a_store_of_ones_own_is_not_read_as_the_local_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    local = "TAILRACE_CLICKHOUSE_DSN=http://local/x\nTAILRACE_CLICKHOUSE_READER_DSN=http://reader@local/x\n"
+    (tmp_path / "tailrace.env").write_text(local)
+    assert Settings.load(tmp_path).clickhouse_reader_dsn.get_secret_value() == "http://reader@local/x"
+    monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", "http://elsewhere/x")
+    own = Settings.load(tmp_path)
+    assert own.clickhouse_dsn.get_secret_value() == "http://elsewhere/x"
+    assert own.clickhouse_reader_dsn.get_secret_value() == ""
