@@ -1,5 +1,6 @@
 """What `tailrace check` found, for people and for machines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,22 @@ def row(found: Finding) -> list[str]:
         _evidence(one),
         why(found),
     ]
+
+
+def rows(findings: Sequence[Finding]) -> list[list[str]]:
+    """All of them; where a route has nothing at all of what a rule counts, one row says so of all its slices."""
+    silent: dict[tuple[str, str, str], list[Finding]] = {}
+    told = []
+    for one in findings:
+        if one.verdict is Verdict.TOO_FEW and not one.alert.n:
+            silent.setdefault((one.alert.environment, one.alert.route, one.alert.rule), []).append(one)
+        else:
+            told.append(row(one))
+    for those in silent.values():
+        cells = row(those[0])
+        where = f"{len(those):,} slices" if len(those) > 1 else cells[4]
+        told.append([*cells[:4], where, "0", "–", "", cells[8], "", "nothing was counted"])
+    return told
 
 
 def _evidence(one: Alert) -> str:

@@ -40,7 +40,7 @@ def check(
     if json:
         print(orjson.dumps(checked.meant(done, code)).decode())
     else:
-        out.print(show.table(checked.NAMES, [checked.row(one) for one in done.standing.findings]))
+        out.print(show.table(checked.NAMES, checked.rows(done.standing.findings)))
         for rule in done.not_judged:
             complain(f"{rule} is not judged yet")
         for rule in done.standing.not_compared:
