@@ -118,7 +118,7 @@ def test_contact_points_take_addresses_from_the_environment_and_are_off(name: st
     (point,), (policy,) = file["contactPoints"], file["policies"]
     assert {policy["receiver"], *(route["receiver"] for route in policy["routes"])} == {point["name"]}
     assert all(
-        value.startswith("$TAILRACE_") for key, value in point["receivers"][0]["settings"].items() if key in ("url", "addresses")
+        value.startswith("$GRAFANA_") for key, value in point["receivers"][0]["settings"].items() if key in ("url", "addresses")
     )
     assert not (ROOT / "grafana/provisioning/alerting" / path.name).exists()
 
