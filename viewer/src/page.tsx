@@ -66,12 +66,12 @@ function Drawn({ board, listed, address, go }: Props & { board: Board; listed: L
       {!address.kiosk && (
         <header className={styles.head}>
           <h1 className={styles.title} title={board.description}>
-            Tailrace / {board.title}
+            Tailrace {listed.length > 1 ? '/' : `/ ${board.title}`}
           </h1>
           {listed.length > 1 && (
             <Select
               aria-label="Board"
-              width={24}
+              width="auto"
               value={board.uid}
               options={listed.map((one) => ({ label: one.title, value: one.uid, description: one.description }))}
               onChange={(option) => go({ ...address, uid: option.value ?? board.uid })}
@@ -243,7 +243,7 @@ const looks = (theme: GrafanaTheme2) => ({
   }),
   title: css({ ...theme.typography.body, fontWeight: theme.typography.fontWeightMedium, margin: 0, whiteSpace: 'nowrap' }),
   push: css({ flexGrow: 1 }),
-  controls: css({ display: 'flex', alignItems: 'flex-start', gap: theme.spacing(1), padding: theme.spacing(2, 2, 0), flexWrap: 'wrap' }),
+  controls: css({ display: 'flex', alignItems: 'flex-start', gap: theme.spacing(1), padding: theme.spacing(2, 2, 0), [theme.breakpoints.down('md')]: { flexWrap: 'wrap' } }),
   time: css({ display: 'flex', gap: theme.spacing(1), marginLeft: 'auto' }),
   main: css({ padding: theme.spacing(2), flexGrow: 1 }),
   foot: css({ ...theme.typography.bodySmall, color: theme.colors.text.secondary, padding: theme.spacing(0, 2, 1), textAlign: 'center' }),

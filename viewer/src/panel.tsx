@@ -9,6 +9,7 @@ import { withFieldConfig } from './fieldConfig';
 import { asSeries, asTable } from './frames';
 import type { Panel, Values } from './model';
 import { configOf, kindOf } from './panels/kinds';
+import { asSteps } from './panels/steps';
 
 const SERIES_FORMAT = 0;
 const WIDEST = 3000;
@@ -37,7 +38,7 @@ export function PanelBox(props: Props) {
   const state = useAnswers(props, seen);
   const kind = kindOf(panel, state?.frames);
   const frames = useMemo(
-    () => state && withFieldConfig(state.frames, configOf(panel), kind.as, theme, timeZone, replaceVariables),
+    () => state && withFieldConfig(panel.type === 'heatmap' ? asSteps(panel, state.frames) : state.frames, configOf(panel), kind.as, theme, timeZone, replaceVariables),
     [state?.frames, panel, kind.as, theme, timeZone, replaceVariables]
   );
   const empty = kind.as !== 'text' && !state?.frames.some((frame) => frame.length > 0);

@@ -30,7 +30,7 @@ const KINDS: Record<string, Kind> = {
   barchart: { draws: bars, as: 'bargauge', instead: 'A bar chart in Grafana; drawn as a bar gauge here.' },
   histogram: { draws: bars, as: 'bargauge', instead: 'A histogram in Grafana; drawn as a bar gauge here.' },
   piechart: { draws: bars, as: 'bargauge', instead: 'A pie chart in Grafana; drawn as a bar gauge here.' },
-  heatmap: { draws: chart, as: 'timeseries', instead: 'A heatmap in Grafana; drawn as a line for each bucket here.' },
+  heatmap: { draws: chart, as: 'timeseries', instead: 'A heatmap in Grafana; drawn as stacked bars here.' },
   'state-timeline': { draws: chart, as: 'timeseries', instead: 'A state timeline in Grafana; drawn as steps here.' },
   'status-history': { draws: chart, as: 'timeseries', instead: 'A status history in Grafana; drawn as steps here.' },
 };
