@@ -32,6 +32,14 @@ from pipeline.settings import SECOND, Settings
 _PATH_LINE = f'export PATH="{Path(sys.executable).parent}:$PATH"'
 """What makes the printed commands work in a shell that does not know us."""
 
+LOOKS = {
+    "tailrace boards": "all of it in a browser, on the Grafana boards",
+    "tailrace alerts": "which promises are broken",
+    "TAILRACE_WATCH_HOUR=5 tailrace check demo": "every promise and slice, held against what is stored",
+    "tailrace report --route search": "one page to hand around",
+}
+"""What there is to see when the demo is over, besides the numbers of its queries."""
+
 WAIT_FOR_LAST = 60.0
 """Seconds the demo waits after its traffic until everything is visible."""
 
@@ -75,7 +83,8 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
     if which("tailrace") is None:
         out.print(f"  {_PATH_LINE}", highlight=False, soft_wrap=True)
     out.print("  tailrace local up")
-    out.print("  tailrace boards        [dim]# all of it in a browser, on the Grafana boards[/]", highlight=False)
+    for command, what in LOOKS.items():
+        out.print(f"  {command:<50}[dim]# {what}[/]", highlight=False, soft_wrap=True)
     for what, sql in traffic.QUERIES.items():
         out.print(f'  [dim]# {what}[/]\n  tailrace query "{sql}"', highlight=False, soft_wrap=True)
     out.print("  tailrace local down")
