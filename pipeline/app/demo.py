@@ -84,13 +84,14 @@ SELECT uniqExact(trace_id) AS n FROM scores FINAL WHERE environment = 'demo' AND
 
 SOON = {
     "TAILRACE_TRACE_SETTLE": "2",
+    "TAILRACE_SAMPLE_CEILING": "0.5",
     "TAILRACE_WINDOW": "5",
     "TAILRACE_ALLOWED_LATENESS": "60",
     "TAILRACE_WATCH_HOUR": "5",
     "TAILRACE_SNAPSHOT_EVERY": "1",
 }
-"""The demo's traces send all they have at once, so nobody has to wait for more. A demo is short: what evidence takes for an hour
-is five seconds, long enough for its calls, which know no sessions."""
+"""The demo's traces send all they have at once, so nobody has to wait for more. A demo is short: half of its traces are judged
+without a model, and what evidence takes for an hour is five seconds, long enough for its calls, which know no sessions."""
 
 OPEN = " UNION ALL ".join(
     f"SELECT count() AS n FROM {table} FINAL"  # noqa: S608 - names of ours

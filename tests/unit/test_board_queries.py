@@ -1,6 +1,7 @@
 """A query of a board as it is asked: by its place, with values that cannot change it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -107,4 +108,4 @@ def test_every_shipped_query_is_known(uid: str) -> None:
     assert board.queries
     for place, ref_id in board.queries:
         where: dict[str, Any] = {"panel": place} if isinstance(place, int) else {"variable": place}
-        assert "$" not in board.sql(Ask(board=uid, ref_id=ref_id, begin=0, end=1000, **where))
+        assert not re.search(r"\$[\w{]", board.sql(Ask(board=uid, ref_id=ref_id, begin=0, end=1000, **where)))
