@@ -50,8 +50,8 @@ AROUND_TOKENS = 64
 MODEL = re.compile(r"[\w.:/@+-]{1,100}")
 """What a model may call itself; anything else is no name, and may be what a user wrote."""
 
-MAX_TOKENS = 1 << 31
-"""Of one answer; a server that claims more has told none."""
+MAX_TOKENS = 1 << 28
+"""Of one answer; a server that claims more has told none. What all askings of a judgement add up to has room in a score."""
 
 ADJUSTED = {"max_tokens": "max_completion_tokens", "temperature": "", "response_format": ""}
 """Parameters that some models refuse, and what is sent in their place."""
@@ -238,7 +238,7 @@ class HttpJudge:
             name = orjson.loads(raw)["error"]["param"]
         except (ValueError, TypeError, KeyError):
             return False
-        if name not in ADJUSTED or name in self.refused:
+        if not isinstance(name, str) or name not in ADJUSTED or name in self.refused:
             return False
         log.warning("the judge's model takes no %s; it gets %s", name, ADJUSTED[name] or "none")
         self.refused.add(name)
@@ -263,11 +263,13 @@ class HttpJudge:
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body. Raises Failure if it is too long."""
+    """The body. Raises Failure if it is too long; of what is no answer its beginning will do, for its status counts."""
     found = bytearray()
     async for chunk in response.content.iter_any():
         found += chunk
         if len(found) > MAX_BODY_BYTES:
+            if response.status != 200:
+                break
             failure = Failure("the judge's answer is too long", ScoreStatus.INVALID, again=False)
             failure.maybe_billed = True
             raise failure

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pipeline.model.scores import Score, ScoreStatus
+from pipeline.model.scores import MOST_TOKENS, Score, ScoreStatus
 
 LONGEST = {"label": 200, "reason": 500, "explanation": 1000, "judge_model": 200, "prompt_hash": 64}
 """Characters of each text."""
 
-MOST_TOKENS = 1 << 40
 MOST_NUSD = 10**15
 """A million USD."""
 

@@ -31,6 +31,9 @@ ASKED = "asks"
 MOST = 200
 """Evaluators of one file."""
 
+LONGEST_NAME = 200
+"""Characters of a name or a version."""
+
 
 class ConfigurationError(ValueError):
     """What is wrong with the file: the entry, the key, and what would be right."""
@@ -109,7 +112,15 @@ def _made(make: Maker, options: dict[str, Any], judge: Judge | None) -> Evaluato
     for name in ("name", "version", "needs", "judge", "judged"):
         if not hasattr(evaluator, name):
             raise ConfigurationError(f"it is no evaluator: it has no `{name}`")
+    for name in ("name", "version"):
+        if not _is_name(getattr(evaluator, name)):
+            raise ConfigurationError(f"its `{name}` is to be a text of 1 to {LONGEST_NAME} characters")
     return evaluator
+
+
+def _is_name(value: Any) -> bool:
+    """Whether it can stand in every row of scores: one that cannot would make all of them unreadable."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _parameters(make: Maker) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_TOKENS = 1 << 32
+"""Of one judgement; a score that says more is none, and would make its whole block none."""
+
 
 class ScoreStatus(StrEnum):
     """What became of a judgement. Only `ok` has a value, and only `ok` counts in a mean."""

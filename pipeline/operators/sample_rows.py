@@ -3,7 +3,7 @@
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,7 +13,10 @@ from pipeline.model.log_time import LONGEST_SOURCE
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
-_TYPES: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool}
+_Whole = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+"""As in spans: a score of a trace whose time lies outside could not be read, nor could those that stand beside it."""
+
+_TYPES: dict[str, Any] = {"string": str, "integer": _Whole, "number": float, "boolean": bool}
 
 
 def _list_of(column: Column) -> Any:

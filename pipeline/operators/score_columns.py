@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.model.columns import SCHEMA_VERSION, SCORES, Column
 from pipeline.model.log_time import LONGEST_SOURCE
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_COUNTS, SCORE_SERIES, SCORE_SQUARES, SCORE_SUMS
-from pipeline.model.scores import ScoreStatus
+from pipeline.model.scores import MOST_TOKENS, ScoreStatus
 from pipeline.operators.first_scores import Identity
 from pipeline.operators.window import Family, Ints, Measured
 
@@ -34,7 +34,7 @@ MOST_WEIGHT = 10**10
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _Whole = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
-_Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 32)]
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _TYPES: dict[str, Any] = {"string": str, "integer": _Whole, "number": _Share, "boolean": bool}
 _NARROWER: dict[str, Any] = {
@@ -93,6 +93,8 @@ def read_scores(value: bytes) -> ScoreBlock:
         raise ValueError("ragged block")
     if not all(map(_TRACE_ID.fullmatch, lists["trace_id"])):
         raise ValueError("an id is none")
+    if any(settled > offset for settled, offset in zip(lists["settled"], lists["offset"], strict=True)):
+        raise ValueError("a score of what is settled")
     ok = [status is ScoreStatus.OK for status in lists["status"]]
     if any((value is not None) != fine for value, fine in zip(lists["value"], ok, strict=True)):
         raise ValueError("a value without the status ok, or none with it")

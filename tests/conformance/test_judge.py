@@ -158,7 +158,9 @@ FAILING: dict[str, tuple[Reply, ScoreStatus, int]] = {
     "no such model": (always({}, 404), ScoreStatus.FAILED, 1),
     "a redirect": (always({}, 307, Location="http://127.0.0.1:1/"), ScoreStatus.FAILED, 1),
     "a bad request": (always({"error": {"message": SECRET, "param": "messages"}}, 400), ScoreStatus.FAILED, 1),
+    "a bad request in another form": (always({"error": {"param": ["temperature"]}}, 400), ScoreStatus.FAILED, 1),
     "too long": (raw(b" " * (2 << 20)), ScoreStatus.INVALID, 1),
+    "too long a page of an error": (raw(b" " * (2 << 20), 503), ScoreStatus.FAILED, 4),
 }
 
 
@@ -241,7 +243,15 @@ def test_a_parameter_that_a_model_refuses_is_left_out_from_then_on(param: str) -
 
 
 @pytest.mark.parametrize(
-    "usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": 1}, {"prompt_tokens": 1.5, "completion_tokens": 1}, []]
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": -1, "completion_tokens": 1},
+        {"prompt_tokens": 1.5, "completion_tokens": 1},
+        [],
+        {"prompt_tokens": (1 << 28) + 1, "completion_tokens": 1},
+    ],
 )
 def test_tokens_that_nobody_told_are_none_and_cost_is_not_known(usage: Any) -> None:
     verdict, _ = asked_once(always(completion(said(label="good"), usage=usage)))

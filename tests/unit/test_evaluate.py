@@ -244,6 +244,18 @@ def test_a_block_that_is_none_is_a_dead_letter_and_the_rest_goes_on() -> None:
     assert len(effects.asks) == 1
 
 
+@pytest.mark.parametrize("time", ["start_ns", "end_ns", "recorded_ns"])
+@pytest.mark.parametrize("value", [-1, 1 << 62, 1 << 64, 10**30])
+def test_a_time_that_cannot_be_is_a_dead_letter_and_spoils_no_scores_beside_it(time: str, value: int) -> None:
+    one = stage()
+    wrong = record(0, 6 * S, [sample_row(1, 0, 5 * S)])
+    told = f'"{time}":[{orjson.loads(wrong.value or b"")[time][0]}]'
+    said = (wrong.value or b"").replace(told.encode(), f'"{time}":[{value}]'.encode())
+    _, effects = one.step(one.open(SOURCE, None), [replace(wrong, value=said), *log_of(sample_row(2, 0, 6 * S))[1:]], 0)
+    assert [message.topic for message in effects.messages if message.topic != "status"] == ["dead"]
+    assert effects.asks == ()
+
+
 # Whatever an evaluator does, a sample gets a score.
 
 

@@ -73,7 +73,11 @@ NO_SCORE = [
     *[Score(ScoreStatus.FAILED, 0.5), Score(ScoreStatus.SKIPPED, passed=True), Score("ok", 0.5)],  # type: ignore[arg-type]
     *[Score(OK, 0.5, "yes"), Score(OK, 0.5, label={"a": object()}), Score(OK, 0.5, explanation=None)],  # type: ignore[arg-type]
     *[Score(ScoreStatus.FAILED, reason=ValueError("x")), Score(OK, 0.5, prompt_hash=b"x")],  # type: ignore[arg-type]
-    *[Score(OK, 0.5, judge_input_tokens=10**30), Score(OK, 0.5, judge_output_tokens="many")],  # type: ignore[arg-type]
+    *[
+        Score(OK, 0.5, judge_input_tokens=10**30),
+        Score(OK, 0.5, judge_input_tokens=2**32 + 1),
+        Score(OK, 0.5, judge_output_tokens="many"),
+    ],  # type: ignore[arg-type]
     *[Score(OK, 0.5, judge_cost_nusd=-5), Score(OK, 0.5, judge_cost_nusd=1.5), Score(OK, 0.5, judge_cost_nusd=10**18)],  # type: ignore[arg-type]
 ]
 

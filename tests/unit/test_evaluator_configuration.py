@@ -36,6 +36,18 @@ class Politeness(BaseEvaluator):
         raise NotImplementedError
 
 
+class Nameless(Politeness):
+    """Its name or version can stand in no row."""
+
+    def __init__(self, name: Any = "nameless", said: Any = "1") -> None:
+        super().__init__(name=name)
+        object.__setattr__(self, "said", said)
+
+    @property
+    def version(self) -> Any:
+        return self.said
+
+
 def none() -> None:
     """Makes no evaluator."""
 
@@ -126,6 +138,11 @@ WRONG = [
     ([f"{__name__}:EXAMPLE"], "is no class or function"),
     ([f"{__name__}:none"], "it is no evaluator: it has no `name`"),
     ([{"name": OWN, "word": ""}], "word is to be a word"),
+    *[
+        ([{"name": "own", "type": f"{__name__}:Nameless", "said": said}], "its `version` is to be a text of 1 to 200 characters")
+        for said in (7, None, "", "x" * 201, "\ud800")
+    ],
+    ([{"name": "x" * 201, "type": OWN}], "its `name` is to be a text of 1 to 200 characters"),
     ([{"name": OWN, "wort": ""}], "unknown key 'wort'; did you mean 'word'?"),
     (["Refusal"] * 201, "it has 201 evaluators; 200 are allowed"),
 ]
@@ -139,7 +156,17 @@ def test_what_is_wrong_is_named_with_what_would_be_right(entries: list[Any], mes
     assert "\n" not in str(raised.value)
 
 
-OF_THE_FILE_ALONE = ("no evaluator", "two evaluators", "cannot", "is no", "it has no", "word", "wort", "there are")
+OF_THE_FILE_ALONE = (
+    "no evaluator",
+    "two evaluators",
+    "cannot",
+    "is no",
+    "it has no",
+    "word",
+    "wort",
+    "there are",
+    "is to be a text of",
+)
 
 
 def test_the_schema_refuses_what_the_loader_does() -> None:

@@ -12,7 +12,7 @@ from pipeline.connectors.progress_log import Entry, largest
 from pipeline.model.log_time import WindowPolicy
 from pipeline.model.score_columns import SCORE_COUNTS, SCORE_SQUARES, SCORE_SUMS
 from pipeline.model.stream import Effects, Progress, Record, joined
-from pipeline.operators.first_scores import SILENT_NS, FirstScores
+from pipeline.operators.first_scores import MOST_SOURCES, SILENT_NS, FirstScores
 from pipeline.operators.score_columns import MOST_WEIGHT, read_scores, weights
 from pipeline.stages.scores import Outputs, Partition, Scores
 from pipeline.topics import partition_of
@@ -82,6 +82,16 @@ def test_a_source_that_fell_silent_holds_nothing_for_ever() -> None:
     assert first.is_first("gone", 5, 0, ("b",), 10, SILENT_NS + 3 * S)
 
 
+def test_who_was_heard_just_now_is_not_forgotten_for_others() -> None:
+    first = FirstScores()
+    assert first.is_first("ours", 4, 0, ("a",), 1)
+    for n in range(MOST_SOURCES - 1):
+        first.is_first(f"foreign {n}", 0, 0, ("x",), 2 + n)
+    first.is_first("ours", 5, 5, ("b",), 5000)
+    first.is_first("one more", 0, 0, ("x",), 5001)
+    assert not first.is_first("ours", 4, 0, ("a",), 5002), "it was settled"
+
+
 def test_what_a_pane_adds_up() -> None:
     rows = [
         score(1, value=0.1, passed=False, inclusion_probability=0.02, control=0.3),
@@ -127,6 +137,7 @@ BAD = [
     score(1, inclusion_probability=1.1),
     score(1, control=2.0),
     score(1, settled=-1),
+    score(1, settled=2),
     score(1, judge_cost_nusd=-1),
     score(1, judge_input_tokens=2**40),
     score(1, source="s" * 301),
