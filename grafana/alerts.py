@@ -1,7 +1,7 @@
 """What watch told, as boards show it: rows of `latest_alerts` and `alerts`, with amounts as people read them."""
 
-from grafana.panels import BAD, GOOD, WARN, properties, words
-from grafana.sql import Query, among, named, shown
+from grafana.panels import BAD, GOOD, WARN, WRAPPED, properties, words
+from grafana.sql import Query, among, shown
 
 SEVERITIES = {"page": BAD, "ticket": WARN, "info": "text"}
 STATES = {"firing": BAD, "resolved": GOOD}
@@ -33,25 +33,16 @@ SLICE = f"if(empty(slice), 'all of it', arrayStringConcat({_PAIRS}, ', '))"
 OF_ROUTE = "\n  AND ".join(map(among, ("environment", "route")))
 
 
-def _rows(source: str, condition: str, order: str) -> Query:
+def _rows(source: str, condition: str, order: str, *times: str) -> Query:
+    """What its words say, where it is and of how many, has no column beside them."""
     columns = (
-        "at AS At",
-        "first_seen AS Since",
         "state AS State",
         "severity AS Severity",
-        named("environment"),
-        named("route"),
+        f"{plain('text')} AS Says",
+        *times,
+        f"{plain('owner')} AS Owner",
         f"{SLICE} AS Slice",
         f"{plain('rule')} AS Rule",
-        f"{plain('text')} AS Says",
-        "n AS n",
-        f"{amount('estimate')} AS Estimate",
-        f"{amount('low')} AS Low",
-        f"{amount('high')} AS High",
-        f"{amount('bound')} AS Bound",
-        f"{plain('owner')} AS Owner",
-        "tier AS Tier",
-        f"{plain('contract')} AS Contract",
     )
     return Query(
         "SELECT\n  "
@@ -66,20 +57,25 @@ TOLD = "(SELECT *, at, fromUnixTimestamp64Milli(intDiv(first_seen_ns, 1000000), 
 
 def told(condition: str = "1 = 1") -> Query:
     """Alerts as they were told within the range, newest first."""
-    return _rows(TOLD, f"$__timeFilter(at)\n  AND {condition}", "At DESC, Severity, Rule")
+    times = ("at AS At", "first_seen AS Since")
+    return _rows(TOLD, f"$__timeFilter(at)\n  AND {condition}", "At DESC, Severity, Rule", *times)
 
 
 def broken() -> Query:
     """What is firing now, of what began before the end of the range: pages before tickets, the newest first."""
     rank = "indexOf(['info', 'ticket', 'page'], Severity)"
-    return _rows("latest_alerts", "state = 'firing' AND first_seen <= $__toTime", f"{rank} DESC, At DESC, Rule")
+    firing = "state = 'firing' AND first_seen <= $__toTime"
+    return _rows("latest_alerts", firing, f"{rank} DESC, at DESC, Rule", "first_seen AS Since")
 
 
-COLUMNS = {
-    "At": properties({"unit": "dateTimeAsIso"}),
-    "Since": properties({"unit": "dateTimeAsIso"}),
-    "State": words(STATES),
-    "Severity": words(SEVERITIES),
-    "Says": properties({"custom.width": 520}),
-    "n": properties({"unit": "short"}),
+WIDTHS = {"State": 90, "Severity": 90, "Since": 175, "Owner": 130, "Slice": 170, "Rule": 220}
+"""Pixels; what is left is for the words, which take as many lines as they need."""
+
+BROKEN = {
+    **{column: properties({"custom.width": width}) for column, width in WIDTHS.items()},
+    "Since": properties({"unit": "dateTimeAsIso", "custom.width": WIDTHS["Since"]}),
+    "State": [*words(STATES), *properties({"custom.width": WIDTHS["State"]})],
+    "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
+    "Says": WRAPPED,
 }
+COLUMNS = BROKEN | {"At": BROKEN["Since"]}

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.alerts import COLUMNS, SEVERITIES, broken, told
+from grafana.alerts import BROKEN, COLUMNS, SEVERITIES, broken, told
 from grafana.panels import BAD, GOOD, WARN, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
 from grafana.promised import OF_ROUTE, budgets, counted, objectives
 from grafana.sql import Query
@@ -38,9 +38,9 @@ NOW: tuple[Panel, ...] = (
         "What is firing, since when, of which slice and whose it is, in the alert's own words: pages before tickets.",
         broken(),
         "short",
-        8,
+        9,
         "",
-        COLUMNS,
+        BROKEN,
     ),
 )
 

@@ -164,6 +164,10 @@ def words(colours: Mapping[str, str]) -> list[DynamicConfigValue]:
     return properties({"mappings": [{"type": "value", "options": mapped}], "custom.cellOptions": {"type": "color-text"}})
 
 
+WRAPPED = properties({"custom.wrapText": True, "custom.minWidth": 320})
+"""A column of sentences, on as many lines as they need. Source: @grafana/ui 13, TableNG/utils, `shouldTextWrap`."""
+
+
 def coloured(unit: str, warn: float, bad: float) -> list[DynamicConfigValue]:
     """A column whose text takes the colour of its threshold."""
     colour = limits(warn, bad).build().to_json()

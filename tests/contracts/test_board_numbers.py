@@ -159,7 +159,8 @@ def test_releases_are_compared_on_the_other_axes(asked: Asked) -> None:
     (scores,) = asked.panel("releases/Scores")
     assert (scores["Cohort"], scores["Δ mean"], scores["n candidate"]) == ("free", pytest.approx(0.58 - 0.74), 100)
     (evidence,) = asked.panel("releases/Evidence", A_DAY)
-    assert (evidence["Estimate"], evidence["Bound"], evidence["Slice"]) == ("3.12 %", "2.04 %", "cohort de")
+    assert "error.ratio is 3.12%, before 2%; allowed is at most 2.04%" in evidence["Says"]
+    assert (evidence["Slice"], evidence["Owner"]) == ("cohort de", "team-support")
 
 
 def test_traces_are_listed_worst_first_with_a_link(asked: Asked) -> None:
@@ -201,3 +202,4 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     assert (budget["n"], budget["Bad"], budget["Left"]) == pytest.approx((300, 14 / 300, 1 - 14 / 30))
     firing = asked.panel("contract/Broken now", A_DAY)
     assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]
+    assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
