@@ -121,13 +121,12 @@ class Asked:
             self.spread.close_day()
             self.yesterday.dispersion, self.yesterday.batches = self.dispersion(routes, live=True)
 
-    def recovered(self, base_n: Floats, base_mean: Floats, phi: Floats, batches: Floats) -> Mask:
-        """Of alarms that hold, those that the hour that ends shows to be over. base_n, base_mean: what it is compared with."""
+    def recovered(self, hour: Data, phi: Floats, batches: Floats) -> Mask:
+        """Of alarms that hold, those that the hour that ends shows to be over. hour: beside what it is compared with."""
         firing = self.alarms.firing > 0
         if not firing.any() or self.question.told is not Told.BY_EVIDENCE:
             return np.zeros(len(firing), np.bool_)
         asked = self.question.asked
-        hour = Data(self.spread.open_n, self.spread.open_s, base_n, base_mean, base_mean)
         found = recovery.below(asked.found(hour, phi, batches), self.alarms.middle)
         speaks = asked.may_speak(hour, phi, ENOUGH_A_STRATUM[asked.kind])
         grown = np.logaddexp(self.alarms.m, 0.0) + np.where(speaks[:, None], bets.growth(found, recovery.BETS), 0.0)

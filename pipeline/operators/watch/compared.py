@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.evidence.cells import Cells
-from pipeline.operators.evidence.deviance import Floats
+from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.release import HOURS, Baseline, Release
 from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.questions import Counted, Question
@@ -62,10 +62,15 @@ class Compared(Asked):
         """`hour` of the day is over. Returns of which cells the alarm is; what they are then begins anew."""
         phi, batches = self.dispersion(routes)
         with np.errstate(all="ignore"):
-            over = self.recovered(1 / self.base.inverse[:, hour], self.base.mean[:, hour], phi, batches)
+            base_n, base_mean = 1 / self.base.inverse[:, hour], self.base.mean[:, hour]
+            over = self.recovered(Data(*self.open_hour(), base_n, base_mean, base_mean), phi, batches)
         self.release.forget(over)
         self.close_spread(hour, routes)
         return over
+
+    def open_hour(self) -> tuple[Floats, Floats]:
+        """What it holds of the release: how many, and their sum."""
+        return self.spread.open_n, self.spread.open_s
 
     def look(self, hypotheses: Floats, routes: NDArray[np.intp]) -> Look:
         """What is to be said now."""

@@ -14,6 +14,8 @@ from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.burned import Burned
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.judged import Judged
+from pipeline.operators.watch.ladders import Counts
+from pipeline.operators.watch.measured import Held, Measured, state_of
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
@@ -30,7 +32,8 @@ State = Judged | Burned | Compared
 @dataclass(frozen=True, slots=True)
 class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
-    estimate is beyond the bound. row: of the look. quantile: that the question is about.
+    estimate is beyond the bound. row: of the look. quantile: that the question is about. held: what a quantile or a mean of a
+    release is held against.
     """
 
     question: Question
@@ -46,6 +49,7 @@ class Change:
     release: str = ""
     previous: str = ""
     quantile: Quantile = NO_QUANTILE
+    held: Held | None = None
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ class ContractWatch:
         judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in objectives(contract)]
         judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
-        compared = [Compared.of(question, alpha) for question in comparisons(contract)]
+        compared = [state_of(question, alpha) for question in comparisons(contract)]
         return cls(contract, Slices(contract, most_slices), judged, compared, hour_ns)
 
     @property
@@ -101,7 +105,12 @@ class ContractWatch:
             if compared.question.family is family and current is not None:
                 kept = current[chosen]
                 hour = start_ns // self.hour_ns % HOURS
-                compared.add(hour, self._counted(compared.question, panes, chosen[kept], rows[kept]))
+                counted = self._counted(compared.question, panes, chosen[kept], rows[kept])
+                if isinstance(compared, Measured):
+                    counts = panes.ladders.get(compared.question.ladder, Counts.none())
+                    compared.count(hour, counted.n, counts.spread(chosen[kept], rows[kept], len(placed)))
+                else:
+                    compared.add(hour, counted)
         yield from self._looks(family, start_ns, end_ns)
 
     def passed(self, family: Family, line_ns: int) -> Iterator[Change]:
@@ -192,5 +201,6 @@ class ContractWatch:
         first, crossed, where = int(asked.alarms.first_ns[row]), int(asked.alarms.crossed_ns[row]), self.slices.found[row]
         names = self.release_of(asked.question, where, back)
         itself = asked.quantile(look, row) if isinstance(asked, Judged) else NO_QUANTILE
+        held = asked.held(row) if isinstance(asked, Measured) else None
         n = int(counts[row])
-        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself)
+        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)

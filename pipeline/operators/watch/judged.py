@@ -43,7 +43,8 @@ class Judged(Asked):
         """`hour` of the day is over. Returns of which cells the alarm is."""
         phi, batches = self.dispersion(routes)
         data = self._data()
-        over = self.recovered(data.base_n, data.base_mean, phi, batches)
+        opened = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)
+        over = self.recovered(opened, phi, batches)
         self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
         self.detector.forget(over)
         self.close_spread(hour, routes)

@@ -57,6 +57,10 @@ class Counts:
         place[rows] = np.arange(len(rows))
         return self._those(place[self.row] >= 0, place)
 
+    def of_cells(self, cells: NDArray[np.bool_]) -> Self:
+        """Those of some rows, with the numbers they have."""
+        return self._those(cells[self.row])
+
     def within(self, low: int, high: int) -> Self:
         """Those whose bin is one of low to high, both included."""
         return self._those((self.bin >= low) & (self.bin <= high))

@@ -18,6 +18,7 @@ from pipeline.operators.evidence import hypothesis
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.evidence.hypothesis import Hypothesis
 from pipeline.operators.ladder import MIDDLES
+from pipeline.operators.watch.choices import Choice, choice
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.panes_read import Panes
 from pipeline.operators.watch.sizes import Sizes, sizes
@@ -58,7 +59,7 @@ class Question:
     rule: what the contract calls it. bound: of the mean of what is counted (of bad ones, for shares); nan for a comparison.
     window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
     limit: what a comparison allows. threshold: beyond which a value is bad, of quantiles and measures; beyond: the value the
-    contract says. cut: of a mean what a value counts as.
+    contract says. cut: of a mean what a value counts as. choice: of a comparison of quantiles or means, what is chosen for it.
     """
 
     kind: AlertKind
@@ -78,6 +79,7 @@ class Question:
     threshold: Threshold | None = None
     beyond: float = math.nan
     cut: Sizes | None = None
+    choice: Choice | None = None
 
     @property
     def family(self) -> Family:
@@ -92,7 +94,7 @@ class Question:
     @property
     def identity(self) -> str:
         """What makes it the same question in another version of the contract."""
-        counted = f" {self.threshold or self.cut}" if self.ladder else ""
+        counted = f" {self.threshold or self.cut or self.choice}" if self.ladder else ""
         return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}{counted}"
 
     @property
@@ -103,7 +105,7 @@ class Question:
     @property
     def ladder(self) -> str:
         """What is counted over the ladder for it; "" where only sums are asked for."""
-        by = self.threshold or self.cut
+        by = self.threshold or self.cut or self.choice
         return by.ladder if by else ""
 
     @property
@@ -129,7 +131,8 @@ class Question:
         found = {name: panes.numbers[name] for name in self.unknown} | {MEASURED: counts.sums(rows)}
         if self.threshold is not None:
             return found | {BAD: self.threshold.bad(counts).sums(rows)}
-        assert self.cut is not None, "what is counted over the ladder has a threshold or is cut"
+        if self.cut is None:
+            return found
         exact = panes.numbers[metric.events] if metric.events else counts.sums(rows, MIDDLES / self.cut.scale)
         return found | {CUT: counts.sums(rows, self.cut.worth), EXACT: np.where(found[MEASURED] > 0, exact, 0.0)}
 
@@ -139,10 +142,14 @@ class Question:
         return self.metric.measure.unknown if self.metric.measure is not None else ()
 
     def counted(self, sums: Sums) -> Counted:
-        """What the sums of panes say. Of weighted scores as many are taken as equally weighted ones say as much."""
+        """What the sums of panes say; of a comparison over the ladder how many alone. Of weighted scores as many are taken as
+        equally weighted ones say as much.
+        """
         metric = self.metric
         if self.ladder:
             n = np.maximum(sums[MEASURED] - sum(sums[name] for name in self.unknown), 0.0)
+            if self.choice is not None:
+                return Counted(n, np.zeros_like(n), n)
             return Counted(n, sums[CUT if self.cut else BAD], n, sums.get(EXACT))
         if metric.family is Family.SCORES:
             n, s = _weighted(metric, sums)
@@ -223,13 +230,25 @@ def comparisons(contract: Contract) -> tuple[Question, ...]:
             f"regression {limit.metric.name}",
             limit.metric,
             regression.severity,
-            Hypothesis(_kind(limit.metric), limit.worse, limit.metric.better is Better.HIGH, limit.is_points),
+            _compared(limit),
             Told.BY_EVIDENCE,
             limit=limit,
+            choice=chosen,
         )
         for limit in regression.limits
-        if limit.metric.is_share
+        for chosen in (choice(limit),)
+        if limit.metric.is_share or chosen is not None
     )
+
+
+def _compared(limit: Limit) -> Hypothesis:
+    """The limit of a quantile sits in the rung its release is held against, so none is left to its share."""
+    metric, floor = limit.metric, limit.metric.better is Better.HIGH
+    if metric.kind is Kind.QUANTILE:
+        return Hypothesis(hypothesis.Kind.SHARE)
+    if not metric.is_share:
+        return Hypothesis(hypothesis.Kind.SIZE, limit.worse, floor)
+    return Hypothesis(_kind(metric), limit.worse, floor, limit.is_points)
 
 
 def burn_rates(contract: Contract) -> tuple[Question, ...]:

@@ -10,6 +10,7 @@ from pipeline.model.metrics import Better
 from pipeline.operators.evidence import effect, interval
 from pipeline.operators.evidence.deviance import Data
 from pipeline.operators.watch.contract_watch import Change
+from pipeline.operators.watch.measured_told import measured_told
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.shares_told import share_told
 
@@ -44,6 +45,8 @@ def alert(contract: Contract, change: Change) -> Alert:
         return replace(_against_bound(plain, question), estimate=float(change.look.s[change.row]), hypotheses=0)
     if question.kind is AlertKind.BURN_RATE:
         return _burning(_with_estimate(plain, change), question)
+    if change.held is not None:
+        return measured_told(_with_estimate(_against_release(plain, change), change), change, change.held)
     return _with_estimate(_against_bound(plain, question) if question.objective else _against_release(plain, change), change)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.watch.asked import Asked
+from pipeline.operators.watch.choices import Early
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers, Topic
 from pipeline.operators.watch.releases import Names
@@ -130,7 +131,7 @@ def _rings(asked: Asked) -> list[str]:
 def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
     for part in asked.PARTS:
         state = getattr(asked, part)
-        if isinstance(state, Tail):
+        if isinstance(state, Tail | Early):
             state.restore({name: _array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
             continue
         for name in state.columns:

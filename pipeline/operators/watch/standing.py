@@ -187,6 +187,8 @@ def _missing(asked: State, look: Look) -> Floats:
         if question.kind is AlertKind.REGRESSION:
             needed = question.asked.needed(_usual(look), look.dispersion, ENOUGH[question.asked.kind])
             lies = np.minimum(look.n, look.base_n)
+            if question.choice is not None:  # no call of this release is one of the release before
+                needed = np.where(look.base_n > 0, needed, 0.0)
         else:
             needed = question.asked.needed(look.base_mean, look.dispersion, ENOUGH_A_STRATUM[question.asked.kind])
             lies = asked.spread.n + asked.spread.open_n

@@ -1,0 +1,62 @@
+"""A quantile or a mean of a release beside the one before, in the words of whoever waits or pays."""
+
+from dataclasses import replace
+
+from pipeline.model.alerts import Alert
+from pipeline.model.contracts import Direction
+from pipeline.model.metrics import Better, Measure, Unit
+from pipeline.operators.alerts.wording import amount, named
+from pipeline.operators.watch.contract_watch import Change
+from pipeline.operators.watch.measured import Held
+from pipeline.operators.watch.shares_told import WORDS
+
+
+def measured_told(alert: Alert, change: Change, held: Held) -> Alert:
+    """The alert, which speaks of what was counted, in the metric itself and with what was counted as its detail."""
+    measure, choice = change.question.metric.measure, change.question.choice
+    assert measure is not None, "a quantile or a mean is of a measure"
+    assert choice is not None, "its comparison has a choice"
+    if not alert.baseline_n:
+        return replace(alert, estimate=held.now if not choice.is_mean else None, low=None, high=None, detail=_none(change, held))
+    if choice.is_mean:
+        cap = f"each of the {_what(measure)} counts as {amount(held.before, measure.unit)} at most" if held.before else ""
+        return replace(alert, detail=cap)
+    return replace(
+        alert,
+        estimate=_estimate(change, held, choice.below, choice.tail),
+        low=None,
+        high=None,
+        bound=held.allowed,
+        direction=(Direction.AT_LEAST if measure.better is Better.HIGH else Direction.AT_MOST).value,
+        baseline_estimate=held.before,
+        baseline_low=None,
+        baseline_high=None,
+        detectable=None,
+        detail=f"{_share(alert.estimate, measure, held.allowed)}; before {_share(alert.baseline_estimate, measure, held.before)}",
+    )
+
+
+def _share(share: float | None, measure: Measure, beyond: float | None) -> str:
+    return f"{amount(share, Unit.SHARE)} of {WORDS[measure.name].format(amount(beyond, measure.unit))}"
+
+
+def _what(measure: Measure) -> str:
+    return WORDS[measure.name].split()[0]
+
+
+def _estimate(change: Change, held: Held, below: bool, tail: float) -> float | None:
+    """The rung the first calls of this release chose, on the side of the limit on which all of them say it lies."""
+    if held.now is None or held.allowed is None:
+        return held.now
+    is_beyond = bool(change.look.s[change.row] > tail * change.look.n[change.row])
+    return max(held.now, held.allowed) if is_beyond != below else min(held.now, held.allowed)
+
+
+def _none(change: Change, held: Held) -> str:
+    """Why there is no baseline."""
+    if not change.previous:
+        return ""
+    if held.first_n >= held.enough or not held.first_n:
+        return f"no baseline: release {named(change.previous)} had no calls here that could be counted"
+    few = f"{held.first_n:,} of the {held.enough:,} that choose what the next release is held against"
+    return f"no baseline: release {named(change.previous)} had {few}"
