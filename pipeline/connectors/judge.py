@@ -56,6 +56,9 @@ MAX_TOKENS = 1 << 28
 ADJUSTED = {"max_tokens": "max_completion_tokens", "temperature": "", "response_format": ""}
 """Parameters that some models refuse, and what is sent in their place."""
 
+LIMITS = ("max_tokens", "max_completion_tokens")
+"""Parameters that bound an answer."""
+
 log = logging.getLogger("tailrace.judge")
 
 
@@ -135,10 +138,21 @@ class HttpJudge:
         return None if once is None else once * (1 + self.policy.retries)
 
     def _once_nusd(self, question: Question) -> int | None:
-        """What one try may cost: as many tokens as the prompt has bytes, and the longest answer."""
+        """What one try may cost: as many tokens as the prompt has bytes, and the longest answer; None if nothing bounds it."""
+        longest = self._longest_answer()
+        if longest is None:
+            return None
         prompt = sum(len(message["content"].encode("utf-8", "replace")) for message in messages(question, "0" * 32))
         form = len(orjson.dumps(response_format(question)))
-        return self.cost(Usage(prompt + form + AROUND_TOKENS, 0, self.policy.max_tokens), self.model)
+        return self.cost(Usage(prompt + form + AROUND_TOKENS, 0, longest), self.model)
+
+    def _longest_answer(self) -> int | None:
+        """Tokens of all answers to one request, as `body` says where it says otherwise; None if it takes the limit away."""
+        said = {"max_tokens": self.policy.max_tokens} | dict(self.policy.body)
+        limits = [said[name] for name in LIMITS if said.get(name) is not None]
+        answers = said.get("n") or 1
+        known = bool(limits) and all(isinstance(one, int) and one >= 0 for one in (*limits, answers))
+        return max(limits) * max(1, answers) if known else None
 
     async def ask(self, question: Question) -> Verdict:
         """As the protocol says."""

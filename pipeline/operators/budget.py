@@ -19,12 +19,14 @@ class Spent:
     """What a successor must know.
 
     hour: number of the hour since 1970. of_day: nano-USD spent in its day. slices: in the hour, by slice; others asked before.
+    left: the hour from which the clock was set back, -1 for none.
     """
 
     hour: int = 0
     of_day: int = 0
     slices: tuple[tuple[str, int], ...] = ()
     others: tuple[str, ...] = ()
+    left: int = -1
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Budget:
     slices: dict[str, int] = field(default_factory=dict)
     before: frozenset[str] = frozenset()
     set_aside: dict[str, int] = field(default_factory=dict)
+    left: int = -1
 
     def reserve(self, slice_: str, most: int, now_ns: int) -> bool:
         """Whether there is money for a call that costs at most `most`; then it is set aside."""
@@ -65,12 +68,16 @@ class Budget:
 
     def _roll(self, hour: int) -> None:
         """An hour begins. One that lies before it by more than a step of the clock shows that the clock was ahead: what was spent
-        by it counts in this hour and day, which else would wait for a time that may be years away.
+        by it counts in this hour and day, which else would wait for a time that may be years away. Should the clock come to the
+        hour it was set back from after all, as where a partition goes from host to host and their clocks differ, then that hour
+        and its day do not begin anew.
         """
         if self.hour - 1 <= hour <= self.hour:
             return
-        if hour > self.hour:
-            if hour // 24 != self.hour // 24:
+        if hour < self.hour:
+            self.left = self.hour
+        elif hour != self.left:
+            if hour // 24 not in (self.hour // 24, self.left // 24):
                 self.today = 0
             self.before = frozenset(self.slices) if hour == self.hour + 1 else frozenset()
             self.slices = {}
@@ -82,12 +89,12 @@ class Budget:
         for slice_, most in self.set_aside.items():
             _add(slices, slice_, most)
         of_day = self.today + sum(self.set_aside.values())
-        return Spent(self.hour, of_day, tuple(sorted(slices.items())), tuple(sorted(self.before)))
+        return Spent(self.hour, of_day, tuple(sorted(slices.items())), tuple(sorted(self.before)), self.left)
 
     @classmethod
     def of(cls, spent: Spent, of_hour: int | None, of_day: int | None) -> "Budget":
         """Continue from what was."""
-        return cls(of_hour, of_day, spent.hour, spent.of_day, dict(spent.slices), frozenset(spent.others))
+        return cls(of_hour, of_day, spent.hour, spent.of_day, dict(spent.slices), frozenset(spent.others), left=spent.left)
 
 
 def _add(slices: dict[str, int], slice_: str, nusd: int) -> None:

@@ -1,4 +1,5 @@
-"""Hides in a text what names a person or opens a door, by patterns that are known by name. Linear in the length of the text.
+"""Hides in a text what names a person or opens a door, by patterns that are known by name. Linear in the length of the text:
+what is as long as a sender likes is looked at from where it begins, and taken whole.
 
 It is a net with holes, as every list of patterns is: names and addresses of people pass. Who must not let them out gives a
 function of their own (`TAILRACE_REDACT_WITH`), or takes no samples (`TAILRACE_SAMPLE_CEILING=0`).
@@ -8,10 +9,10 @@ import re
 from collections.abc import Callable, Sequence
 
 PATTERNS: dict[str, re.Pattern[str]] = {
-    "email": re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
+    "email": re.compile(r"(?<![\w.+-])(?:[\w.+-]++@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})++"),
     "key": re.compile(
         r"\b(?:sk|pk|rk)[-_][\w-]{16,200}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,255}|\bxox[abprs]-[\w-]{10,200}"
-        r"|\beyJ[\w-]{10,2000}\.[\w-]{10,4000}\.[\w-]{10,2000}|(?i:\bbearer )[\w.~+/-]{16,2000}=*"
+        r"|(?<![\w-])(?=[\w-]{0,200}\beyJ)[\w-]{13,2200}+(?:\.[\w-]{10,4000}+){2,}+|(?i:\bbearer )[\w.~+/-]{16,2000}=*"
     ),
     "iban": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
     "card": re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.]?\d)"),

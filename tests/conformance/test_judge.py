@@ -281,6 +281,24 @@ def test_the_estimate_is_never_below_what_it_costs() -> None:
     with_server(honest, work, retries=0)
 
 
+@pytest.mark.parametrize(
+    ("body", "answers"),
+    [
+        ({}, 1000),
+        ({"max_tokens": 5000}, 5000),
+        ({"max_tokens": None, "max_completion_tokens": 3000}, 3000),
+        ({"max_tokens": 2000, "n": 4}, 8000),
+        ({"max_tokens": None}, None),
+        ({"max_tokens": "many"}, None),
+    ],
+)
+def test_the_estimate_knows_what_the_body_says_of_an_answer(body: dict[str, Any], answers: int | None) -> None:
+    plain = HttpJudge(JudgePolicy("http://127.0.0.1:1/v1", "judge"), by_token).most_nusd(QUESTION)
+    most = HttpJudge(JudgePolicy("http://127.0.0.1:1/v1", "judge", body=body), by_token).most_nusd(QUESTION)
+    assert plain is not None
+    assert most == (None if answers is None else plain + 4 * 100 * (answers - 1000))
+
+
 def test_no_more_calls_are_out_than_are_allowed() -> None:
     out, most = 0, 0
 

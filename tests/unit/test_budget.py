@@ -40,6 +40,23 @@ def test_a_clock_that_was_ahead_stops_no_money_for_ever_and_gives_none_twice() -
     assert not budget.reserve("a", 1, now - HOUR_NS // 2), "a step back begins no hour"
 
 
+def test_hosts_whose_clocks_differ_spend_no_hour_and_no_day_twice() -> None:
+    for now in (100 * DAY * HOUR_NS + HOUR_NS // 2, (100 * DAY + 12) * HOUR_NS):
+        budget, spent = Budget(1000, 5000), 0
+        for _ in range(10):
+            for at in (now, now - 3 * HOUR_NS):
+                while budget.reserve("a", 100, at):
+                    budget.settle("a", 100, 100)
+                    spent += 100
+                budget = Budget.of(budget.snapshot(), 1000, 5000)
+        assert (spent, budget.today) == (1000, 1000)
+        assert budget.reserve("a", 100, now + HOUR_NS), "the next hour begins"
+        budget.settle("a", 100, 100)
+        assert budget.today == 1100
+        assert budget.reserve("a", 1000, now + DAY * HOUR_NS), "and the next day"
+        assert budget.today == 0
+
+
 def test_slices_without_end_are_counted_together_and_fit_into_a_record() -> None:
     budget = Budget(10**9, None)
     for i in range(10_000):

@@ -226,6 +226,13 @@ def test_blocks_go_to_the_partition_of_their_spans() -> None:
         ("phone", "call +49 (0)30 1234567 or 030 / 123 45 67", "call [phone] or [phone]"),
         ("key", "use sk-abcdefghijklmnop1234 and Bearer abcdefghijklmnop.qrst", "use [key] and [key]"),
         ("email", "nobody@ at home, 3.14159 and 2026-11-30T05:50:23", "nobody@ at home, 3.14159 and 2026-11-30T05:50:23"),
+        ("email", f"{'a' * 100}+b@mail.example.org+c@mail.example.org", "[email]"),
+        ("key", f"session-eyJ{'a' * 20}.{'b' * 30}.{'c' * 20}; eyJ-no, {'eyJ-' * 100}", f"[key]; eyJ-no, {'eyJ-' * 100}"),
+        (
+            "key",
+            f"a.eyJ{'a' * 20}.{'b' * 30}..{'c' * 20}.eyJ{'d' * 20}.{'e' * 4000}.{'f' * 2000}",
+            f"a.eyJ{'a' * 20}.{'b' * 30}..{'c' * 20}.[key]",
+        ),
         ("phone", "the year 2026, 12345 and 3.14159265358979", "the year 2026, 12345 and 3.14159265358979"),
     ],
 )
