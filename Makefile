@@ -58,6 +58,7 @@ soak: setup ## long simulations, fuzzing and faults; half an hour or more
 
 bench: setup ## speed on this machine, beside its bounds
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.boards
 
 lock: ## requirements.lock anew from pyproject.toml; newer versions with LOCK=--upgrade; needs uv
 	@command -v uv >/dev/null || { echo "uv not found: install it (pipx install uv, or pip install uv)" >&2; exit 1; }

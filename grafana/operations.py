@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import SECOND, N
 from grafana.panels import Panel, cells, chart, coloured, limits, numbers, properties
-from grafana.sql import SERIES, Query, ratio, where
+from grafana.sql import SEEN, SERIES, Query, ratio, where
 from grafana.variables import assemble, component, view
 from pipeline.model.columns import OVERFLOW
 
@@ -70,8 +70,8 @@ NOW: tuple[Panel, ...] = (
         "Age of the end of the newest window of calls at the end of the range: a pipeline that runs keeps it at a "
         "window and half a minute.",
         Query(
-            "SELECT if(count() = 0, NULL, 1e9 * greatest(0, $__toTime - max(window_end))) AS Age\nFROM `${view:percentencode}`\n"
-            f"WHERE {where(*SERIES)}",
+            "SELECT if(count() = 0, NULL, 1e9 * greatest(0, $__toTime - max(window_end))) AS Age\n"
+            f"FROM {SEEN}\nWHERE {where(*SERIES)}",
             table=True,
         ),
         "ns",

@@ -1,13 +1,16 @@
 """What contracts in force promise, held against what is stored: the queries of the board *Contract*.
 
 How a metric is made of columns, `pipeline/model/metrics.py` says. An estimate is over the objective's own window, which ends with
-the newest window of the range; up to six hours of minutes, longer windows of hours.
+the newest window of the range; up to six hours of minutes, longer windows of hours. Nothing is read from before the
+longest window that some promise has.
 """
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
+from collections.abc import Iterable, Iterator
+
 from grafana.alerts import amount, plain
-from grafana.sql import Query, among, named
+from grafana.sql import SEEN, Query, among, named
 from pipeline.model.columns import OVERFLOW
 from pipeline.model.metrics import METRICS, QUANTILES, Better, Family, Kind, Metric
 
@@ -33,6 +36,19 @@ def _fits(column: str, patterns: str) -> str:
 
 def _of(family: Family) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.family is family]
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _quantiles_of(family: Family, digest: str) -> Iterator[str]:
+    """The metrics that need this digest; of the others' rows none is merged."""
+    return (
+        metric.name
+        for metric in _of(family)
+        if metric.kind is Kind.QUANTILE and metric.measure and metric.measure.digest == digest
+    )
 
 
 def _columns(family: Family) -> list[str]:
@@ -81,18 +97,18 @@ def _estimated(family: Family, ending: str, windows: str) -> str:
     """Rows (promise, environment, route, n, value) of the windows that `windows` admits."""
     table = f"{TABLES[family]}{ending}"
     until = f"(SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE})"
-    longest_s = 8 * 86_400 if ending else SIX_HOURS_NS // 10**9
+    levels = ", ".join(map(str, QUANTILES.values()))
     states = ", ".join(
-        f"quantilesTDigestMerge({', '.join(map(str, QUANTILES.values()))})(r.{state}) AS q_{state}"
-        for state in STATES[family].values()
+        f"quantilesTDigestMergeIf({levels})(r.{state}, o.metric IN ({_quoted(_quantiles_of(family, digest))})) AS q_{state}"
+        for digest, state in STATES[family].items()
     )
     sums = ", ".join(f"sum(toInt256(r.{name})) AS s_{name}" for name in _columns(family))
     value, n = _estimate(family)
     if family is Family.SCORES:
-        asked = "match(metric, '\\\\.(mean|fail)$') AND metric NOT IN (" + ", ".join(f"'{name}'" for name in METRICS) + ")"
+        asked = f"match(metric, '\\\\.(mean|fail)$') AND metric NOT IN ({_quoted(METRICS)})"
         own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')"
     else:
-        asked, own = "metric IN (" + ", ".join(f"'{metric.name}'" for metric in _of(family)) + ")", ""
+        asked, own = f"metric IN ({_quoted(metric.name for metric in _of(family))})", ""
     model = "''" if family is Family.TRACES else "r.model"
     fits = " AND ".join(
         _fits(column, patterns)
@@ -104,7 +120,8 @@ def _estimated(family: Family, ending: str, windows: str) -> str:
         )
     )
     promise = ", ".join(f"o.{name} AS {name}" for name in PROMISE)
-    since = f"window_start >= toDateTime(intDiv({until}, 1000000000) - {longest_s}) AND window_start <= $__toTime"
+    longest = f"(SELECT max(window_ns) FROM promises WHERE {windows} AND {asked})"
+    since = f"window_start >= toDateTime(intDiv({until} - {longest}, 1000000000)) AND window_start <= $__toTime"
     return (
         f"SELECT {', '.join((*PROMISE, *ROUTE))}, toInt64({n}) AS n, toNullable(toFloat64({value})) AS value FROM (\n"
         f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join(filter(None, (sums, states)))}\n"
@@ -126,7 +143,7 @@ ALARMS = (
     "countIf(notEmpty(slice)) AS slices, anyIf(low, empty(slice)) AS low, anyIf(high, empty(slice)) AS high\n"
     "FROM latest_alerts WHERE state = 'firing' AND kind IN ('objective', 'no_data') GROUP BY contract, rule, environment, route"
 )
-KNOWN = f"SELECT DISTINCT environment, route FROM `${{view:percentencode}}` WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}"
+KNOWN = f"SELECT DISTINCT environment, route FROM {SEEN} WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}"
 BEYOND = "if(direction = 'at_most', value > bound, value < bound)"
 STATUS = (
     f"multiIf(established > 0, 'broken', alarms > 0 OR (n >= minimum AND ifNull({BEYOND}, false)), 'crossed', "

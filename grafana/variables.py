@@ -22,13 +22,13 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.panels import DATASOURCE, Panel
-from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, SCORE_ROWS, SCORE_VIEW, UNKNOWN, VIEW, VIEW_ROWS, shown, where
+from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, SCORE_ROWS, SCORE_VIEW, SEEN, UNKNOWN, VIEW, shown, where
 
 TAG = "tailrace"
 
 SINCE = (
     "SELECT release, row_number() OVER (ORDER BY min(window_start) DESC, release) AS age\n"
-    f"FROM {VIEW_ROWS}\nWHERE {where('environment', 'route')}\n  AND release != ''\nGROUP BY release"
+    f"FROM {SEEN}\nWHERE {where('environment', 'route')}\n  AND release != ''\nGROUP BY release"
 )
 """Releases numbered from the newest, by when the range first saw them."""
 
@@ -74,7 +74,7 @@ def view() -> Builder[VariableModel]:
 def component(name: str) -> Builder[VariableModel]:
     """Several or all values of one component of the series key; all but the environment are those of the environment."""
     selected = where(*(["environment"] if name != "environment" else []))
-    sql = f"SELECT DISTINCT {shown(name)} AS value\nFROM {VIEW_ROWS}\nWHERE {selected}\nORDER BY value"
+    sql = f"SELECT DISTINCT {shown(name)} AS value\nFROM {SEEN}\nWHERE {selected}\nORDER BY value"
     everything = VariableOption(selected=True, text="All", value="$__all")
     about = f"Shows only these; {UNKNOWN} are spans that did not say their {name}."
     return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)
