@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import SECOND, N
 from grafana.panels import Panel, cells, chart, coloured, limits, numbers, properties
-from grafana.sql import SEEN, SERIES, Query, ratio, where
+from grafana.sql import SEEN, SERIES, VIEW_ROWS, Query, ratio, where
 from grafana.variables import assemble, component, view
 from pipeline.model.columns import OVERFLOW
 
@@ -269,7 +269,7 @@ CARDINALITY: tuple[Panel, ...] = (
             "SELECT c.1 AS Component, uniqExactIf(c.2, c.2 != '') AS Values, "
             f"{ratio(f'sumIf(requests, c.2 = {EMPTY})', N)} AS Unknown, {ratio(f'sumIf(requests, c.2 = {OTHER})', N)} "
             f"AS Overflow\n"
-            f"FROM (SELECT requests, arrayJoin([{', '.join(PAIRS)}]) AS c FROM `${{view:percentencode}}`\nWHERE "
+            f"FROM (SELECT requests, arrayJoin([{', '.join(PAIRS)}]) AS c FROM {VIEW_ROWS}\nWHERE "
             f"{where(*SERIES)})\n"
             "GROUP BY Component\nORDER BY Values DESC, Component",
             table=True,

@@ -24,13 +24,15 @@ DATASOURCE_TYPE = "grafana-clickhouse-datasource"
 PLUGIN_VERSION = "4.20.0"
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 UNKNOWN = "(unknown)"
-VIEW_ROWS = "`${view:percentencode}`"
-"""What follows FROM: a name between backquotes, whatever the variable says."""
+VIEW_ROWS = "`rows_of_${view:percentencode}`"
+"""What follows FROM: a name between backquotes, whatever the variable says. A panel merges what the view of that name would
+merge per window and series, once.
+"""
 
 SEEN = "`seen_in_${view:percentencode}`"
 """The series and windows of the same, without numbers: for names alone, which this finds many times faster."""
 
-TRACE_ROWS = "`trace_${view:percentencode}`"
+TRACE_ROWS = "`rows_of_trace_${view:percentencode}`"
 """The same of whole traces: each view of calls has its view of traces."""
 
 TRACE_SERIES = tuple(column for column in SERIES if column != "model")
