@@ -1,9 +1,11 @@
 """`python -m tests.bench.watch_rate`: what a minute of 10,000 slices and 20 objectives costs watch, in seconds of one core.
 
 Of each slice 20 calls a minute in 20 bins of the ladder; half of the objectives are about shares, half about what the ladder
-counts. Reading is of the blocks as aggregate writes them. The snapshot is of all that is known after the last minute.
+counts. Twenty comparisons with the release before: all quantiles and means of latency and of the first token, six of speed.
+Reading is of the blocks as aggregate writes them. The snapshot is of all that is known after the last minute.
 """
 
+from dataclasses import replace
 from time import process_time
 
 import numpy as np
@@ -34,10 +36,20 @@ COUNTED = (
 )
 
 
+HEAD = "name: many\nversion: 1\nowner: us\nenvironment: prod\nroutes: chat\nslices: [cohort]\nobjectives:\n"
+STATISTICS = ("p50", "p75", "p90", "p95", "p99", "p99.9", "mean")
+COMPARED = tuple(f"{of}.{one}" for of in ("latency", "ttft", "tokens_per_second") for one in STATISTICS)[:OBJECTIVES]
+
+
 def contract(rules: tuple[str, ...]) -> str:
     """Twenty objectives, and slices by cohort."""
     said = [f"  - {{metric: {rules[i % len(rules)]}, window: {5 + i // len(rules)}m}}" for i in range(OBJECTIVES)]
-    return "name: many\nversion: 1\nowner: us\nenvironment: prod\nroutes: chat\nslices: [cohort]\nobjectives:\n" + "\n".join(said)
+    return HEAD + "\n".join(said)
+
+
+def comparing(metrics: tuple[str, ...]) -> str:
+    """One objective, and what a release is compared by."""
+    return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{', '.join(metrics)}]}}\n"
 
 
 def blocks(minute: int, g: np.random.Generator) -> list[bytes]:
@@ -64,9 +76,8 @@ def counted(ladder: str, median: float, n: int, g: np.random.Generator) -> dict[
     return {f"{ladder}_bins": found.tolist(), f"{ladder}_bin_counts": counts.tolist()}
 
 
-def seconds(rules: tuple[str, ...], windows: list[Panes]) -> tuple[float, int]:
+def seconds(text: str, windows: list[Panes]) -> tuple[float, int]:
     """Of one core, for one minute of all, and bytes of the snapshot; the first minutes, in which slices are new, do not count."""
-    text = contract(rules)
     found = read(text, "many").contract
     assert found is not None
     watch = ContractWatch.of(found, 60 * MINUTE_NS, 2 * SLICES)
@@ -77,6 +88,11 @@ def seconds(rules: tuple[str, ...], windows: list[Panes]) -> tuple[float, int]:
             pass
         spent.append(process_time() - began)
     return float(np.median(spent[2:])), len(written({"many": (text, watch)}, Frontiers(0), 0))
+
+
+def of_release(window: Panes, release: str) -> Panes:
+    """The same calls, of a release."""
+    return replace(window, series=tuple((*one[:3], release, *one[4:]) for one in window.series))
 
 
 def reading(values: list[bytes]) -> tuple[float, Panes]:
@@ -98,5 +114,8 @@ if __name__ == "__main__":
     read_in, windows = zip(*(reading(blocks(minute, g)) for minute in range(7)), strict=True)
     print(f"reading {SLICES} series with their ladders: {np.median(read_in):.2f} s a minute")
     for name, rules in (("sums", SUMS), ("the ladder", COUNTED), ("both", (*SUMS, *COUNTED))):
-        spent, size = seconds(rules, list(windows))
+        spent, size = seconds(contract(rules), list(windows))
         print(f"{SLICES} slices x {OBJECTIVES} objectives over {name}: {spent:.2f} s a minute, snapshot {size / 1e6:.1f} MB")
+    for name, releases in (("while they choose", "1" * 60), ("once they chose", "1" * 35 + "2" * 40)):
+        spent, size = seconds(comparing(COMPARED), [of_release(windows[i % len(windows)], one) for i, one in enumerate(releases)])
+        print(f"{SLICES} slices x {len(COMPARED)} comparisons {name}: {spent:.2f} s a minute, snapshot {size / 1e6:.1f} MB")
