@@ -43,6 +43,9 @@ LOOKS = {
 WAIT_FOR_LAST = 60.0
 """Seconds the demo waits after its traffic while nothing more becomes visible: a slow machine takes longer, and gets there."""
 
+LATENESS = float(Settings.model_fields["allowed_lateness"].default)
+"""Seconds more: where other settings were used in this folder before, time moves on that much later after a pause."""
+
 
 def keep_up(settings: Settings, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM."""
@@ -75,7 +78,7 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
         traffic.promise(running.settings)
         generator = traffic.Generator(running.settings, seconds)
         say(f"sending {traffic.TRACES_PER_SECOND} traces a second, 200 model calls in them, for {seconds:.0f} s\n")
-        freshness = _watch(running, generator, seconds, live, stop)
+        freshness = _watch(running, generator, seconds, live, stop, say)
         if stop.is_set():
             raise KeyboardInterrupt
         _results(running, generator, freshness, out)
@@ -90,11 +93,13 @@ def demo(settings: Settings, seconds: float, live: Console, out: Console, say: S
     out.print("  tailrace local down")
 
 
-def _watch(running: Running, generator: traffic.Generator, seconds: float, live: Console, stop: Event) -> traffic.Freshness:
+def _watch(
+    running: Running, generator: traffic.Generator, seconds: float, live: Console, stop: Event, say: Say
+) -> traffic.Freshness:
     """Follow the traffic until all of it is visible. Raises EngineError once nothing more becomes visible."""
     freshness = traffic.Freshness(generator.sent)
     begin = moved = steady()
-    before = 0
+    before, told = 0, False
     generator.start()
     with _screen(live) as draw:
         while not stop.wait(1.0):
@@ -109,7 +114,10 @@ def _watch(running: Running, generator: traffic.Generator, seconds: float, live:
             stuck = at - moved > WAIT_FOR_LAST
             if whole and (stuck or _is_told(running, generator)):
                 break
-            if stuck:
+            if stuck and not told:
+                told = True
+                say(f"the last calls wait: after a pause under other settings time stands still for up to {LATENESS:.0f} s")
+            if at - moved > WAIT_FOR_LAST + LATENESS:
                 raise EngineError(
                     f"{generator.sent.calls - visible:,} calls never became visible; see {running.settings.local_dir}/logs"
                 )
