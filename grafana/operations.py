@@ -148,7 +148,14 @@ NOW: tuple[Panel, ...] = (
 )
 
 TIME: tuple[Panel, ...] = (
-    chart("Freshness over time", "Age of the newest span in ClickHouse.", _said("max(v)", "metric", ("freshness_ns",)), "ns", 8),
+    chart(
+        "Freshness over time",
+        "Age of the newest span in ClickHouse.",
+        _said("max(v)", "'age of the newest span'", ("freshness_ns",)),
+        "ns",
+        8,
+        "Line",
+    ),
     chart(
         "Watermark delay by partition",
         "By how much each partition of spans, and of samples, is behind the clock.",

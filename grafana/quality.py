@@ -8,7 +8,7 @@ known, which may be hours after its trace. Versions of an evaluator stand apart:
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.estimates import FAILS, FAILS_INTERVAL, MEAN, MEAN_INTERVAL, OF, SELECTED, STATUSES, mean_over_time, summed
-from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import PLAIN, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SCORE_ROWS, SERIES, Query, named, rate, ratio, total
 from grafana.variables import assemble, component, of_scores, scores, view
 
@@ -57,8 +57,8 @@ VECTOR: tuple[Panel, ...] = (
     ),
     numbers(
         "Without a value",
-        "Shares of the scores by why they say nothing: the evaluator failed, had nothing to judge, or there was no "
-        "money for its judge.",
+        "Shares of the scores by why they say nothing: the evaluator failed, had nothing to judge (skipped, as "
+        "evaluators do where they do not apply), or there was no money for its judge.",
         total(
             *(f'{ratio(f"sum({status})", "sum(scores)")} AS "{status}"' for status in NO_VALUE),
             selected=SELECTED,
@@ -67,7 +67,7 @@ VECTOR: tuple[Panel, ...] = (
         "percentunit",
         12,
         limits(0.05, 0.3),
-    ),
+    ).override_by_name("skipped", properties({"thresholds": PLAIN.build().to_json()})),
     numbers(
         "Judges",
         "US dollars that judges cost, as far as their price is known.",

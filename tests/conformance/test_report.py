@@ -60,7 +60,10 @@ def store(with_schema: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
         assert insert_blocks(client, "trace_panes", [trace_panes(trace_pane(0, [10**9] * 60, route=ROUTE))]) == {}
         assert insert_blocks(client, "score_panes", [score_panes(score_pane(scores, 1))]) == {}
         assert (
-            insert_blocks(client, "contracts", [encode_rows(CONTRACTS, [applied | {"applied_by": "", "removed": False}])]) == {}
+            insert_blocks(
+                client, "contracts", [encode_rows(CONTRACTS, [applied | {"applied_by": "", "removed": False, "meaning": ""}])]
+            )
+            == {}
         )
         assert insert_blocks(client, "alerts", [encode(alert)]) == {}
     monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", with_schema.clickhouse_dsn.get_secret_value())
