@@ -17,6 +17,7 @@ from pipeline.model.contract_columns import Applied
 from pipeline.model.contracts import Contract
 from pipeline.operators.alerts.wording import named
 from pipeline.operators.contracts.scope import fits
+from pipeline.operators.report.cells import count
 from pipeline.operators.report.content import Grid, Mark, Report, Section
 from pipeline.operators.watch.standing import Verdict
 from pipeline.settings import SECOND, Settings
@@ -162,8 +163,8 @@ def _notes(scope: Scope, told: dict[str, object]) -> list[str]:
         notes.append("Some windows of the range may still change: late calls are taken for as long as TAILRACE_ALLOWED_LATENESS.")
     if told["unpriced"] or told["unknown_usage"]:
         notes.append(
-            f"Cost leaves out {numbers.count(float(str(told['unpriced'])))} calls without a price; "
-            f"{numbers.count(float(str(told['unknown_usage'])))} calls did not say what they used."
+            f"Cost leaves out {count(float(str(told['unpriced'])))} calls without a price; "
+            f"{count(float(str(told['unknown_usage'])))} calls did not say what they used."
         )
     kept = {"": scope.settings.keep_panes, "_hourly": scope.settings.keep_hourly, "_daily": scope.settings.keep_daily}[scope.view]
     notes.append(

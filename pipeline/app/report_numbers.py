@@ -1,23 +1,17 @@
-"""What a report reads of the views: sums and merged digests over the range, by time, cohort and release.
-
-Quantiles are of merged digests. Their interval is of ranks: a sample of n has its true q-quantile between those of
-q ± 1.96 sqrt(q (1 - q) / n). Ratios have the interval of Agresti and Coull (`pipeline/operators/estimates.py`). Both take calls
-for independent; the evidence in the section on promises does not.
-"""
+"""What a report reads of the views: sums and merged digests over the range, by time, cohort and release."""
 
 # ruff: noqa: S608 - names of views are ours; what was asked for is bound by the engine
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
 from typing import Any
-
-import numpy as np
 
 from pipeline.connectors.clickhouse import query
 from pipeline.model.metrics import Unit
-from pipeline.operators.alerts.wording import amount, named
-from pipeline.operators.estimates import Z, interval
+from pipeline.operators.alerts.wording import named
+from pipeline.operators.estimates import interval
+from pipeline.operators.report.cells import LEVELS, between, count, quantile, ratio, usd
 from pipeline.operators.report.content import Grid, Line, Plot, Section
 from pipeline.settings import Settings
 
@@ -27,10 +21,8 @@ POINTS = 120
 
 MOST_ROWS = 20
 MOST_SCORES = 200
-LEVELS = tuple(round(float(level), 5) for level in 1 - np.geomspace(0.6, 0.0002, 48))
-"""Levels at which digests are asked; between them values are interpolated."""
-
 ASKED = ", ".join(map(str, LEVELS))
+"""The levels at which digests are asked, as a statement names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +55,6 @@ class Scope:
         )
         bound = {"environment": self.environment, "route": self.route, "from_s": self.from_s, "to_s": self.to_s}
         return query(self.settings, sql.replace("$where", where), parameters=bound | more)[1]
-
-
-# Cells.
-
-
-def quantile(values: Sequence[float | None] | None, level: float, n: int, unit: Unit) -> str:
-    """A quantile with its interval; – where the sample cannot hold it. values: at LEVELS."""
-    if not values or n * (1 - level) < 1 or (found := _at(values, level)) is None:
-        return "–"
-    half = Z * sqrt(level * (1 - level) / n)
-    low, high = _at(values, max(LEVELS[0], level - half)), _at(values, min(LEVELS[-1], level + half))
-    return _between(found, low, high, unit)
-
-
-def _at(values: Sequence[float | None], level: float) -> float | None:
-    known = [np.nan if value is None else value for value in values]
-    found = float(np.interp(level, LEVELS, known))
-    return found if isfinite(found) else None
-
-
-def ratio(part: float, whole: float) -> str:
-    """A share with its interval; – of nothing."""
-    if not whole:
-        return "–"
-    m = min(1.0, part / whole)
-    found = interval(m, whole, m * (1 - m))
-    return f"{amount(m, Unit.SHARE)} ({amount(found.low, Unit.SHARE)} – {amount(found.high, Unit.SHARE)})"
-
-
-def usd(nusd: float | None) -> str:
-    """Nano-dollars as dollars."""
-    return amount(nusd, Unit.NUSD)
-
-
-def count(n: float) -> str:
-    """A whole number."""
-    return f"{n:,.0f}"
-
-
-# Sections.
 
 
 def totals(scope: Scope) -> dict[str, Any]:
@@ -251,17 +203,11 @@ def _quality(scope: Scope) -> Grid:
             ORDER BY evaluator, value_mean, release, cohort LIMIT {MOST_SCORES}"""
     )
     cells = [
-        [*map(named, keys), count(ok), count(n), _between(m, low, high, Unit.SCORE), _between(fails, f_low, f_high, Unit.SHARE)]
+        [*map(named, keys), count(ok), count(n), between(m, low, high, Unit.SCORE), between(fails, f_low, f_high, Unit.SHARE)]
         for *keys, ok, n, m, low, high, fails, f_low, f_high in rows
     ]
     names = ("evaluator", "version", "release", "cohort", "judged", "effective n", "mean", "fails")
     return Grid("Quality, worst first", names, cells, numbers=frozenset(names[4:]), nothing="no answer was judged in this range.")
-
-
-def _between(value: float | None, low: float | None, high: float | None, unit: str) -> str:
-    if value is None:
-        return "–"
-    return amount(value, unit) if low is None else f"{amount(value, unit)} ({amount(low, unit)} – {amount(high, unit)})"
 
 
 def cost(scope: Scope) -> Section:

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from pipeline.app.report_numbers import LEVELS, quantile, ratio
 from pipeline.connectors.pdf import pdf_of
 from pipeline.errors import SettingsError
 from pipeline.model.metrics import Unit
+from pipeline.operators.report.cells import LEVELS, quantile, ratio
 from pipeline.operators.report.content import Grid, Line, Mark, Plot, Report, Section
 from pipeline.operators.report.page import page
 

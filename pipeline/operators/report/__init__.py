@@ -1,1 +1,1 @@
-"""A report as one page: what it holds (`content.py`), its plots (`plots.py`), and how it is written (`page.py`)."""
+"""A report as one page: what it holds (`content.py`, `cells.py`), its plots (`plots.py`), and how it is written (`page.py`)."""
