@@ -317,11 +317,20 @@ JUDGES: tuple[Panel, ...] = (
     ),
     chart(
         "What watch holds",
-        "Contracts in force, slices judged and left out, alarms that hold, sources left out.",
+        "Contracts judged and those that cannot be read, slices judged and left out, alarms that hold, sources left out.",
         _said(
             "sum(v)",
             "replaceAll(metric, '_', ' ')",
-            ("contracts", "slices", "slices_left_out", "alarms", "late_panes", "unreadable", "sources_left_out"),
+            (
+                "contracts",
+                "contracts_unreadable",
+                "slices",
+                "slices_left_out",
+                "alarms",
+                "late_panes",
+                "unreadable",
+                "sources_left_out",
+            ),
             also=" AND stage = 'watch'",
         ),
         "short",

@@ -143,7 +143,15 @@ MEASURED = {
         "lag": 1,
     },
     "scores": {"series": 4, "overflow": 0, "held_offsets": 2, "lag": 2},
-    "watch": {"contracts": 1, "slices": 8, "alarms": 2, "sources_left_out": 0, "held_offsets": 3, "lag": 3},
+    "watch": {
+        "contracts": 1,
+        "contracts_unreadable": 0,
+        "slices": 8,
+        "alarms": 2,
+        "sources_left_out": 0,
+        "held_offsets": 3,
+        "lag": 3,
+    },
     "decode": {"lag": 100, "lost_to_retention": 4},
     "sink": {"lag": 50, "freshness_ns": 40_000 * MS},
 }

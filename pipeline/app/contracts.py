@@ -204,11 +204,17 @@ def listed(found: Sequence[Applied]) -> Drawn:
             one.owner,
             utc(one.applied_ns),
             one.applied_by,
-            "removed" if one.removed else "",
+            _unlike_others(one),
         ]
         for one in found
     ]
     return names, rows
+
+
+def _unlike_others(one: Applied) -> str:
+    if one.removed:
+        return "removed"
+    return "" if read(one.text, one.name).contract is not None else "cannot be read by this version, so it is not judged"
 
 
 def utc(ns: int) -> str:

@@ -8,8 +8,9 @@ from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.heartbeat import Heartbeat
 from pipeline.model.contracts import Contract
 from pipeline.operators.contracts.reading import read
+from pipeline.operators.watch.snapshots import Texts
 from pipeline.settings import SECOND, Settings
-from pipeline.stages.watch import Outputs, Texts, Watch, WatchPolicy
+from pipeline.stages.watch import Outputs, Watch, WatchPolicy
 from pipeline.topics import progress_of
 
 log = logging.getLogger("tailrace.watch")

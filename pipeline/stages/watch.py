@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pipeline.model.alerts import Alert
 from pipeline.model.columns import STATUS
 from pipeline.model.contracts import Contract
 from pipeline.model.log_time import BEGINNING
@@ -19,11 +20,12 @@ from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators.alerts import told
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
-from pipeline.operators.watch import snapshots
+from pipeline.operators.watch import out_of_force, snapshots
 from pipeline.operators.watch.contract_watch import Change, ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.panes_read import Waiting, read_panes
 from pipeline.operators.watch.raised import alert
+from pipeline.operators.watch.snapshots import Texts
 
 CONTRACTS_KEY = b"contracts"
 """Of a message of panes: it holds the contracts to judge by from there on."""
@@ -33,9 +35,6 @@ FAMILIES: dict[bytes | None, Family] = {None: Family.CALLS, b"traces": Family.TR
 
 STATUS_EVERY_NS = 10_000_000_000
 ASK_EVERY_NS = 10_000_000_000
-
-Texts = dict[str, str]
-"""Texts of contracts, by name."""
 
 _texts = msgspec.json.Decoder(Texts)
 
@@ -64,7 +63,8 @@ class WatchPolicy:
 @dataclass(slots=True)
 class Partition:
     """State of one partition in one generation. texts: of the contracts in force; contracts: text and state of those that could
-    be read. position: offset up to which it was folded.
+    be read. position: offset up to which it was folded. ends: of alarms whose contract was read when this was written down and
+    cannot be now; the next message that is judged tells them.
     """
 
     source: Source
@@ -78,6 +78,7 @@ class Partition:
     log_ns: int = BEGINNING
     unreadable: int = 0
     alerts: list[Message] = field(default_factory=list)
+    ends: list[Alert] = field(default_factory=list)
     moved: bool = False
     asked_at_ns: int = 2 * BEGINNING
     status_at_ns: int = BEGINNING
@@ -108,8 +109,11 @@ class Watch:
         if known.beside:
             was = snapshots.read(known.beside)
             state.frontiers.topics, state.frontiers.line, state.log_ns = was.topics, was.line, was.log_ns
+            state.texts = dict(was.unread)
             for name, watched in was.contracts.items():
                 self._begin(state, name, watched.text, watched)
+            for name, text in was.unread.items():
+                self._begin(state, name, text, None)
         return state
 
     def step(self, state: Partition, batch: Sequence[Record], now_ns: int) -> tuple[Partition, Effects]:
@@ -128,7 +132,7 @@ class Watch:
                 self._frontier(state, record)
             elif record.key == CONTRACTS_KEY:
                 if record.offset >= state.judged:
-                    self._change(state, _texts.decode(record.value or b""))
+                    self._change(state, record.offset, _texts.decode(record.value or b""))
             elif record.key in FAMILIES:
                 family = FAMILIES[record.key]
                 for window, panes in read_panes(record.value or b"", family).items():
@@ -141,6 +145,7 @@ class Watch:
         """Some windows may be whole now. Below `judged` that is known already."""
         if record.offset < state.judged:
             return
+        self._end(state, record.offset)
         said = read_frontier(record.value or b"")
         family, frontiers = Family(said.family), state.frontiers
         before = frontiers.line.get(family, BEGINNING)
@@ -157,29 +162,44 @@ class Watch:
 
     def _tell(self, state: Partition, offset: int, contract: Contract, changes: Iterable[Change]) -> None:
         for change in changes:
-            made = told.told(alert(contract, change), state.source, offset, self.policy.grafana_url)
-            state.alerts.append(told.message(made, self.outputs.alerts))
+            self._write(state, offset, alert(contract, change))
 
-    def _change(self, state: Partition, texts: Texts) -> None:
-        """From here on these contracts hold. What one of them asks as before goes on."""
+    def _write(self, state: Partition, offset: int, one: Alert) -> None:
+        made = told.told(one, state.source, offset, self.policy.grafana_url)
+        state.alerts.append(told.message(made, self.outputs.alerts))
+
+    def _change(self, state: Partition, offset: int, texts: Texts) -> None:
+        """From here on these contracts hold. What one of them asks as before goes on; what none asks any more ends."""
         state.moved = True
         before, state.texts = state.texts, texts
-        known = {
-            name: state.contracts.pop(name) for name in before if before[name] != texts.get(name) and name in state.contracts
-        }
-        for name, text in texts.items():
-            if before.get(name) != text:
-                self._begin(state, name, text, snapshots.watched(*known[name]) if name in known else None)
+        for name in sorted(before.keys() | texts.keys()):
+            if before.get(name) == texts.get(name):
+                continue
+            known = state.contracts.pop(name, None)
+            was = snapshots.watched(*known) if known is not None else None
+            if name in texts:
+                self._begin(state, name, texts[name], was)
+            elif was is not None:
+                state.ends += out_of_force.ended(name, was, None, out_of_force.REMOVED, state.frontiers.line)
+        self._end(state, offset)
 
     def _begin(self, state: Partition, name: str, text: str, was: snapshots.Watched | None) -> None:
         state.texts[name] = text
-        contract = self.read(name, text)
-        if contract is None:
-            return
-        watch = ContractWatch.of(contract, self.policy.hour_ns, self.policy.most_slices)
+        contract, watch = self.read(name, text), None
+        if contract is not None:
+            watch = ContractWatch.of(contract, self.policy.hour_ns, self.policy.most_slices)
+            if was is not None:
+                snapshots.restore(watch, was)
+            state.contracts[name] = (text, watch)
         if was is not None:
-            snapshots.restore(watch, was)
-        state.contracts[name] = (text, watch)
+            state.ends += out_of_force.ended(name, was, watch, out_of_force.UNREADABLE, state.frontiers.line)
+
+    def _end(self, state: Partition, offset: int) -> None:
+        """Told by a message that is judged, so that it has an id."""
+        for one in state.ends:
+            self._write(state, offset, one)
+        state.moved |= bool(state.ends)
+        state.ends = []
 
     def _ask(self, state: Partition, now_ns: int) -> list[Message]:
         """Once an owner has caught up: the wish for the contracts that were applied, while the log is judged by others."""
@@ -197,6 +217,7 @@ class Watch:
         watches = [watch for _, watch in state.contracts.values()]
         metrics = {
             "contracts": len(watches),
+            "contracts_unreadable": len(state.texts) - len(watches),
             "slices": sum(len(watch.slices) for watch in watches),
             "slices_left_out": sum(watch.slices.left_out for watch in watches),
             "alarms": sum(int((asked.alarms.firing > 0).sum()) for watch in watches for asked in watch.asked),
@@ -217,6 +238,6 @@ class Watch:
         if not state.moved or state.position < state.judged or now_ns - state.written_at_ns < self.policy.snapshot_every_ns:
             return None
         state.moved, state.written_at_ns = False, now_ns
-        said = snapshots.written(state.contracts, state.frontiers, state.log_ns)
+        said = snapshots.written(state.contracts, state.texts, state.frontiers, state.log_ns)
         line = state.frontiers.line.get(Family.CALLS, BEGINNING)
         return Progress(state.waiting.held_from(state.position), max(state.position, state.judged), line, beside=said)

@@ -92,6 +92,16 @@ def test_the_newest_of_each_fingerprint_stands_firing_first(store: tuple[Setting
     ]
 
 
+def test_of_two_in_one_window_the_later_in_the_log_counts(store: tuple[Settings, Client]) -> None:
+    settings, client = store
+    over = replace(OBJECTIVE, state=AlertState.RESOLVED, resolved_ns=AT_NS, detail="the contract is no longer in force")
+    again = replace(BURN_RATE, state=AlertState.RESOLVED, resolved_ns=AT_NS)
+    told_of = [told(over, PANES, 10), told(OBJECTIVE, PANES, 9), told(again, PANES, 99), told(BURN_RATE, PANES, 100)]
+    assert insert_blocks(client, "alerts", [encode(alert) for alert in told_of]) == {}
+    _, rows = query(settings, "SELECT rule, state FROM latest_alerts")
+    assert rows == [["availability", "firing"], ["latency.p99.at_most.5m", "resolved"]]
+
+
 def asked(settings: Settings, alert: Alert) -> list[list[object]]:
     names, rows = query(settings, told(alert, PANES, 7).sql)
     assert names[:3] == ["window_start", "release", "n"]

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.app.check import check, contract_named
-from pipeline.app.contracts import apply, read_files
+from pipeline.app.contracts import apply, read_files, remove
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.kafka import Producer, apply_topics, connection, sources
 from pipeline.model.stream import Message, Record, Source
@@ -143,7 +143,12 @@ def test_killed_at_random_it_alerts_as_in_one_plain_pass(settings: Settings, tmp
         stages.until(lambda: {row[0] for row in query(settings, firing)[1]} == _firing(expected), "they are stored", WITHIN)
         bounds = {(one["rule"], one["route"], one["slice"].get("cohort", "")) for one in expected.values() if one["bound"]}
         stages.until(lambda: broken(settings, path) == bounds, "check says the same of what is stored", WITHIN)
-    assert set(ids(settings)) == set(expected)
+        assert set(ids(settings)) == set(expected)
+        remove(settings, "errors", "test")
+        stages.until(lambda: not query(settings, firing)[1], "what fired has ended with its contract", WITHIN)
+        stages.kill("watch")
+        stages.start("watch")
+    assert set(ids(settings)) == set(plain(settings))
     assert ("latency.p95.at_most.15m", "chat", "pro") in bounds
     about = {(one["kind"], one["route"], one["slice"].get("cohort")) for one in expected.values()}
     assert {("objective", "chat", "pro"), ("regression", "search", "pro")} <= about

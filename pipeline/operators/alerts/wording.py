@@ -45,6 +45,8 @@ def line(alert: Alert) -> str:
     match alert.kind:
         case AlertKind.PIPELINE:
             said = alert.detail or alert.rule
+        case _ if is_without_numbers(alert):
+            said = f"{place(alert)}: {alert.metric or alert.rule}: {alert.detail}"
         case AlertKind.NO_DATA:
             said = f"{place(alert)}: {_no_data(alert)}"
         case AlertKind.BURN_RATE:
@@ -53,6 +55,11 @@ def line(alert: Alert) -> str:
             said = f"{place(alert)}: {_beyond(alert)}{_behind(alert)}"
     ended = "resolved: " if alert.state is AlertState.RESOLVED else ""
     return named(ended + said, TEXT_CHARS)
+
+
+def is_without_numbers(alert: Alert) -> bool:
+    """Whether it ended though nothing was measured that says so."""
+    return alert.state is AlertState.RESOLVED and alert.estimate is None and alert.bound is None and bool(alert.detail)
 
 
 def _beyond(alert: Alert) -> str:

@@ -18,6 +18,7 @@ from pipeline.operators.watch.asked import Asked
 from pipeline.operators.watch.choices import Early
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers, Topic
+from pipeline.operators.watch.questions import Question
 from pipeline.operators.watch.releases import Names
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
@@ -28,6 +29,9 @@ MOST_BYTES = 15 << 20
 
 Columns = dict[str, tuple[bytes, tuple[int, ...]]]
 
+Texts = dict[str, str]
+"""Texts of contracts, by name."""
+
 
 class State(msgspec.Struct):
     """Of one question: its parts' columns, and which part of its rings is the newest."""
@@ -36,38 +40,58 @@ class State(msgspec.Struct):
     at: dict[str, int]
 
 
+class Said(msgspec.Struct):
+    """Of one question what its alerts say, so that one can be ended though its contract cannot be read any more."""
+
+    kind: str
+    rule: str
+    metric: str
+    unit: str
+    severity: str
+    family: str
+    window_ns: int
+    short_ns: int
+
+
 class Watched(msgspec.Struct):
-    """State of one contract."""
+    """State of one contract. said: by identity the questions that share it; one may be called by several rules."""
 
     text: str
     slices: list[tuple[str, str, list[tuple[str, str]]]]
     asked: dict[str, State]
     hours: dict[str, int]
     releases: Names
+    version: int = 0
+    hash: str = ""
+    owner: str = ""
+    said: dict[str, list[Said]] = {}
 
 
 class Snapshot(msgspec.Struct):
-    """All of a partition."""
+    """All of a partition. unread: texts in force that could not be read."""
 
     contracts: dict[str, Watched]
     topics: dict[str, dict[str, Topic]]
     line: dict[str, int]
     log_ns: int
+    unread: Texts = {}
 
 
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
 
 
-def written(contracts: dict[str, tuple[str, ContractWatch]], frontiers: Frontiers, log_ns: int) -> str:
-    """The snapshot as text. contracts: by name, text and state."""
+def written(contracts: dict[str, tuple[str, ContractWatch]], texts: Texts, frontiers: Frontiers, log_ns: int) -> str:
+    """The snapshot as text. contracts: by name, text and state. texts: of all in force, those that cannot be read too."""
     all_watched = {name: watched(text, watch) for name, (text, watch) in contracts.items()}
-    said = _written(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
+    unread = {name: text for name, text in texts.items() if name not in contracts}
+    snapshot = Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns, unread)
+    said = _written(snapshot)
     if len(said) <= MOST_BYTES:
         return said
     for one in all_watched.values():
         for state in one.asked.values():
             state.parts.pop("tail", None)
-    return _written(Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns))
+    return _written(snapshot)
 
 
 def _written(snapshot: Snapshot) -> str:
@@ -77,6 +101,9 @@ def _written(snapshot: Snapshot) -> str:
 def watched(text: str, watch: ContractWatch) -> Watched:
     """State of one contract."""
     slices = [(one.environment, one.route, list(one.values)) for one in watch.slices.found]
+    said: dict[str, list[Said]] = {}
+    for asked in watch.asked:
+        said.setdefault(asked.question.identity, []).append(_said(asked.question))
     return Watched(
         text,
         slices,
@@ -86,6 +113,24 @@ def watched(text: str, watch: ContractWatch) -> Watched:
             environment: {route: dict(names) for route, names in routes.items()}
             for environment, routes in watch.releases.names.items()
         },
+        watch.contract.version,
+        watch.contract.hash,
+        watch.contract.owner,
+        said,
+    )
+
+
+def _said(question: Question) -> Said:
+    metric = question.metric
+    return Said(
+        question.kind.value,
+        question.rule,
+        metric.name,
+        metric.unit.value,
+        question.severity.value,
+        metric.family.value,
+        question.window_ns,
+        question.short_ns,
     )
 
 
@@ -98,13 +143,16 @@ def read(said: str) -> Snapshot:
 
 
 def restore(watch: ContractWatch, was: Watched) -> None:
-    """Give a contract that has seen nothing what its questions knew."""
+    """Give a contract that has seen nothing what its questions knew. An alarm that is called otherwise now is raised anew."""
     kept = [_keep(watch, Slice(where[0], where[1], tuple((c, v) for c, v in where[2]))) for where in was.slices]
     watch.hours, watch.releases.names = dict(was.hours), was.releases
     for asked in watch.asked:
         known = was.asked.get(asked.question.identity)
         if known is not None:
             _fill(asked, known, np.array(kept, np.bool_))
+            said = was.said.get(asked.question.identity, ())
+            if said and asked.question.rule not in {one.rule for one in said}:
+                asked.alarms.forget(np.ones(len(asked.alarms.firing), np.bool_))
         asked.grow(len(watch.slices))
 
 
@@ -132,10 +180,10 @@ def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
     for part in asked.PARTS:
         state = getattr(asked, part)
         if isinstance(state, Tail | Early):
-            state.restore({name: _array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
+            state.restore({name: array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
             continue
         for name in state.columns:
-            setattr(state, name, _array(*known.parts[part][name])[kept])
+            setattr(state, name, array(*known.parts[part][name])[kept])
     for part in _rings(asked):
         getattr(asked, part).at = known.at[part]
 
@@ -144,5 +192,6 @@ def _packed(array: NDArray[np.float64]) -> tuple[bytes, tuple[int, ...]]:
     return np.ascontiguousarray(array, "<f8").tobytes(), array.shape
 
 
-def _array(data: bytes, shape: tuple[int, ...]) -> Any:
+def array(data: bytes, shape: tuple[int, ...]) -> Any:
+    """A column that was written down."""
     return np.frombuffer(data, "<f8").reshape(shape).copy()

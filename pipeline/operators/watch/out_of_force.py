@@ -1,0 +1,86 @@
+"""What fires and is asked no more: alerts that end it, and say why.
+
+A contract is taken away, is replaced by one that asks otherwise, or cannot be read by this version. Nothing was measured that
+would end an alarm, so its end has no numbers. It stands at the last whole window; where it stands in the log decides its id.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pipeline.model.alerts import Alert, AlertKind, AlertState, Tier
+from pipeline.model.log_time import BEGINNING
+from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.slices import Slice
+from pipeline.operators.watch.snapshots import Said, Watched, array
+
+REMOVED = "the contract is no longer in force"
+UNREADABLE = "this version of Tailrace cannot read the contract in force"
+
+About = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
+"""Kind, rule, metric, environment, route and slice: with the contract's name what a fingerprint is made of."""
+
+
+def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Mapping[str, int]) -> Iterator[Alert]:
+    """The ends of what fired in `was` and does not in `now`, each thing once. why: if there is no `now`.
+
+    line: by family the end of the last whole window.
+    """
+    lasting = set(_firing_in(now)) if now is not None else set()
+    for about, said, first_ns, crossed_ns in _firing(was):
+        if about in lasting:
+            continue
+        lasting.add(about)
+        kind, rule, metric, environment, route, values = about
+        at_ns = max(line.get(said.family, BEGINNING), first_ns)
+        yield Alert(
+            kind=AlertKind(kind),
+            state=AlertState.RESOLVED,
+            tier=Tier.ESTABLISHED,
+            severity=said.severity,
+            contract=name,
+            contract_version=was.version,
+            contract_hash=was.hash,
+            owner=was.owner,
+            environment=environment,
+            route=route,
+            slice=values,
+            metric=metric,
+            unit=said.unit,
+            rule=rule,
+            window_ns=said.window_ns,
+            short_window_ns=said.short_ns,
+            first_seen_ns=crossed_ns or first_ns,
+            at_ns=at_ns,
+            fired_ns=first_ns,
+            resolved_ns=at_ns,
+            detail=why if now is None else _replaced(about, now),
+        )
+
+
+def _firing(was: Watched) -> Iterator[tuple[About, Said, int, int]]:
+    """What, how it was asked, since when, and since when the estimate is beyond the bound."""
+    for identity, state in was.asked.items():
+        alarms = {column: array(*state.parts["alarms"][column]) for column in ("firing", "first_ns", "crossed_ns")}
+        for row in np.flatnonzero(alarms["firing"] > 0):
+            environment, route, values = was.slices[row]
+            for said in was.said.get(identity, ()):
+                about = (said.kind, said.rule, said.metric, environment, route, tuple((c, v) for c, v in values))
+                yield about, said, int(alarms["first_ns"][row]), int(alarms["crossed_ns"][row])
+
+
+def _firing_in(watch: ContractWatch) -> Iterator[About]:
+    for asked in watch.asked:
+        question = asked.question
+        for row in np.flatnonzero(asked.alarms.firing > 0):
+            one = watch.slices.found[row]
+            yield question.kind.value, question.rule, question.metric.name, one.environment, one.route, one.values
+
+
+def _replaced(about: About, now: ContractWatch) -> str:
+    """Whether it is asked otherwise, or not at all."""
+    kind, rule, metric, environment, route, values = about
+    questions = {(one.question.kind.value, one.question.rule, one.question.metric.name) for one in now.asked}
+    asks = (kind, rule, metric) in questions and Slice(environment, route, values) in now.slices.found
+    how = "asks it otherwise, so its evidence begins anew" if asks else "does not ask it any more"
+    return f"version {now.contract.version} of the contract {how}"
