@@ -14,7 +14,8 @@ from pipeline.model.alerts import AlertKind
 from pipeline.model.contracts import Limit
 from pipeline.model.metrics import METRICS, Better, Kind
 from pipeline.operators.ladder import BEYOND, EDGES, bins, histogram
-from pipeline.operators.watch.choices import Early, choice
+from pipeline.operators.watch.choices import choice
+from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.standing import Verdict, not_judged, standing
 from tests.panes import MINUTE_NS, NOON_NS
@@ -277,8 +278,9 @@ def test_the_rung_is_what_no_more_than_the_share_lies_beyond_however_the_calls_c
     for part in parts:
         for cell, of in ((0, other), (2, part)):
             found = histogram(of)
-            early.add(Counts(np.full(len(found.bins), cell), found.bins, found.counts.astype(float)), from_below)
-        early.worst(2 * tail * max(sum(map(len, parts)), 1) + 1)
+            counts = Counts(np.full(len(found.bins), cell), found.bins, found.counts.astype(float))
+            most = np.full(4, 2 * tail * max(sum(map(len, parts)), 1) + 1)
+            early.add(counts, np.array([True, False, True, False]), from_below, most)
     again = Early.empty()
     again.restore(early.columns, np.array([False, True, True]))
     values = [value for part in parts for value in part]

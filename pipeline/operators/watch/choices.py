@@ -9,14 +9,12 @@ a value before counts as one edge of its bin and a value now as the other. So at
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.model.contracts import Limit
 from pipeline.model.metrics import Better, Kind
-from pipeline.operators.ladder import BEYOND, EDGES, MOST_BINS
+from pipeline.operators.ladder import BEYOND, EDGES
 from pipeline.operators.watch.ladders import Counts, Floats
 
 LEAST_FIRST, EXPECTED = 600, 20
@@ -92,68 +90,3 @@ def choice(limit: Limit) -> Choice | None:
         tail = round(metric.quantile if low else 1 - metric.quantile, 12)
         return Choice(measure.ladder, measure.scale, tail, low, limit.worse, is_mean=False)
     return Choice(measure.ladder, measure.scale, CAP_TAIL, low, limit.worse, is_mean=True)
-
-
-@dataclass(slots=True)
-class Early:
-    """The worst of the first values of cells that have not chosen, sparse. place: cell, and bin counted from the worst one on;
-    rising. count: how many.
-    """
-
-    place: NDArray[np.int64]
-    count: Floats
-
-    @classmethod
-    def empty(cls) -> "Early":
-        """Of no values."""
-        return cls(np.zeros(0, np.int64), np.zeros(0))
-
-    @property
-    def columns(self) -> dict[str, Floats]:
-        """By name."""
-        return {"place": self.place.astype(np.float64), "count": self.count}
-
-    def restore(self, columns: dict[str, Any], kept: NDArray[np.bool_]) -> None:
-        """What was written down, of the cells that are kept, numbered anew."""
-        cell, bin_ = np.divmod(columns["place"].astype(np.int64), MOST_BINS)
-        mine = kept[cell]
-        self.place = (np.cumsum(kept) - 1)[cell[mine]] * MOST_BINS + bin_[mine]
-        self.count = columns["count"][mine]
-
-    def grow(self, cells: int) -> None:
-        """There is always room."""
-
-    def add(self, counts: Counts, from_below: bool) -> None:
-        """More values. from_below: the lowest are the worst."""
-        bins = counts.bin.astype(np.int64)
-        place = counts.row.astype(np.int64) * MOST_BINS + (bins if from_below else MOST_BINS - 1 - bins)
-        distinct, which = np.unique(np.concatenate((self.place, place)), return_inverse=True)
-        self.count = np.bincount(which, np.concatenate((self.count, counts.count)), len(distinct)).astype(np.float64)
-        self.place = distinct
-
-    def forget(self, cells: NDArray[np.bool_]) -> None:
-        """Nothing of these is needed any more."""
-        self._keep(~cells[self.place // MOST_BINS])
-
-    def worst(self, most: float) -> None:
-        """Of each cell only so many of the worst, and what lies in the same bin."""
-        self._keep(self._reached() - self.count < most)
-
-    def rungs(self, ranks: Floats, from_below: bool) -> Floats:
-        """Of each cell the last rung that no more than `ranks` values lie beyond; nan of cells without any value."""
-        cell, found = self.place // MOST_BINS, np.full(len(ranks), np.nan)
-        last = np.append(cell[1:] != cell[:-1], True) if len(cell) else np.zeros(0, np.bool_)
-        stops = (self._reached() > ranks[cell] * (1 + 1e-12)) | last
-        places = self.place[stops] % MOST_BINS
-        # the first that stops of each cell: written last
-        found[cell[stops][::-1]] = (places - 1.0 if from_below else MOST_BINS - 1.0 - places)[::-1]
-        return found
-
-    def _reached(self) -> Floats:
-        """Of each entry how many of its cell lie in it or are worse."""
-        all_of, cell = np.cumsum(self.count), self.place // MOST_BINS
-        first = np.searchsorted(cell, cell, side="left")
-        return np.asarray(all_of - np.where(first > 0, all_of[first - 1], 0.0))
-
-    def _keep(self, kept: NDArray[np.bool_]) -> None:
-        self.place, self.count = self.place[kept], self.count[kept]

@@ -100,18 +100,24 @@ class ContractWatch:
                 tail = judged.question.tail(panes)
                 if isinstance(judged, Judged) and tail is not None:
                     judged.tail.add(judged.sliding, start_ns, tail.spread(chosen, rows, len(placed)))
-        current = self.releases.current(panes, SERIES_OF[family]) if self.compared else None
-        for compared in self.compared:
-            if compared.question.family is family and current is not None:
-                kept = current[chosen]
-                hour = start_ns // self.hour_ns % HOURS
-                counted = self._counted(compared.question, panes, chosen[kept], rows[kept])
-                if isinstance(compared, Measured):
-                    counts = panes.ladders.get(compared.question.ladder, Counts.none())
-                    compared.count(hour, counted.n, counts.spread(chosen[kept], rows[kept], len(placed)))
-                else:
-                    compared.add(hour, counted)
+        if self.compared:
+            kept = self.releases.current(panes, SERIES_OF[family])[chosen]
+            self._compare(family, start_ns // self.hour_ns % HOURS, panes, chosen[kept], rows[kept])
         yield from self._looks(family, start_ns, end_ns)
+
+    def _compare(self, family: Family, hour: int, panes: Panes, chosen: Ints, rows: Ints) -> None:
+        """Count what is compared. What lies in each slice of a ladder is found once for all that ask."""
+        of = [one for one in self.compared if one.question.family is family]
+        ladders = {one.question.ladder for one in of if isinstance(one, Measured)}
+        counts = {
+            name: panes.ladders.get(name, Counts.none()).spread(chosen, rows, len(panes.series)).rising() for name in ladders
+        }
+        for compared in of:
+            counted = self._counted(compared.question, panes, chosen, rows)
+            if isinstance(compared, Measured):
+                compared.count(hour, counted.n, counts[compared.question.ladder])
+            else:
+                compared.add(hour, counted)
 
     def passed(self, family: Family, line_ns: int) -> Iterator[Change]:
         """All windows up to there are whole: time has passed, also where nothing came."""

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.ladder import BEYOND, Bins
+from pipeline.operators.ladder import BEYOND, MOST_BINS, Bins
 
 Rows = NDArray[np.intp]
 Floats = NDArray[np.float64]
@@ -57,10 +57,6 @@ class Counts:
         place[rows] = np.arange(len(rows))
         return self._those(place[self.row] >= 0, place)
 
-    def of_cells(self, cells: NDArray[np.bool_]) -> Self:
-        """Those of some rows, with the numbers they have."""
-        return self._those(cells[self.row])
-
     def within(self, low: int, high: int) -> Self:
         """Those whose bin is one of low to high, both included."""
         return self._those((self.bin >= low) & (self.bin <= high))
@@ -77,6 +73,18 @@ class Counts:
         nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         at = np.repeat(first[self.row], times) + nth
         return type(self)(cells[at], np.repeat(self.bin, times), np.repeat(self.count, times))
+
+    def rising(self) -> Self:
+        """The same, each row and bin once, in their order."""
+        code = self.row.astype(np.int64) * MOST_BINS + self.bin
+        if not (code[1:] > code[:-1]).all():
+            order = np.argsort(code, kind="stable")
+            code = code[order]
+            first = np.append(True, code[1:] != code[:-1])
+            count = np.add.reduceat(self.count[order], np.flatnonzero(first))
+            code = code[first]
+            return type(self)(code // MOST_BINS, (code % MOST_BINS).astype(np.uint16), count)
+        return self
 
     def _those(self, kept: NDArray[np.bool_], place: Rows | None = None) -> Self:
         row = self.row[kept]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.watch.asked import Mask
-from pipeline.operators.watch.choices import Choice, Early
+from pipeline.operators.watch.choices import Choice
 from pipeline.operators.watch.compared import Compared
+from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.questions import Question
 
@@ -86,7 +87,7 @@ class Measured(Compared):
             getattr(self.spread, name)[cells] = 0.0
 
     def count(self, hour: int, n: Floats, counts: Counts) -> None:
-        """What a whole window says, of the release alone. n: of each cell; counts: by cell."""
+        """What a whole window says, of the release alone. n: of each cell; counts: by cell, whose entries rise."""
         choice, chosen = self.choice, ~np.isnan(self.own.rung)
         held = choice.now(counts, choice.limits(self.against.rung))
         self.release.add(hour, n, held)
@@ -123,12 +124,12 @@ class Measured(Compared):
         choice = self.choice
         from_below = choice.below and not choice.is_mean
         self.own.n += np.where(chosen, 0.0, n)
-        self.early.add(counts.of_cells(~chosen), from_below)
+        enough = np.maximum(2 * choice.tail * choice.enough, 1.01 * choice.tail * self.own.n + 1)
+        self.early.add(counts, ~chosen, from_below, enough)
         ripe = ~chosen & (self.own.n >= choice.enough)
         if ripe.any():
             self.own.rung[ripe] = self.early.rungs(choice.tail * self.own.n, from_below)[ripe]
             self.early.forget(ripe)
-        self.early.worst(2 * choice.tail * choice.enough)
 
 
 def state_of(question: Question, alpha: float) -> Compared:

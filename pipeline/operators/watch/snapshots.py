@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.watch.asked import Asked
-from pipeline.operators.watch.choices import Early
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.frontiers import Frontiers, Topic
 from pipeline.operators.watch.questions import Question
 from pipeline.operators.watch.releases import Names
