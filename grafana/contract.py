@@ -65,10 +65,8 @@ PROMISED: tuple[Panel, ...] = (
     ),
     cells(
         "Error budgets",
-        "Budgets of ratios of calls, over their period up to the end of the range: which share of it is left, 0 % and "
-        "less is used up. Seen: "
-        "hours with calls. Budgets of measures need counts that hours do not carry: `tailrace check` and alerts of "
-        "kind burn_rate tell those.",
+        "Budgets of calls and traces, over their period up to the end of the range: which share of it is left, 0 % and less is "
+        "used up. Seen: hours that were counted. Budgets of scores: `tailrace check` and alerts of kind burn_rate tell those.",
         budgets(),
         "percentunit",
         7,

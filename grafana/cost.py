@@ -1,8 +1,7 @@
 """The board *Cost*: what is spent, on what, and what a whole trace costs.
 
-Money is of calls with a known price; what is not priced, and what said no tokens, is shown beside it. Prices are of calls,
-so there is
-no cost of a kind of token: its numbers are here, and the rates are the price book's.
+Money is of calls with a known price; what is not priced, and what said no tokens, is shown beside it. What the price book charges
+for each kind of token is told apart; what spans claim in one sum is not.
 """
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -39,6 +38,14 @@ KINDS = {
     "audio in": "audio_input_tokens",
     "audio out": "audio_output_tokens",
 }
+SPENT_ON = {
+    "input": "cost_input_nusd",
+    "cached input": "cost_cache_read_nusd",
+    "written to cache": "cost_cache_write_nusd",
+    "output": "cost_output_nusd",
+    "reasoning": "cost_reasoning_nusd",
+}
+NOT_TOLD_APART = " - ".join(("sum(cost_nusd)", *(f"sum({column})" for column in SPENT_ON.values())))
 QUANTILES = (("p50", 0.5), ("p95", 0.95))
 
 SPENT = (
@@ -98,11 +105,23 @@ OVER_TIME = (
         for column in ("route", "model", "cohort")
     ),
     chart(
+        "Cost per hour by kind of token",
+        "US dollars per hour, stacked: what the price book charges for each kind. Other is what spans claim in one sum, "
+        "searches, and calls billed by the piece.",
+        over_time(
+            *(f'3600 * {rate(f"sum({column}) / 1e9")} AS "{kind}"' for kind, column in SPENT_ON.items()),
+            f"3600 * {rate(f'({NOT_TOLD_APART}) / 1e9')} AS other",
+        ),
+        "currencyUSD",
+        8,
+        stacked=True,
+    ),
+    chart(
         "Cost of each day",
         "US dollars of each UTC day, or of what the range holds of it.",
         over_time(f"{COST} AS cost", by="route"),
         "currencyUSD",
-        12,
+        8,
         "Route",
         stacked=True,
         interval="1d",
@@ -112,7 +131,7 @@ OVER_TIME = (
         "Tokens of all selected calls per second. Cached input is a part of input, reasoning one of output, audio of both.",
         over_time(*(f'{rate(f"sum({column})")} AS "{kind}"' for kind, column in KINDS.items())),
         "cps",
-        12,
+        8,
     ),
 )
 

@@ -7,12 +7,13 @@ longest window that some promise has.
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from grafana.alerts import amount, plain
 from grafana.sql import SEEN, Query, among, named
 from pipeline.model.columns import OVERFLOW
-from pipeline.model.metrics import METRICS, QUANTILES, Better, Family, Kind, Metric
+from pipeline.model.metrics import MEASURES, METRICS, QUANTILES, Better, Family, Kind, Measure, Metric
+from pipeline.operators.ladder import LOWEST
 
 SIX_HOURS_NS = 6 * 3600 * 10**9
 STATES = {
@@ -196,27 +197,60 @@ def counted() -> Query:
     return Query(f"SELECT {counts} FROM (SELECT {STATUS} AS status FROM (\n{_JUDGED}\n))", table=True)
 
 
-def budgets() -> Query:
-    """A row for each budget of a ratio of calls: what is left of it over its period, from hours."""
-    ratios = [metric for metric in _of(Family.CALLS) if metric.kind is Kind.RATIO]
-    bad = ", ".join(
-        f"b.ratio = '{m.name}', toFloat64(" + (f"r.{m.of} - r.{m.events}" if m.better is Better.HIGH else f"r.{m.events}") + ")"
-        for m in ratios
+def rung(beyond: str, scale: int) -> str:
+    """Index of the ladder's first edge at or above a bound (`pipeline/operators/ladder.py`): edges are rounded to integers."""
+    steps = f"2 * log(greatest(ceil({beyond} * {scale}) - 0.5, 1) / {LOWEST}) / log(1.02)"
+    return f"greatest(0, toInt64(ceil({steps})))"
+
+
+def _bad_and_all(metric: Metric) -> tuple[str, str]:
+    """Of a ratio what its budget calls bad, and of how many."""
+    bad = f"r.{metric.of} - r.{metric.events}" if metric.better is Better.HIGH else f"r.{metric.events}"
+    return f"toFloat64({bad})", f"toFloat64(r.{metric.of})"
+
+
+def _beyond_and_all(measure: Measure) -> tuple[str, str]:
+    """Of a measure how many values lie beyond the bound of its budget, and how many there are."""
+    bins, counts = f"r.{measure.ladder}_bins", f"r.{measure.ladder}_bin_counts"
+    side = "<" if measure.better is Better.HIGH else ">"
+    edge = rung("b.beyond", measure.scale)
+    return f"toFloat64(arraySum((x, c) -> if(x {side} {edge}, c, 0), {bins}, {counts}))", f"toFloat64(arraySum({counts}))"
+
+
+def _spent(family: Family, subject: str, of: Mapping[str, tuple[str, str]], columns: Iterable[str]) -> str:
+    """Rows (budget, environment, route, hours seen, bad, n) of the budgets whose `subject`, ratio or measure, is one of `of`."""
+    bad, n = (", ".join(f"b.{subject} = '{name}', {parts[i]}" for name, parts in of.items()) for i in range(2))
+    asked = f"{subject} IN ({_quoted(of)})"
+    model = "''" if family is Family.TRACES else "r.model"
+    names = {"r.environment": "b.environments", "r.route": "b.routes", model: "b.models", "r.release": "b.releases"}
+    keys = (*ROUTE, "release", "window_start", *(() if family is Family.TRACES else ("model",)))
+    return (
+        "SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
+        f"  r.environment AS environment, r.route AS route,\n"
+        f"  uniqExactIf(r.window_start, multiIf({n}, 0) > 0) * 3600000000000 AS seen,\n"
+        f"  sum(multiIf({bad}, 0)) AS bad, sum(multiIf({n}, 0)) AS n\n"
+        f"FROM (SELECT * FROM budgets WHERE {asked}) AS b CROSS JOIN (\n"
+        f"SELECT {', '.join((*keys, *columns))} FROM {TABLES[family]}_hourly FINAL\n"
+        f"WHERE window_start <= $__toTime AND {OF_ROUTE} AND (SELECT count() FROM budgets WHERE {asked}) > 0) AS r\n"
+        f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) "
+        f"AND {' AND '.join(_fits(*one) for one in names.items())}\n"
+        "GROUP BY contract, rule, owner, target, period_ns, environment, route"
     )
-    of = ", ".join(f"b.ratio = '{metric.name}', toFloat64(r.{metric.of})" for metric in ratios)
-    fits = " AND ".join(_fits(f"r.{column}", f"b.{column}s") for column in ("environment", "route", "model", "release"))
-    wanted = ", ".join((*ROUTE, "model", "release", "window_start", *sorted({x for m in ratios for x in (m.events, m.of)})))
+
+
+def budgets() -> Query:
+    """A row for each budget: what is left of it over its period, from hours."""
+    ratios = {one.name: one for one in _of(Family.CALLS) if one.kind is Kind.RATIO}
+    summed = sorted({name for one in ratios.values() for name in (one.events, one.of)})
+    parts = [_spent(Family.CALLS, "ratio", {name: _bad_and_all(one) for name, one in ratios.items()}, summed)]
+    for family in (Family.CALLS, Family.TRACES):
+        measures = {one.name: one for one in MEASURES.values() if one.family is family and one.digest and one.ladder}
+        columns = [f"{one.ladder}_{what}" for one in measures.values() for what in ("bins", "bin_counts")]
+        parts.append(_spent(family, "measure", {name: _beyond_and_all(one) for name, one in measures.items()}, columns))
     return Query(
         f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf((1 - target) * n, 0) AS Left,\n"
-        "  bad / nullIf(n, 0) AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, Seen AS Seen, "
+        "  bad / nullIf(n, 0) AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
         f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
-        "FROM (SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
-        "  r.environment AS environment, r.route AS route, uniqExact(r.window_start) * 3600000000000 AS Seen,\n"
-        f"  sum(multiIf({bad}, 0)) AS bad, sum(multiIf({of}, 0)) AS n\n"
-        f"FROM (SELECT * FROM budgets WHERE ratio != '') AS b CROSS JOIN (\nSELECT {wanted} FROM panes_hourly FINAL\n"
-        f"WHERE window_start <= $__toTime AND {OF_ROUTE}) AS r\n"
-        f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) AND {fits}\n"
-        "GROUP BY contract, rule, owner, target, period_ns, environment, route)\nORDER BY Left, Environment, Route, "
-        "Contract, Budget\nLIMIT 500",
+        "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\nORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500",
         table=True,
     )

@@ -19,6 +19,7 @@ from pipeline.model.columns import (
     SCORES,
     SERIES,
     SPANS,
+    SPEND,
     STATUS,
     TRACE_PANES,
     TRACES,
@@ -55,7 +56,7 @@ NARROWER: dict[str, Document] = {
     "rule": {"enum": [rule.name.lower() for rule in Rule if rule is not Rule.ALONE]},
     **dict.fromkeys(("latency_digest", "ttft_digest", "tps_digest", "cost_digest", "calls_digest"), DIGEST),
     **dict.fromkeys((*SCORE_SUMS, *SCORE_SQUARES), DIGITS),
-    **dict.fromkeys(("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns"), DIGITS),
+    **dict.fromkeys(("cost_nusd", *SPEND, "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns"), DIGITS),
 }
 """What a column's texts keep beyond their type, whatever the block."""
 

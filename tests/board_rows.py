@@ -19,7 +19,7 @@ from pipeline.operators.blocks import encode_rows
 from pipeline.operators.contracts.meaning import stored
 from pipeline.operators.contracts.reading import read
 from tests import alerts
-from tests.panes import MINUTE_NS, NOON_NS, digest, pane, panes, trace_pane, trace_panes
+from tests.panes import MINUTE_NS, NOON_NS, counted, digest, pane, panes, trace_pane, trace_panes
 from tests.scores import score, score_pane, score_panes, skipped
 
 NOON = NOON_NS // 10**9
@@ -53,9 +53,11 @@ FAR = 20_000
 
 def served(latencies: Sequence[int], errors: int, dollars: str, **changes: Any) -> dict[str, Any]:
     """A pane of streamed calls; `dollars` is the cost of each, with three decimals."""
-    cost: dict[str, Any] = {"cost_nusd": str(len(latencies) * int(dollars.replace(".", "")) * MS)}
+    spent = len(latencies) * int(dollars.replace(".", "")) * MS
+    cost: dict[str, Any] = {"cost_nusd": str(spent), "cost_input_nusd": str(spent // 2), "cost_output_nusd": str(spent // 4)}
     streamed = {"streamed": len(latencies), "ttft_count": len(latencies), "ttft_digest": digest([x / 10 for x in latencies])}
     tokens = {"input_tokens": 1200, "output_tokens": 600, "tps_digest": digest([50.0] * len(latencies))}
+    tokens |= counted(tps=[50_000] * len(latencies))
     return pane(latencies=latencies, errors=errors, cohort="free", firing="final", **cost | streamed | tokens | changes)
 
 
@@ -289,6 +291,9 @@ objectives:
   - {metric: judge.mean, at_least: 0.5}
 error_budgets:
   - {of: error.ratio, target: 90%}
+  - {of: latency, above: 1.5s, target: 50%, id: late}
+  - {of: cost_per_trace, above: $2, target: 80%, id: dear}
+  - {of: tokens_per_second, below: 60 tokens/s, target: 50%, id: pace}
 """
 
 

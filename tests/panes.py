@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.model.columns import COUNTS, PANES, SERIES, TOKENS, TRACE_COUNTS, TRACE_PANES, TRACE_SERIES
+from pipeline.model.columns import COUNTS, PANES, SERIES, SPEND, TOKENS, TRACE_COUNTS, TRACE_PANES, TRACE_SERIES
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.digest import EMPTY, SeriesDigests
 from pipeline.operators.ladder import histogram
@@ -39,6 +39,7 @@ def pane(minute: int = 0, latencies: Sequence[int] = (), **changes: Any) -> dict
         | {"environment": "prod", "route": "chat", "model": "m1", "source": "spans:0:e", "revision": 1, "firing": "early"}
         | dict.fromkeys((*COUNTS, *TOKENS), 0)
         | {"requests": len(latencies), "cost_nusd": "0", "cost_sq": "0", "ttft_count": 0, "ttft_sum_ns": "0"}
+        | dict.fromkeys(SPEND, "0")
         | {"latency_sum_ns": str(sum(latencies)), "latency_sq": str(sum(x * x for x in latencies))}
         | {"latency_digest": digest(latencies), "ttft_digest": EMPTY, "tps_digest": EMPTY, "schema_version": 1}
         | counted(latency=latencies, ttft=[], tps=[], cost=[])

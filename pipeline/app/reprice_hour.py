@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from pipeline.connectors import stored_costs as store
 from pipeline.errors import Fatal
-from pipeline.model.columns import SERIES
+from pipeline.model.columns import SERIES, SPEND
 from pipeline.model.repriced import Change, LeftAlone, Repriced, Series
 from pipeline.operators.decode.billing import Biller
 from pipeline.operators.decode.stored import COUNTS, MONEY, priced_again
 from pipeline.operators.pricing.price import PriceBook
 from pipeline.operators.repricing import EXPIRED_PANES, PRICED, PROOF, PaneSums, changed, differing, why_not
+
+COSTS = ("cost_nusd", *SPEND)
 
 CHANGES = 100_000
 """Spans of one statement that writes them."""
@@ -40,8 +42,8 @@ class Again:
     def block(self, rows: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], NDArray[np.bool_]]:
         """Old money, new money, and which rows change, of a block of rows."""
         new = priced_again(self.biller, self.prices, self.claims_first, rows, rows)
-        old = {name: np.array([*rows[name], ""], object)[:-1] for name in MONEY if name != "cost_nusd"}
-        old["cost_nusd"] = np.asarray(rows["cost_nusd"], np.int64)
+        old = {name: np.array([*rows[name], ""], object)[:-1] for name in MONEY if name not in COSTS}
+        old |= {name: np.asarray(rows[name], np.int64) for name in COSTS}
         new["cost_nusd"] = np.array([-1 if cost is None else cost for cost in new["cost_nusd"].tolist()], np.int64)
         return old, new, changed(old, new)
 
@@ -87,7 +89,7 @@ class RepricedHour:
         for rows, unit in self._blocks():
             old, new, _ = self.again.block(rows)
             known = unit >= 0
-            costs = (old["cost_nusd"] != new["cost_nusd"]) | (old["cost_source"] != new["cost_source"])
+            costs = np.logical_or.reduce([old[name] != new[name] for name in (*COSTS, "cost_source")])
             np.logical_or.at(self.wants, unit[known], costs[known])
             np.add.at(self.rows_of, unit[known], 1)
             numbers = {name: np.asarray(rows[name], np.int64) for name in (*COUNTS, "stream", "ttft_ns", "latency_ns")}
@@ -95,8 +97,8 @@ class RepricedHour:
             for added, slots in ((sums, np.asarray(rows["pane"], np.int64) - 1), (whole, unit)):
                 in_one = np.flatnonzero(slots >= 0)
                 some = {name: values[in_one] for name, values in numbers.items()}
-                cost = np.maximum(new["cost_nusd"][in_one], 0)
-                added.add(slots[in_one], some, failed[in_one], cost, unpriced[in_one])
+                paid = {name: np.maximum(new[name][in_one], 0) for name in COSTS}
+                added.add(slots[in_one], some, failed[in_one], paid, unpriced[in_one])
         return sums.columns(), whole.columns()
 
     def _judge(self, sums: Mapping[str, list[int]], whole: Mapping[str, list[int]]) -> None:
@@ -183,7 +185,9 @@ class RepricedHour:
             for i in where.tolist():
                 cost = int(new["cost_nusd"][i])
                 row = {name: rows[name][i] for name in ("environment", "route", "trace_id", "span_id", "end_ns")}
-                pending.append(row | {name: new[name][i] for name in MONEY} | {"cost_nusd": None if cost < 0 else cost})
+                words = {name: new[name][i] for name in MONEY if name not in COSTS}
+                spent = {name: int(new[name][i]) for name in SPEND}
+                pending.append(row | words | spent | {"cost_nusd": None if cost < 0 else cost})
             while len(pending) >= CHANGES:
                 store.replace_spans(self.client, self.hour.start_ns, pending[:CHANGES])
                 del pending[:CHANGES]

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.external import ExternalData
 
 from pipeline.connectors.clickhouse import ours
 from pipeline.model.columns import COUNTS as COUNTED
-from pipeline.model.columns import OVERFLOW, PANES, REQUEST_KINDS, SERIES, SPANS, TOKENS
+from pipeline.model.columns import OVERFLOW, PANES, REQUEST_KINDS, SERIES, SPANS, SPEND, TOKENS
 from pipeline.operators.decode.stored import COUNTS, MONEY, WORDS
 from pipeline.operators.repricing import PRICED, PROOF
 
@@ -30,7 +30,7 @@ CALLS: Final = ", ".join(f"'{kind}'" for kind in REQUEST_KINDS)
 
 PANE_COLUMNS: Final = (*SERIES, "source", "window_start_ns", "window_end_ns", "revision", "part", *PROOF, *PRICED)
 
-MEASURED: Final = ("stream", "ttft_ns", "latency_ns", "end_ns", "cost_nusd")
+MEASURED: Final = ("stream", "ttft_ns", "latency_ns", "end_ns", "cost_nusd", *SPEND)
 """Integers that are read beside those of COUNTS, -1 for null."""
 
 ROW_COLUMNS: Final = ("pane", "unit", "environment", "route", "trace_id", "span_id", "price_version", "price_rule")
@@ -43,6 +43,7 @@ SPAN_TYPES: Final = {
     "end_ns": "Int64",
     "provider": "String",
     "cost_nusd": "Nullable(Int64)",
+    **dict.fromkeys(SPEND, "Int64"),
     "cost_source": "String",
     "price_version": "String",
     "price_rule": "String",
@@ -53,21 +54,20 @@ PANE_TYPES: Final = {
     "window_start_ns": "Int64",
     "window_end_ns": "Int64",
     "revision": "Int64",
-    "cost_nusd": "Int128",
-    "cost_sq": "Int128",
+    **dict.fromkeys(PRICED, "Int128"),
     "unpriced": "Int64",
 }
 HOUR_TYPES: Final = {
     **dict.fromkeys(SERIES, "String"),
-    "cost_nusd": "Int128",
-    "cost_sq": "Int128",
+    **dict.fromkeys(PRICED, "Int128"),
     "unpriced": "Int64",
     "seen_ms": "Int64",
 }
 
 ROLLED_UP: Final = (
-    *("window_start_ns", "window_end_ns", *SERIES, "settled", "parts", *COUNTED, *TOKENS, *PRICED[:2]),
+    *("window_start_ns", "window_end_ns", *SERIES, "settled", "parts", *COUNTED, *TOKENS, "cost_nusd", "cost_sq", *SPEND),
     *("latency_sum_ns", "latency_sq", "ttft_count", "ttft_sum_ns", "latency", "ttft", "tps"),
+    *(f"{name}_{what}" for name in ("latency", "ttft", "tps", "cost") for what in ("bins", "bin_counts")),
 )
 """The columns of an hourly roll-up but for when it was written."""
 

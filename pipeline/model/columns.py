@@ -64,6 +64,17 @@ def _ladder(name: str, doc: str) -> tuple[Column, Column]:
     )
 
 
+SPEND: dict[str, str] = {
+    "cost_input_nusd": "prompt tokens that came from no cache, audio and images included",
+    "cost_cache_read_nusd": "prompt tokens read from the provider's cache",
+    "cost_cache_write_nusd": "prompt tokens written to the provider's cache",
+    "cost_output_nusd": "completion tokens but for reasoning, audio and images included",
+    "cost_reasoning_nusd": "completion tokens spent on reasoning",
+}
+"""What of a cost by the price book is for which kind of token, in nano-USD. The rest of the cost is for searches, for calls that
+are billed by the piece, and what spans claim in one sum.
+"""
+
 SPANS: tuple[Column, ...] = (
     Column("trace_id", "string", "32 lower-case hex digits"),
     Column("span_id", "string", "16 lower-case hex digits"),
@@ -105,6 +116,7 @@ SPANS: tuple[Column, ...] = (
     Column("image_output_tokens", "integer", "completion tokens of images", True),
     Column("searches", "integer", "web searches, or searches of a reranker, that are billed by the piece", True),
     Column("cost_nusd", "integer", "cost in nano-USD; null if unpriced", True),
+    *(Column(name, "integer", f"of it, nano-USD: {doc}", absent=0) for name, doc in SPEND.items()),
     Column("span_cost_nusd", "integer", "what the span itself claimed, nano-USD", True),
     Column("cost_source", "string", "book, span, cached, unpriced, or empty where nothing is to be priced"),
     Column("price_version", "string", "version of the price book used"),
@@ -173,6 +185,10 @@ PANES: tuple[Column, ...] = (
     *(Column(name, "integer", doc) for name, doc in COUNTS.items()),
     *(Column(name, "integer", "sum over calls that said it") for name in TOKENS),
     Column("cost_nusd", "string", "sum of costs, nano-USD, decimal digits (128 bits)"),
+    *(
+        Column(name, "string", f"sum of what these cost, decimal digits (128 bits): {doc}", absent="0")
+        for name, doc in SPEND.items()
+    ),
     Column("cost_sq", "string", "sum of squared costs, decimal digits (128 bits)"),
     Column("latency_sum_ns", "string", "sum of latencies, decimal digits (128 bits)"),
     Column("latency_sq", "string", "sum of squared latencies, decimal digits (128 bits)"),

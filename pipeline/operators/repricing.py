@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import TOKENS
+from pipeline.model.columns import SPEND, TOKENS
 from pipeline.operators.kernels import add_rows, add_squares, add_values
 
 Ints = NDArray[np.int64]
@@ -24,7 +24,7 @@ WIDE = ("latency_sum_ns", "latency_sq", "ttft_sum_ns")
 PROOF = (*PLAIN, *WIDE)
 """The measures that tell whether stored rows are those that a pane counted."""
 
-PRICED = ("cost_nusd", "cost_sq", "unpriced")
+PRICED = ("cost_nusd", "cost_sq", *SPEND, "unpriced")
 """The measures of money."""
 
 EXPIRED_PANES = "some of its panes have expired"
@@ -45,11 +45,13 @@ class PaneSums:
 
     def __post_init__(self) -> None:
         self._plain = np.zeros((self.n, len(PLAIN) + 1), np.int64)
-        names = (*WIDE, "cost_nusd", "cost_sq")
+        names = (*WIDE, "cost_nusd", "cost_sq", *SPEND)
         self._halves = {name: (np.zeros(self.n, np.uint64), np.zeros(self.n, np.uint64)) for name in names}
 
-    def add(self, pane: Ints, rows: Mapping[str, Ints], failed: Flags, cost: Ints, unpriced: Flags) -> None:
-        """Add rows. pane: (m,) which each belongs to; rows: per column (m,), -1 for null; cost: nano-USD, 0 for none."""
+    def add(self, pane: Ints, rows: Mapping[str, Ints], failed: Flags, costs: Mapping[str, Ints], unpriced: Flags) -> None:
+        """Add rows. pane: (m,) which each belongs to; rows: per column (m,), -1 for null; costs: cost_nusd and those of SPEND,
+        nano-USD, 0 for none.
+        """
         tokens = [np.maximum(rows[name], 0) for name in TOKENS]
         unknown = (rows["input_tokens"] < 0) & (rows["output_tokens"] < 0) & ~failed
         streamed, timed = rows["stream"] == 1, rows["ttft_ns"] >= 0
@@ -59,8 +61,8 @@ class PaneSums:
             "latency_sum_ns": rows["latency_ns"],
             "latency_sq": rows["latency_ns"],
             "ttft_sum_ns": np.maximum(rows["ttft_ns"], 0),
-            "cost_nusd": cost,
-            "cost_sq": cost,
+            "cost_sq": costs["cost_nusd"],
+            **costs,
         }
         for name, (high, low) in self._halves.items():
             (add_squares if name in _SQUARED else add_values)(high, low, pane, np.ascontiguousarray(values[name], np.int64))

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import CHECKS, COUNTS, REQUEST_KINDS, SERIES, TOKENS
+from pipeline.model.columns import CHECKS, COUNTS, REQUEST_KINDS, SERIES, SPEND, TOKENS
 from pipeline.model.log_time import LONGEST_SOURCE
 from pipeline.operators.kernels import identity
 from pipeline.operators.siphash import Key, siphash_rows
@@ -32,7 +32,7 @@ SUMS = (*COUNTS, *TOKENS, "ttft_count")
 CALLS = Family(
     names=SERIES,
     sums=SUMS,
-    totals={"cost_nusd": "cost", "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
+    totals={"cost_nusd": "cost", **{name: name for name in SPEND}, "latency_sum_ns": "latency", "ttft_sum_ns": "ttft"},
     squares={"cost_sq": "cost", "latency_sq": "latency"},
     digests={"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
     ladders={
@@ -43,6 +43,9 @@ CALLS = Family(
     },
 )
 """What a pane of calls adds up."""
+
+VALUES = {"latency": np.float64, "ttft": np.float64, "tps": np.float64, "cost": np.int64, **dict.fromkeys(SPEND, np.int64)}
+"""What is known of a call beside its sums, and as what."""
 
 TOLD = {
     "span": np.uint64,
@@ -108,7 +111,15 @@ class _Block(msgspec.Struct):
     scope_name: list[str]
     response_id: list[str]
     recorded_ns: list[Nanoseconds] = []
+    cost_input_nusd: list[Count] = []
+    cost_cache_read_nusd: list[Count] = []
+    cost_cache_write_nusd: list[Count] = []
+    cost_output_nusd: list[Count] = []
+    cost_reasoning_nusd: list[Count] = []
 
+
+LATER = ("recorded_ns", *SPEND)
+"""Columns that old blocks lack; zeros then."""
 
 NUMBERS = ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
 
@@ -133,7 +144,7 @@ class SpanColumns:
     trace, trace_hash: (n, 2) words of the trace's id, (n,) its hash. told: by name (n,), see TOLD.
     series: distinct series of the spans; code: (n,) index into it.
     request: (n,) index into the request columns below, -1 for a span that is no model call.
-    sums: (m, len(SUMS)). latency, ttft, tps: (m,) float, nan where there is none. cost: (m,) nano-USD, 0 where none.
+    sums: (m, len(SUMS)). values: by name of VALUES (m,), nan where a float is not known; costs are nano-USD, 0 where none.
     """
 
     end_ns: Ints
@@ -148,10 +159,7 @@ class SpanColumns:
     code: Ints
     request: Ints
     sums: Ints
-    latency: Floats
-    ttft: Floats
-    tps: Floats
-    cost: Ints
+    values: dict[str, NDArray[Any]]
 
     def __len__(self) -> int:
         return len(self.end_ns)
@@ -164,7 +172,9 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
     n = len(block.end_ns)
-    block.recorded_ns = block.recorded_ns or [0] * n
+    for name in LATER:
+        if not getattr(block, name):
+            setattr(block, name, [0] * n)
     if any(len(getattr(block, name)) != n for name in _Block.__struct_fields__):
         raise ValueError("ragged block")
     kinds, kind = _coded(block.kind, n)
@@ -176,9 +186,7 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
     if max(map(len, sources), default=0) > LONGEST_SOURCE:
         raise ValueError("source is no log id")
     series, code = _series([getattr(block, name) for name in SERIES], n)
-    said: dict[str, NDArray[Any]] = {
-        name: _numbers(getattr(block, name)) for name in ("latency_ns", "ttft_ns", "cost_nusd", "stream", *TOKENS)
-    }
+    said: dict[str, NDArray[Any]] = {name: _numbers(getattr(block, name)) for name in NUMBERS}
     said |= {"error": next(_are(block.status, "error")), **dict(zip(PRICED, _are(block.cost_source, *PRICED), strict=True))}
     numbers = {name: values[where] for name, values in said.items()}
     ids = _ids(block.trace_id, block.span_id)
@@ -207,10 +215,13 @@ def read_span_block(value: bytes, key: Key) -> SpanColumns:
         code,
         position,
         _sums(block, numbers, where),
-        numbers["latency_ns"],
-        numbers["ttft_ns"],
-        speed(numbers["output_tokens"], numbers["latency_ns"], numbers["ttft_ns"]),
-        _or(0, numbers["cost_nusd"]).astype(np.int64),
+        {
+            "latency": numbers["latency_ns"],
+            "ttft": numbers["ttft_ns"],
+            "tps": speed(numbers["output_tokens"], numbers["latency_ns"], numbers["ttft_ns"]),
+            "cost": _or(0, numbers["cost_nusd"]).astype(np.int64),
+            **{name: np.array(getattr(block, name), np.int64)[where] for name in SPEND},
+        },
     )
 
 

@@ -24,7 +24,7 @@ from pipeline.operators import trace_kernels as kernels
 from pipeline.operators.kernels import add_chosen_rows
 from pipeline.operators.pool import Pool
 from pipeline.operators.siphash import Key, siphash_rows
-from pipeline.operators.span_columns import SUMS, TOLD, Ints, SpanColumns
+from pipeline.operators.span_columns import SUMS, TOLD, VALUES, Ints, SpanColumns
 from pipeline.operators.told_twice import JOINED_BY, Told, may_join, stands
 from pipeline.operators.trace_decisions import ClosedTraces, Decided, Outcome, Repeats
 from pipeline.operators.trace_names import COHORT, OF_TRACE, ROUTE, TAKEN, Names
@@ -60,10 +60,7 @@ _MEASURES = {
     "latest_ns": np.int64,
     "window_ns": np.int64,
     "sums": (np.int64, len(SUMS)),
-    "latency": np.float64,
-    "ttft": np.float64,
-    "tps": np.float64,
-    "cost": np.int64,
+    **VALUES,
 }
 
 
@@ -183,7 +180,8 @@ class Traces:
                 "due_ns": due,
                 "latest_ns": finals,
                 "window_ns": starts,
-                **{name: getattr(columns, name)[of] for name in ("sums", "latency", "ttft", "tps", "cost")},
+                "sums": columns.sums[of],
+                **{name: values[of] for name, values in columns.values.items()},
             },
             len(calls),
         )
@@ -204,7 +202,7 @@ class Traces:
         series = self._series.codes(columns.series)[columns.code[rows]]
         series = self._series.with_taken(series, self._slots["taken"][slots])
         of = columns.request[rows]
-        values = {name: getattr(columns, name)[of] for name in ("latency", "ttft", "tps", "cost")}
+        values = {name: known[of] for name, known in columns.values.items()}
         return Decided(windows, Measured(self._series.known, series.astype(np.int64), columns.sums[of], values))
 
     def _placed(self, offset: int, hashes: NDArray[np.uint64], ids: NDArray[np.uint64]) -> Ints:
@@ -359,7 +357,7 @@ class Traces:
             order = np.argsort(row, kind="stable")
             row, series = row[order], series[order]
         of = self._rows["measures"][row]
-        values = {name: self._measures[name][of] for name in ("latency", "ttft", "tps", "cost")}
+        values = {name: self._measures[name][of] for name in VALUES}
         measured = Measured(self._series.known, series.astype(np.int64), self._measures["sums"][of], values)
         outcome.decided.append(Decided(self._measures["window_ns"][of], measured))
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from pipeline.connectors.clickhouse import EVENTS, TABLES, TYPES, apply_schema, connect, insert_blocks, query
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACES
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, SPEND, STATUS, TRACES
 from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.score_columns import SCORE_SQUARES, SCORE_SUMS
 from pipeline.operators.blocks import blank, empty_block, encode_rows
@@ -137,7 +137,7 @@ def test_retention_follows_the_settings(store: tuple[Settings, Client]) -> None:
     assert apply_schema(settings.model_copy(update={"keep_spans": 30})) == kept
 
 
-WIDE = ("cost_nusd", "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns", *SCORE_SUMS, *SCORE_SQUARES)
+WIDE = ("cost_nusd", *SPEND, "cost_sq", "latency_sum_ns", "latency_sq", "calls_sq", "ttft_sum_ns", *SCORE_SUMS, *SCORE_SQUARES)
 OF_WINDOWS = ("panes", "trace_panes", "score_panes")
 """Sums of a pane that blocks bring as decimal digits."""
 
@@ -221,6 +221,12 @@ def test_blocks_written_before_a_column_existed_land_with_new_ones(store: tuple[
     row = {column.name: 5 if column.type == "integer" else "" for column in DEAD_LETTERS}
     for table, columns, absent, new in (
         ("spans", {"recorded_ns": 5, "model_said": "openai/gpt", "searches": 3, "price_rule": "said"}, (0, "", None, ""), spans),
+        (
+            "panes",
+            {"cost_input_nusd": 7, "cost_reasoning_nusd": 9},
+            (0, 0),
+            lambda rows: panes(pane(rows[0]["offset"]) | rows[0]),
+        ),
         ("ledger", {"late_for_trace": 4, "outside_nusd": 9}, (0, 0), lambda rows: encode_rows(LEDGER, [blank(LEDGER) | rows[0]])),
         ("dead_letters", {"count": 5}, (1,), lambda rows: encode_rows(DEAD_LETTERS, [row | one for one in rows])),
     ):

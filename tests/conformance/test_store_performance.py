@@ -8,6 +8,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from pipeline.connectors.clickhouse import connect, insert_blocks
+from pipeline.model.columns import SPEND
+from pipeline.operators.ladder import bins
 from pipeline.settings import Settings
 from tests.panes import digest, pane, panes
 
@@ -18,6 +20,7 @@ COLUMNS = (  # noqa: SIM905 - reads better so
     "refusals refusal_ratio citation_ratio schema_valid_ratio refusal_checked citation_checked citations "
     "schema_checked schema_valid unknown_usage unpriced input_tokens output_tokens "
     "cache_read_tokens cache_write_tokens reasoning_tokens audio_input_tokens audio_output_tokens cost_nusd "
+    "cost_input_nusd cost_cache_read_nusd cost_cache_write_nusd cost_output_nusd cost_reasoning_nusd "
     "latency_mean_ns latency_p50_ns latency_p95_ns latency_p99_ns latency_p999_ns ttft_p50_ns ttft_p95_ns ttft_p99_ns "
     "tps_p50 latency_digest ttft_digest tps_digest"
 ).split()
@@ -122,6 +125,23 @@ def test_final_is_what_nothing_can_change(store: Client, put: Callable[..., None
 def expire(client: Client, where: str = "1") -> None:
     """What the time to live does to panes, at once."""
     client.command(f"ALTER TABLE panes DELETE WHERE firing = 'final' AND ({where}) SETTINGS mutations_sync = 1")
+
+
+def test_roll_ups_add_up_money_by_kind_and_counts_over_the_ladder(store: Client, put: Callable[..., None]) -> None:
+    """Over two minutes, two partitions, and panes that expire before the last one comes."""
+    of = {name: str(2**64 + i) for i, name in enumerate(SPEND)}
+    put(*[pane(n, [10**6, 10**9], firing="final", source=f"spans:{n}:e", cohort=f"c{n}", **of) for n in range(2)])
+    refresh(store)
+    expire(store)
+    put(pane(2, [10**9], firing="final", cohort="c0", **of), pane(3, [10**9], firing="on_time"))
+    refresh(store)
+    money = ", ".join(f"sum({name})" for name in SPEND)
+    counts = {bins([10**6])[0]: 2, bins([10**9])[0]: 4}
+    for view, table in zip(VIEWS[1:], ("panes_hourly", "panes_daily", "panes_hourly_routes"), strict=True):
+        assert rows(store, f"SELECT {money} FROM {view}") == [tuple(3 * (2**64 + i) for i in range(len(SPEND)))], view
+        ladders = ", ".join(f"sumMap({name}_bins, {name}_bin_counts)" for name in ("latency", "ttft"))
+        found = rows(store, f"SELECT {ladders} FROM {table} FINAL")
+        assert found == [(([*counts], [*counts.values()]), ([], []))], table
 
 
 def test_an_hour_keeps_what_has_expired(store: Client, put: Callable[..., None]) -> None:

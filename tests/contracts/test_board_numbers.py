@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from grafana.promised import rung
 from pipeline.operators.boards.macros import TimeRange
+from pipeline.operators.ladder import EDGES, bin_at_or_above
 from tests.board_rows import DOLLAR, MS
 from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
 
@@ -198,8 +200,34 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     cost = found["chat", "cost_per_trace.p95.at_most.15m"]
     assert (cost["Status"], cost["n"], cost["Estimate"]) == ("kept", 150, "3 USD")
     assert found["chat", "judge.mean.at_least.1h"]["n"] == 350
-    (budget,) = [row for row in asked.panel("contract/Error budgets", A_DAY) if row["Route"] == "chat"]
-    assert (budget["n"], budget["Bad"], budget["Left"]) == pytest.approx((300, 14 / 300, 1 - 14 / 30))
+    budgets = {row["Budget"]: row for row in asked.panel("contract/Error budgets", A_DAY) if row["Route"] == "chat"}
+    edge = EDGES[bin_at_or_above(1500 * MS)]
+    slow = sum(ms * MS > edge for ms in [*range(10, 2001, 10), *range(20, 2001, 20)])
+    for name, n, bad, allowed in (
+        ("error.ratio.30d", 300, 14, 0.1),
+        ("late", 300, slow, 0.5),
+        ("dear", 150, 40, 0.2),
+        ("pace", 300, 300, 0.5),
+    ):
+        one = budgets[name]
+        assert (one["n"], one["Bad"], one["Left"]) == pytest.approx((n, bad / n, 1 - bad / n / allowed)), name
     firing = asked.panel("contract/Broken now", A_DAY)
     assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]
     assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
+
+
+def test_a_budget_takes_the_bin_that_watch_takes(asked: Asked) -> None:
+    """The store finds a bound's place on the ladder by a formula, watch in the ladder itself."""
+    values = [1, 99, 100, 101, 102, *(edge + by for edge in EDGES[::7].tolist() for by in (-1, 0, 1)), 1_500_000_001]
+    values = [value for value in values if value < 10**12]  # beyond, a logarithm does not tell neighbours apart
+    sql = f"SELECT {rung('value', 1)} AS rung FROM (SELECT arrayJoin({values}) AS value)"
+    assert [row["rung"] for row in asked.rows("contract", sql, A_DAY)] == [bin_at_or_above(value) for value in values]
+
+
+def test_money_is_told_apart_by_kind_of_token_and_adds_up(asked: Asked) -> None:
+    points = asked.panel("cost/Cost per hour by kind of token", A_DAY)
+    whole = sum(row["cost"] for row in asked.panel("cost/Cost per hour by route", A_DAY))
+    kinds = {name: sum(row[name] for row in points) for name in points[0] if name != "time"}
+    assert kinds["input"] == pytest.approx(whole / 2)
+    assert (kinds["output"], kinds["other"]) == pytest.approx((whole / 4, whole / 4))
+    assert (kinds["cached input"], kinds["reasoning"]) == (0, 0)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from pipeline.model.columns import BILLED, REQUEST_KINDS, SCHEMA_VERSION, TOKENS
+from pipeline.model.columns import BILLED, REQUEST_KINDS, SCHEMA_VERSION, SPEND, TOKENS
 from pipeline.model.reasons import Reason
 from pipeline.model.stream import Record
 from pipeline.operators.decode.billing import read_biller
@@ -385,14 +386,14 @@ def _money(policy: DecodePolicy, bill: Bill, start_ns: int, kind: str, said: _Sa
     claimed = said.first(field_paths("span_cost"), read_number)
     claimed_nusd = None if claimed is None or claimed > MAX_COST_USD else round(claimed * 1e9)
     request = kind in REQUEST_KINDS
-    booked, rule = None, ""
+    booked, rule, spend = None, "", dict.fromkeys(SPEND, 0)
     if request and (known or not failed):
         price = policy.prices.price(bill, service_of(said.text["service_tier"]), start_ns // MINUTE_NS * MINUTE_NS)
         by_call = isinstance(price, Price) and all(t.call > 0 and all(getattr(t, n) <= 0 for n in RATES) for t in price.tiers)
         if known and said.rule == "contradiction":
             rule = "usage contradicts itself"
         elif known or by_call:
-            booked, rule = _priced(price, bill.rule, {name: count or 0 for name, count in counts.items()})
+            booked, rule, spend = _priced(price, bill.rule, {name: count or 0 for name, count in counts.items()})
     cost, source = None, ""
     if request and _is_cached(said):
         cost, source, rule = 0, "cached", "a reply from the gateway's own cache"
@@ -403,6 +404,7 @@ def _money(policy: DecodePolicy, bill: Bill, start_ns: int, kind: str, said: _Sa
     return {
         **counts,
         "cost_nusd": cost,
+        **(spend if source == "book" else dict.fromkeys(SPEND, 0)),
         "span_cost_nusd": claimed_nusd,
         "cost_source": source,
         "price_version": policy.prices.version if source == "book" else "",
@@ -417,20 +419,34 @@ def _is_cached(said: _Said) -> bool:
     return bool(sure) or (sure is None and bool(bare) and not of_prompt)
 
 
-def _priced(price: Price | NoPrice, decided: str, counts: Mapping[str, int]) -> tuple[int | None, str]:
-    """Cost by the book, None with the reason where there is none."""
+KINDS = (
+    ("input", "audio_input", "image_input"),
+    ("cache_read", "audio_cache_read"),
+    ("cache_write", "cache_write_1h"),
+    ("output", "audio_output", "image_output"),
+    ("reasoning",),
+)
+"""What each column of SPEND is for."""
+
+
+def _priced(price: Price | NoPrice, decided: str, counts: Mapping[str, int]) -> tuple[int | None, str, dict[str, int]]:
+    """Cost by the book, None with the reason where there is none, and what of it which kind of token costs."""
+    nothing = dict.fromkeys(SPEND, 0)
     if isinstance(price, NoPrice):
-        return None, price.why
+        return None, price.why, nothing
     tier = [t for t in price.tiers if counts["input_tokens"] > t.above][-1]
     where = price.entry + (f" >{tier.above // 1000}k" if tier.above >= 0 else "")
     found = _cost(tier, counts)
     if isinstance(found, str):
-        return None, f"no {found} rate: {where}" if found else "usage contradicts itself"
-    return (None, "more than a call can cost") if found > MAX_COST_USD * 10**9 else (found, f"{where} ({decided})")
+        return None, f"no {found} rate: {where}" if found else "usage contradicts itself", nothing
+    nusd, spend = found
+    return (None, "more than a call can cost", nothing) if nusd > MAX_COST_USD * 10**9 else (nusd, f"{where} ({decided})", spend)
 
 
-def _cost(tier: Tier, counts: Mapping[str, int]) -> int | str:
-    """Each part at its rate, picos rounded half up; the first part without a rate, "" if parts exceed their whole."""
+def _cost(tier: Tier, counts: Mapping[str, int]) -> tuple[int, dict[str, int]] | str:
+    """Each part at its rate, picos rounded half up, and what of it which kind costs; the first part without a rate, "" if parts
+    exceed their whole.
+    """
     inside = [counts[f"{name}_tokens"] for name in ("cache_read", "cache_write", "audio_input", "image_input")]
     shown = [counts[f"{name}_tokens"] for name in ("audio_output", "image_output")]
     cached_audio = max(sum(inside) - counts["input_tokens"], 0)
@@ -459,7 +475,12 @@ def _cost(tier: Tier, counts: Mapping[str, int]) -> int | str:
         "search": counts["searches"],
     }
     lacking = [name for name, count in parts.items() if count and getattr(tier, name) < 0]
-    return lacking[0] if lacking else (sum(count * getattr(tier, name) for name, count in parts.items() if count) + 500) // 1000
+    if lacking:
+        return lacking[0]
+    picos = {name: count * getattr(tier, name) if count else 0 for name, count in parts.items()}
+    up_to = [sum(picos[name] for kind in KINDS[: i + 1] for name in kind) for i in range(len(KINDS))]
+    nano = [0, *((upto + 500) // 1000 for upto in up_to)]
+    return (sum(picos.values()) + 500) // 1000, dict(zip(SPEND, (b - a for a, b in pairwise(nano)), strict=True))
 
 
 def _ttft(said: _Said, latency_ns: int, streamed: bool | None) -> int | None:

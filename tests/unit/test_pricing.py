@@ -155,7 +155,15 @@ def test_any_mix_of_tokens(data: st.DataObject, model: tuple[str, str]) -> None:
             mix[name] = data.draw(st.integers(0, mix[all_of] - sum(mix[earlier] for earlier in names[:i])))
     price = book_price(*model)
     assert isinstance(price, Price)
-    assert right(*model, mix, int(cost(price.tiers, counts(mix)).nusd[0]))
+    found = cost(price.tiers, counts(mix))
+    assert right(*model, mix, int(found.nusd[0]))
+    spent = {name: int(of[0]) for name, of in found.spend.items()}
+    assert min(spent.values()) >= 0
+    assert (
+        sum(spent.values()) + (max(tier.call for tier in price.tiers) + 999) // 1000
+        >= max(found.nusd[0], 0)
+        >= sum(spent.values())
+    )
 
 
 CONTEXTS = {
@@ -287,6 +295,21 @@ def test_sums_do_not_depend_on_order_or_partition() -> None:
         alone = [int(cost(price.tiers, counts(mix)).nusd[0]) for mix in reversed(mixes)]
         assert together.tolist() == alone[::-1]
         assert int(together.sum()) == sum(alone)
+
+
+def test_kinds_of_tokens_add_up_to_the_cost_to_the_nano_dollar() -> None:
+    """Three kinds of 0.4 nano-dollars are 1.2 together: none may vanish in rounding, and none be paid twice."""
+    tier = Tier(-1, input=400, cache_read=400, output=400, reasoning=400, search=5_000)
+    mix = {"input_tokens": 2, "cache_read_tokens": 1, "output_tokens": 2, "reasoning_tokens": 1}
+    found = cost((tier,), counts(mix, mix | {"searches": 2}, {"audio_input_tokens": 1, "input_tokens": 1}))
+    assert found.nusd.tolist() == [2, 12, -1]
+    assert {name: of.tolist() for name, of in found.spend.items()} == {
+        "cost_input_nusd": [0, 0, 0],
+        "cost_cache_read_nusd": [1, 1, 0],
+        "cost_cache_write_nusd": [0, 0, 0],
+        "cost_output_nusd": [0, 0, 0],
+        "cost_reasoning_nusd": [1, 1, 0],
+    }
 
 
 def test_tiers_are_cliffs() -> None:

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from pipeline.model.columns import REQUEST_KINDS, TOKENS
+from pipeline.model.columns import REQUEST_KINDS, SPEND, TOKENS
 from tests.replayed import Rows, replayed, total
 from tests.unit.test_dialect_recordings import NAMES, RECORDINGS, TOTALS, Totals, requests_of
 from tests.unit.test_told_twice_recordings import ELSEWHERE, counted, decided
@@ -46,6 +46,15 @@ def test_cost_of_traces_and_outside_is_cost_of_calls(name: str) -> None:
         total(made["traces"], "cost_nusd") + total(made["ledger"], "outside_nusd") == total(made["panes"], "cost_nusd") == stood
     )
     assert total(made["trace_panes"], "cost_nusd") == total(made["traces"], "cost_nusd")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_kind_of_token_costs_what_its_calls_say(name: str) -> None:
+    panes, stood = made_of(name)["panes"], counted(requests_of(name))
+    spent = {kind: total(panes, kind) for kind in SPEND}
+    assert spent == {kind: sum(row[kind] for row in stood) for kind in SPEND}
+    booked = [row for row in stood if row["cost_source"] == "book"]
+    assert sum(spent.values()) <= sum(row["cost_nusd"] for row in booked)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.columns import BILLED, REQUEST_KINDS
+from pipeline.model.columns import BILLED, REQUEST_KINDS, SPEND
 from pipeline.operators.decode.billing import Bills
 from pipeline.operators.decode.resolve import Column, Resolver, nullable, one_of
 from pipeline.operators.decode.usage import CONTRADICTION as CONTRADICTORY
@@ -83,7 +83,7 @@ def money(prices: PriceBook, bills: Bills, columns: Mapping[str, Any], said: Sai
     known = ~_without_usage(counts, np.arange(len(request)))
     contradictory = request & known & (columns["usage_rule"] == CONTRADICTORY) & ~cached
     by_call = ~known & (columns["status"] != "error")
-    priced, rule = _booked(prices, bills, columns, counts, request & (known | by_call) & ~contradictory & ~cached)
+    priced, rule, spend = _booked(prices, bills, columns, counts, request & (known | by_call) & ~contradictory & ~cached)
     rule[contradictory] = rule_text(None, "", 0, CONTRADICTION)
     claims = request & (claimed >= 0) & ~cached & (claims_first | (priced < 0))
     rule[claims & (priced >= 0)] = CLAIMED_RULE
@@ -92,6 +92,7 @@ def money(prices: PriceBook, bills: Bills, columns: Mapping[str, Any], said: Sai
     sources = [cached, claims, book, request & known]
     return {
         "cost_nusd": nullable(np.select(sources[:3], [0, claimed, priced], -1)),
+        **{name: np.where(book, of, 0) for name, of in spend.items()},
         "span_cost_nusd": nullable(claimed),
         "cost_source": np.select(sources, [CACHED, "span", "book", "unpriced"], "").astype(object),
         "price_version": np.where(book, prices.version, "").astype(object),
@@ -101,12 +102,14 @@ def money(prices: PriceBook, bills: Bills, columns: Mapping[str, Any], said: Sai
 
 def _booked(
     prices: PriceBook, bills: Bills, columns: Mapping[str, Any], counts: Mapping[str, Counts], wanted: NDArray[np.bool_]
-) -> tuple[Counts, Column]:
-    """Cost by the price book in nano-USD, -1 where it has none to be believed, and the rule that made it or why there is none.
+) -> tuple[Counts, Column, dict[str, Counts]]:
+    """Cost by the price book in nano-USD, -1 where it has none to be believed, the rule that made it or why there is none, and by
+    name of SPEND what of it that kind of token costs.
 
     Of the calls that said no usage only those whose price is by the call alone have either.
     """
     priced, rule = np.full(len(wanted), -1, np.int64), np.full(len(wanted), "", object)
+    spend = {name: np.zeros(len(wanted), np.int64) for name in SPEND}
     for (price, decided), of_price in _same_price(prices, bills, columns, np.flatnonzero(wanted)).items():
         said = of_price[~_without_usage(counts, of_price)]
         if isinstance(price, NoPrice):
@@ -116,9 +119,11 @@ def _booked(
         costs = cost(price.tiers, {name: np.maximum(found[rows], 0) for name, found in counts.items()})
         beyond = costs.nusd > MAX_COST_USD * 10**9
         priced[rows] = np.where(beyond, -1, costs.nusd)
+        for name, of in costs.spend.items():
+            spend[name][rows] = of
         rule[rows] = _rules(price, decided, costs)
         rule[rows[beyond]] = "more than a call can cost"
-    return priced, rule
+    return priced, rule, spend
 
 
 def _without_usage(counts: Mapping[str, Counts], rows: NDArray[np.intp]) -> Flags:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.model.columns import BILLED, TOKENS
+from pipeline.model.columns import BILLED, SPEND, TOKENS
 from pipeline.operators.decode.billing import SAID, Biller
 from pipeline.operators.decode.money import CACHED, Said, money
 from pipeline.operators.decode.resolve import Column
@@ -18,7 +18,7 @@ COUNTS = ("start_ns", "schema_version", "span_cost_nusd", *TOKENS, *BILLED)
 KEPT_SINCE = 3
 """The schema version from which rows keep what was said of who bills. Of older ones the provider and model are asked."""
 
-MONEY = ("provider", "cost_nusd", "cost_source", "price_version", "price_rule")
+MONEY = ("provider", "cost_nusd", *SPEND, "cost_source", "price_version", "price_rule")
 """What comes out. The model stays: it is the series in which the call was counted."""
 
 
