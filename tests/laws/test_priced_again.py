@@ -56,5 +56,8 @@ def test_rows_of_before_are_priced_by_the_provider_and_model_they_have() -> None
         "start_ns": 1_768_000_000 * 10**9,
     }
     row |= {"input_tokens": 1000, "output_tokens": 10}
-    ((provider, cost, source, _, rule),) = again([row], BOOK, claims_first=False)
-    assert (provider, cost, source, rule) == ("openai", 156_000, "book", "openai/gpt-4o-mini (said)")
+    (found,) = again([row], BOOK, claims_first=False)
+    money = dict(zip(MONEY, found, strict=True))
+    assert (money["provider"], money["cost_nusd"], money["cost_source"]) == ("openai", 156_000, "book")
+    assert money["price_rule"] == "openai/gpt-4o-mini (said)"
+    assert (money["cost_input_nusd"], money["cost_output_nusd"]) == (150_000, 6_000)
