@@ -2,7 +2,8 @@
 
 How a metric is made of columns, `pipeline/model/metrics.py` says. An estimate is over the objective's own window, which ends with
 the newest window of the range; up to six hours of minutes, longer windows of hours. Nothing is read from before the
-longest window that some promise has.
+longest window that some promise has, and each row once: it is summed into its series and the shortest window that reaches
+back to it, so a longer window is the sum of the shorter ones in it. What is summed is then held against each contract's patterns.
 """
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
@@ -22,9 +23,15 @@ STATES = {
     Family.SCORES: {},
 }
 TABLES = {Family.CALLS: "panes", Family.TRACES: "trace_panes", Family.SCORES: "score_panes"}
+LONGER = {Family.CALLS: "panes_hourly_routes", Family.TRACES: "trace_panes_hourly", Family.SCORES: "score_panes_hourly"}
+"""Of hours; no contract speaks of cohorts, so calls need none."""
+
+LEVELS = ", ".join(map(str, QUANTILES.values()))
+EMPTY = "CAST(base64Decode('AA=='), 'AggregateFunction(quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999), Float64)')"
 OF_SCORES = ("value_sum", "weight", "fails_weight", "checked_weight", "ok", "checked")
 PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
 ROUTE = ("environment", "route")
+MATCHED = (*ROUTE, "release", "model")
 OF_ROUTE = "\n  AND ".join(map(among, ROUTE))
 UNITS = {metric.name: metric.unit.value for metric in METRICS.values()}
 UNIT = f"transform(metric, {list(UNITS)}, {list(UNITS.values())}, if(endsWith(metric, '.fail'), 'share', 'score'))"
@@ -60,17 +67,20 @@ def _columns(family: Family) -> list[str]:
 
 
 def _value(metric: Metric) -> str:
-    if metric.kind is Kind.QUANTILE:
-        assert metric.measure is not None, "a quantile is of a measure"
-        at = list(QUANTILES.values()).index(metric.quantile) + 1
-        state = f"q_{STATES[metric.family][metric.measure.digest]}"
-        return f"if(isFinite({state}[{at}]), {state}[{at}], NULL)"
+    """What is no quantile."""
     if metric.kind is Kind.SUM:
         return f"toFloat64(s_{metric.events})"
     if not metric.events:
         return "NULL"
     whole = " - ".join(f"s_{name}" for name in (metric.of, *metric.unknown))
     return f"toFloat64(s_{metric.events}) / nullIf(toFloat64({whole}), 0)"
+
+
+def _quantile(family: Family, digest: str) -> tuple[str, str]:
+    """For whom, and the quantile that the metric's name says; null if no value was seen."""
+    names = _quoted(_quantiles_of(family, digest))
+    found = f"q_{STATES[family][digest]}[indexOf([{names}], metric)]"
+    return f"metric IN ({names})", f"if(isFinite({found}), {found}, NULL)"
 
 
 def _estimate(family: Family) -> tuple[str, str]:
@@ -80,64 +90,84 @@ def _estimate(family: Family) -> tuple[str, str]:
         mean = "toFloat64(s_value_sum) / 1e6 / nullIf(toFloat64(s_weight), 0)"
         share = "toFloat64(s_fails_weight) / nullIf(toFloat64(s_checked_weight), 0)"
         return f"if({fails}, {share}, {mean})", f"if({fails}, s_checked, s_ok)"
-    cases = [(f"metric = '{one.name}'", _value(one), f"s_{one.n}" if one.n else "0") for one in _of(family)]
-    value = ", ".join(f"{when}, {value}" for when, value, _ in cases)
-    n = ", ".join(f"{when}, {n}" for when, _, n in cases)
+    values = [_quantile(family, digest) for digest in STATES[family]]
+    values += [(f"metric = '{one.name}'", _value(one)) for one in _of(family) if one.kind is not Kind.QUANTILE]
+    value = ", ".join(f"{when}, {value}" for when, value in values)
+    counted = {one.n: [other.name for other in _of(family) if other.n == one.n] for one in _of(family)}
+    n = ", ".join(f"metric IN ({_quoted(names)}), {f's_{of}' if of else '0'}" for of, names in counted.items())
     return f"multiIf({value}, NULL)", f"multiIf({n}, 0)"
 
 
-def _rows(family: Family, table: str, since: str) -> str:
-    keys = [*ROUTE, "release", "window_start_ns", "window_end_ns"]
-    keys += [] if family is Family.TRACES else ["model"]
-    keys += ["evaluator"] if family is Family.SCORES else []
-    wanted = ", ".join((*keys, *_columns(family), *STATES[family].values()))
-    return f"SELECT {wanted} FROM {table} FINAL\nWHERE {since} AND {OF_ROUTE}"
+def _series(family: Family) -> list[str]:
+    """What patterns of contracts speak of, and an evaluator's name."""
+    return [
+        *ROUTE,
+        "release",
+        *([] if family is Family.TRACES else ["model"]),
+        *(["evaluator"] if family is Family.SCORES else []),
+    ]
 
 
-def _estimated(family: Family, ending: str, windows: str) -> str:
-    """Rows (promise, environment, route, n, value) of the windows that `windows` admits."""
-    table = f"{TABLES[family]}{ending}"
-    until = f"(SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE})"
-    levels = ", ".join(map(str, QUANTILES.values()))
-    states = ", ".join(
-        f"quantilesTDigestMergeIf({levels})(r.{state}, o.metric IN ({_quoted(_quantiles_of(family, digest))})) AS q_{state}"
+def _asked(family: Family) -> str:
+    """Promises of metrics of this family."""
+    if family is Family.SCORES:
+        return f"match(metric, '\\\\.(mean|fail)$') AND metric NOT IN ({_quoted(METRICS)})"
+    return f"metric IN ({_quoted(metric.name for metric in _of(family))})"
+
+
+def _summed(family: Family, table: str, windows: str) -> str:
+    """What each series of the table has had, by the shortest of the promised windows that reach back to it, `within`.
+
+    Patterns are matched after: against some hundred sums, not against every row, for every promise.
+    """
+    wanted = f"{windows} AND {_asked(family)}"
+    digests = [f"countIf(metric IN ({_quoted(_quantiles_of(family, digest))})) > 0" for digest in STATES[family]]
+    sums = [f"sum(toInt256({name})) AS {name}" for name in _columns(family)]
+    # The condition is one constant of the query: where nobody asks for a digest, none is read.
+    sums += [
+        f"quantilesTDigestMergeState({LEVELS})(if(asked.{i}, {state}, {EMPTY})) AS {state}"
+        for i, state in enumerate(STATES[family].values(), 2)
+    ]
+    keys = ", ".join(_series(family))
+    read = ", ".join(("window_start_ns", keys, *_columns(family), *STATES[family].values()))
+    return (
+        f"WITH (SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE}) AS until,\n"
+        f"(SELECT tuple({', '.join(('arraySort(groupUniqArray(window_ns))', *digests))}) FROM promises WHERE {wanted}) AS asked\n"
+        f"SELECT {keys}, arrayFirst(w -> window_start_ns >= until - w, asked.1) AS within, {', '.join(sums)}\n"
+        f"FROM (SELECT {read} FROM {table} FINAL\n"
+        "PREWHERE window_start >= toDateTime(intDiv(until - arrayMax(asked.1), 1000000000)) AND window_start <= $__toTime\n"
+        f"WHERE window_end_ns <= until AND {OF_ROUTE})\n"
+        f"GROUP BY {keys}, within"
+    )
+
+
+def _estimated(family: Family) -> str:
+    """Rows (promise, environment, route, n, value)."""
+    states = (
+        f"quantilesTDigestMergeIf({LEVELS})(r.{state}, o.metric IN ({_quoted(_quantiles_of(family, digest))})) AS q_{state}"
         for digest, state in STATES[family].items()
     )
-    sums = ", ".join(f"sum(toInt256(r.{name})) AS s_{name}" for name in _columns(family))
+    sums = (f"sum(r.{name}) AS s_{name}" for name in _columns(family))
     value, n = _estimate(family)
-    if family is Family.SCORES:
-        asked = f"match(metric, '\\\\.(mean|fail)$') AND metric NOT IN ({_quoted(METRICS)})"
-        own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')"
-    else:
-        asked, own = f"metric IN ({_quoted(metric.name for metric in _of(family))})", ""
-    model = "''" if family is Family.TRACES else "r.model"
-    fits = " AND ".join(
-        _fits(column, patterns)
-        for column, patterns in (
-            ("r.environment", "o.environments"),
-            ("r.route", "o.routes"),
-            ("r.release", "o.releases"),
-            (model, "o.models"),
-        )
-    )
+    own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')" if family is Family.SCORES else ""
+    fits = " AND ".join(_fits(f"r.{one}" if one in _series(family) else "''", f"o.{one}s") for one in MATCHED)
     promise = ", ".join(f"o.{name} AS {name}" for name in PROMISE)
-    longest = f"(SELECT max(window_ns) FROM promises WHERE {windows} AND {asked})"
-    since = f"window_start >= toDateTime(intDiv({until} - {longest}, 1000000000)) AND window_start <= $__toTime"
+    short, long = f"window_ns <= {SIX_HOURS_NS}", f"window_ns > {SIX_HOURS_NS}"
+    rows = "\nUNION ALL\n".join(
+        f"SELECT *, {number} AS of_hours FROM (\n{_summed(family, table, windows)}\n)"
+        for number, (table, windows) in enumerate(((TABLES[family], short), (LONGER[family], long)))
+    )
     return (
         f"SELECT {', '.join((*PROMISE, *ROUTE))}, toInt64({n}) AS n, toNullable(toFloat64({value})) AS value FROM (\n"
-        f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join(filter(None, (sums, states)))}\n"
-        f"FROM (SELECT * FROM promises WHERE {windows} AND {asked}) AS o\n"
-        f"CROSS JOIN (\n{_rows(family, table, since)}\n) AS r\n"
-        f"WHERE r.window_end_ns <= {until} AND r.window_start_ns >= {until} - o.window_ns AND {fits}{own}\n"
+        f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join((*sums, *states))}\n"
+        f"FROM (SELECT *, {long} AS of_hours FROM promises WHERE {_asked(family)}) AS o\n"
+        f"INNER JOIN (\n{rows}\n) AS r ON r.of_hours = o.of_hours\n"
+        f"WHERE r.within > 0 AND r.within <= o.window_ns AND {fits}{own}\n"
         f"GROUP BY {', '.join((*PROMISE, *ROUTE))})"
     )
 
 
-ESTIMATED = "\nUNION ALL\n".join(
-    _estimated(family, ending, windows)
-    for family in Family
-    for ending, windows in (("", f"window_ns <= {SIX_HOURS_NS}"), ("_hourly", f"window_ns > {SIX_HOURS_NS}"))
-)
+ESTIMATED = "\nUNION ALL\n".join(map(_estimated, Family))
 
 ALARMS = (
     "SELECT contract, rule, environment, route, countIf(tier = 'established') AS established, count() AS alarms, "
@@ -171,12 +201,12 @@ def objectives() -> Query:
         f"{STATUS} AS Status",
         *map(named, ROUTE),
         f"{plain('rule')} AS Objective",
-        f"concat(if(direction = 'at_most', '≤ ', '≥ '), {amount('bound', UNIT)}) AS Target",
-        f"{amount('value', UNIT)} AS Estimate",
+        f"concat(if(direction = 'at_most', '≤ ', '≥ '), {amount('bound')}) AS Target",
+        f"{amount('value')} AS Estimate",
         "n AS n",
         "minimum AS Minimum",
-        f"{amount('low', UNIT)} AS Low",
-        f"{amount('high', UNIT)} AS High",
+        f"{amount('low')} AS Low",
+        f"{amount('high')} AS High",
         "slices AS Slices",
         "window_ns AS Window",
         "severity AS Severity",
@@ -186,7 +216,8 @@ def objectives() -> Query:
     return Query(
         "SELECT\n  "
         + ",\n  ".join(columns)
-        + f"\nFROM (\n{_JUDGED}\n)\nORDER BY {RANK}, Environment, Route, Contract, Objective\nLIMIT 500",
+        + f"\nFROM (SELECT *, {UNIT} AS unit FROM (\n{_JUDGED}\n))\nORDER BY {RANK}, Environment, Route, Contract, "
+        "Objective\nLIMIT 500",
         table=True,
     )
 
@@ -230,7 +261,7 @@ def _spent(family: Family, subject: str, of: Mapping[str, tuple[str, str]], colu
         f"  uniqExactIf(r.window_start, multiIf({n}, 0) > 0) * 3600000000000 AS seen,\n"
         f"  sum(multiIf({bad}, 0)) AS bad, sum(multiIf({n}, 0)) AS n\n"
         f"FROM (SELECT * FROM budgets WHERE {asked}) AS b CROSS JOIN (\n"
-        f"SELECT {', '.join((*keys, *columns))} FROM {TABLES[family]}_hourly FINAL\n"
+        f"SELECT {', '.join((*keys, *columns))} FROM {LONGER[family]} FINAL\n"
         f"WHERE window_start <= $__toTime AND {OF_ROUTE} AND (SELECT count() FROM budgets WHERE {asked}) > 0) AS r\n"
         f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) "
         f"AND {' AND '.join(_fits(*one) for one in names.items())}\n"

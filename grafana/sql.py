@@ -4,8 +4,8 @@ Three laws hold on every panel: quantiles come from merged t-digests, never from
 a sum; a quantile is shown in a cell only if its sample can hold it, n · (1 - q) ≥ 1, so p99 needs 100 requests.
 
 `${view}` is a variable of the board: the finest of the minute, hourly and daily views that still reaches back to the start
-of the time range. An unknown component of the series key is the empty string in the store and `(unknown)` on the board,
-because Grafana takes an empty variable for "all".
+of the time range and has no more windows in it than a chart can show. An unknown component of the series key is the empty
+string in the store and `(unknown)` on the board, because Grafana takes an empty variable for "all".
 
 No value of a variable can change a query, wherever it came from (a span, the address bar): variables enter as
 `percentencode` alone, between quotes. Its letters are A-Z a-z 0-9 - _ . ~ %, so nothing ends a literal and nothing begins a
@@ -47,13 +47,13 @@ SCORE_ROWS = "`${scores:percentencode}`"
 
 def _finest(name: str) -> str:
     return f"""SELECT multiIf(
-  $__fromTime < now() - INTERVAL 80 DAY, '{name}_daily',
+  $__fromTime < now() - INTERVAL 80 DAY OR $__toTime - $__fromTime > {20 * 86_400}, '{name}_daily',
   $__fromTime < now() - INTERVAL 60 HOUR OR $__toTime - $__fromTime > 43200, '{name}_hourly',
   '{name}')"""
 
 
 VIEW, SCORE_VIEW = _finest("performance"), _finest("score_sums")
-"""Minutes are kept 3 days and hours 90; over half a day, minutes are more than a chart can show."""
+"""Minutes are kept 3 days and hours 90; over half a day minutes, and over 20 days hours, are more than a chart can show."""
 
 
 @dataclass(frozen=True, slots=True)

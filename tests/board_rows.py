@@ -285,6 +285,7 @@ environment: "*"
 routes: "*"
 objectives:
   - {metric: latency.p99, at_most: 100s, window: 5m, minimum: 100, id: slow}
+  - {metric: latency.p50, at_most: 100s, window: 1m, minimum: 10, id: newest}
   - {metric: error.ratio, at_most: 2%, minimum: 100}
   - {metric: cost_per_trace.p95, at_most: 10 USD, minimum: 30}
   - {metric: cost.sum, at_most: 50 USD/day}
@@ -331,6 +332,6 @@ def load(client: Client) -> None:
     for table, blocks in stored.items():
         assert insert_blocks(client, table, blocks) == {}, table
     for of in ("panes", "trace_panes", "score_panes"):
-        for rollup in (f"{of}_hourly", f"{of}_daily"):
+        for rollup in (f"{of}_hourly", f"{of}_daily", *(["panes_hourly_routes"] if of == "panes" else [])):
             client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
             client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")

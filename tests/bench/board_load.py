@@ -117,15 +117,16 @@ def _spread(client: Client, family: str, size: Size, base: int) -> None:
     step = size.patterns * MINUTE_NS
     for k in range(1, 60 // size.patterns):
         _copy(client, family, [k * step], f"window_start < toDateTime({base + size.patterns * 60})")
-    for kind in ("hourly", "daily"):
-        client.command(f"SYSTEM REFRESH VIEW {family}_{kind}_refresh")
-        client.command(f"SYSTEM WAIT VIEW {family}_{kind}_refresh")
-        client.command(f"SYSTEM STOP VIEW {family}_{kind}_refresh")
+    hours = [f"{family}_hourly", *(["panes_hourly_routes"] if family == "panes" else [])]
+    for rollup in (*hours, f"{family}_daily"):
+        client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
+        client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
+        client.command(f"SYSTEM STOP VIEW {rollup}_refresh")
     within = f"window_start >= toDateTime({base})"
     for hour in range(1, size.minutes // 60):
         _copy(client, family, [-hour * HOUR_NS], within)
-    for first in range(0, size.hours, 24):
-        _copy(client, f"{family}_hourly", [-hour * HOUR_NS for hour in range(max(first, 1), min(first + 24, size.hours))], within)
+    for rollup, first in product(hours, range(0, size.hours, 24)):
+        _copy(client, rollup, [-hour * HOUR_NS for hour in range(max(first, 1), min(first + 24, size.hours))], within)
     _copy(client, f"{family}_daily", [-day * 24 * HOUR_NS for day in range(1, size.days)])
 
 

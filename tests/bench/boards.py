@@ -1,8 +1,9 @@
-"""How fast boards answer: every query of every panel and variable of the store in `board_load.py`, for one route and for all.
+"""How fast boards answer: each query of panels, variables and alert rules, over the store in `board_load.py`.
 
-Over six hours, a day and a month up to the newest window, at the resolution that the board's own variables choose for these.
-Prints a line a board, range and selection: the median over its queries, each the median of several rounds, and the slowest.
-With `--against` another checkout's rendered boards ask the same, in turns, and the ratio is printed too.
+For one route and for all, over six hours, a day and a month up to the newest window, at the resolution that the board's own
+variables choose for these; a rule over what it looks back to. Prints a line a query: of the range in which it is slowest the
+median of several rounds, and the worst round of all ranges. With `--against` another checkout's rendered boards ask the same,
+in turns, and the ratio is printed too.
 
 Usage: python -m tests.bench.boards [--rounds N] [--board NAME …] [--against DIR] [--store DIR]
 """
@@ -18,13 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from grafana.alerting import RULES
 from grafana.boards import DASHBOARDS
 from grafana.comparison import SIDES
 from pipeline.connectors.clickhouse import reader
@@ -41,20 +43,25 @@ RANGES = {"6 hours": (6 * HOUR, 60), "24 hours": (DAY, 120), "30 days": (30 * DA
 ONE, EVERYTHING = "one route", "everything"
 SELECTIONS: Mapping[str, Mapping[str, Selection]] = {ONE: {"route": (ROUTES[3],)}, EVERYTHING: {}}
 BOUNDS_S = {ONE: 0.2, EVERYTHING: 1.5}
-"""Of the median of a board's queries."""
+"""Of the median of each query, in every range."""
+
+RULE = "rules"
+"""What stands for the board where a rule asks."""
 
 RESOLUTIONS = ("view", "scores")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a board by its place: a panel's title, or a variable's name."""
+    """One query of a board by its place: a panel's title, or a variable's name; or of a rule, by its title."""
 
     board: str
     place: str
     sql: str
     interval: int
     """The least width of a point in seconds."""
+    look_back: int = 0
+    """Seconds, of a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,8 @@ class Answer:
 
 
 def queries(folder: Path, only: Sequence[str] = ()) -> list[Query]:
-    """All of the boards rendered there."""
-    found = []
+    """All of the boards rendered there, and of our rules."""
+    found = [Query(RULE, rule.title, rule.sql, 60, rule.look_back_s) for rule in RULES]
     for path in sorted(folder.glob("*.json")):
         board = Board.read(path.read_text())
         panel = {one["id"]: one for one in panels(board.document)}
@@ -95,13 +102,14 @@ class Store:
         names = {one.place for one in of} | {"trace_url"}
         known: dict[str, Selection] = dict.fromkeys(names, ALL) | dict(zip(SIDES, RELEASES, strict=True))
         for one in of:
-            if one.place in RESOLUTIONS:
+            if one.place in RESOLUTIONS and one.board != RULE:
                 known[one.place] = str(self._asked(expand(one.sql, {}, over))["data"][0][0])
         return known | dict(selection)
 
     def answer(self, query: Query, over: TimeRange, chosen: Mapping[str, Selection]) -> Answer:
         """Seconds until the whole answer is here, and rows read for it."""
-        wide = TimeRange(over.start, over.end, max(over.interval, query.interval))
+        start = over.end - query.look_back if query.look_back else over.start
+        wide = TimeRange(start, over.end, max(over.interval, query.interval))
         sql, begin = expand(query.sql, chosen, wide), time.perf_counter()
         found = self._asked(sql)
         return Answer(query, time.perf_counter() - begin, found["statistics"]["rows_read"])
@@ -110,38 +118,46 @@ class Store:
         return json.loads(self.client.raw_query(sql, fmt="JSONCompact").decode(errors="replace"))
 
 
+Times: TypeAlias = dict[tuple[str, str, str], list[Answer]]
+"""The rounds of each query, by its board and place and the range."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A board over a range and selection: the median of its queries, the slowest; `before_s`: the median of the second side."""
+    """A query with one selection: the rounds of the range in which it is slowest, and the slowest round of all ranges."""
 
-    board: str
     range: str
-    selection: str
     median_s: float
-    slowest: Answer
-    before_s: float | None
+    worst_s: float
+    rows: int
 
-    @property
-    def kept(self) -> bool:
-        return self.median_s <= BOUNDS_S[self.selection]
+    @classmethod
+    def of(cls, times: Times, board: str, place: str) -> "Line | None":
+        """None if it was not asked."""
+        found = {r: answers for (b, p, r), answers in times.items() if (b, p) == (board, place)}
+        if not found:
+            return None
+        name, slowest = max(found.items(), key=lambda of: median(x.seconds for x in of[1]))
+        worst = max(x.seconds for answers in found.values() for x in answers)
+        return cls(name, median(x.seconds for x in slowest), worst, max(x.rows for x in slowest))
 
 
-def measure(store: Store, rounds: int, sides: Sequence[Sequence[Query]]) -> Iterator[Line]:
-    """Our queries and, in turns with them, those of a second side."""
-    for name, (selection, values) in ((r, s) for r in RANGES for s in SELECTIONS.items()):
-        over = store.over(name)
-        for board in dict.fromkeys(one.board for one in sides[0]):
-            of = [[one for one in side if one.board == board] for side in sides]
-            chosen = [store.chosen(side, over, values) for side in of]
-            found: list[dict[str, list[Answer]]] = [{} for _ in sides]
+def measure(store: Store, rounds: int, side: Sequence[Query], also: Sequence[Query] = ()) -> Iterator[tuple[str, Times, Times]]:
+    """For each selection the times of `side` and, in turns with them, of a second side."""
+    for selection, values in SELECTIONS.items():
+        sides: tuple[Times, Times] = ({}, {})
+        for name, board in ((r, b) for r in RANGES for b in dict.fromkeys(one.board for one in side)):
+            if board == RULE and (name, selection) != (next(iter(RANGES)), EVERYTHING):
+                continue  # A rule knows no variables, and its own range.
+            over = store.over(name)
+            of = [[one for one in asked if one.board == board] for asked in (side, also)]
+            chosen = [store.chosen(asked, over, values) for asked in of]
             for _ in range(rounds):
-                for answers, side, known in zip(found, of, chosen, strict=True):
-                    for one in side:
-                        answers.setdefault(one.place, []).append(store.answer(one, over, known))
-            each = [[sorted(a, key=lambda x: x.seconds)[len(a) // 2] for a in answers.values()] for answers in found]
-            medians = [median(x.seconds for x in answers) if answers else None for answers in each]
-            slowest = max(each[0], key=lambda x: x.seconds)
-            yield Line(board, name, selection, medians[0] or 0.0, slowest, medians[1] if len(medians) > 1 else None)
+                for times, asked, known in zip(sides, of, chosen, strict=True):
+                    for one in asked:
+                        answer = store.answer(one, over, known)
+                        times.setdefault((one.board, one.place, "" if one.look_back else name), []).append(answer)
+        yield selection, *sides
 
 
 @contextmanager
@@ -164,32 +180,45 @@ def filled(folder: Path | None, say: Callable[[str], None]) -> Iterator[Store]:
                 yield Store(client, int(ends.read_text()))
 
 
-def report(lines: Sequence[Line]) -> None:
-    """The table."""
-    table = Table("board", "range", "selection", "median", "slowest", "panel or variable", "rows read", "before", "")
-    for line in lines:
-        before = "" if line.before_s is None else f"× {line.before_s / line.median_s:.1f}"
+def report(found: Mapping[str, tuple[Times, Times]]) -> bool:
+    """The table; whether every bound is kept."""
+    headings = [f"{selection}: {column}" for selection in found for column in ("median", "worst")]
+    table = Table("board", "panel, variable or rule", *headings, "slowest over", "rows read", "before", "")
+    kept = True
+    for board, place in dict.fromkeys((b, p) for times, _ in found.values() for b, p, _ in times):
+        lines = {selection: Line.of(times, board, place) for selection, (times, _) in found.items()}
+        last = lines[EVERYTHING]
+        assert last is not None, "everything is asked for"
+        before = Line.of(found[EVERYTHING][1], board, place)
+        missed = [name for name, line in lines.items() if line and line.median_s > BOUNDS_S[name]]
+        kept = kept and not missed
         table.add_row(
-            *(line.board, line.range, line.selection, f"{1e3 * line.median_s:,.0f} ms", f"{1e3 * line.slowest.seconds:,.0f} ms"),
-            *(line.slowest.query.place, f"{line.slowest.rows:,}", before, "kept" if line.kept else "[bold red]MISSED[/]"),
+            *(board, place),
+            *(_ms(x) for line in lines.values() for x in ((line.median_s, line.worst_s) if line else (None, None))),
+            *(last.range, f"{last.rows:,}", f"× {before.median_s / last.median_s:.1f}" if before else ""),
+            f"[bold red]MISSED {', '.join(missed)}[/]" if missed else "kept",
         )
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return kept
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1e3 * seconds:,.0f} ms"
 
 
 def main() -> None:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--board", action="append", default=[], help="this one alone")
+    parser.add_argument("--board", action="append", default=[], help=f"this one alone; {RULE}: those of alerts")
     parser.add_argument("--against", type=Path, help="rendered boards of another checkout")
     parser.add_argument("--store", type=Path, help="where the store is kept for the next run")
     options = parser.parse_args()
     say = Console(stderr=True).print
-    sides = [queries(folder, options.board) for folder in (DASHBOARDS, options.against) if folder]
+    ours, theirs = [queries(folder, options.board) if folder else [] for folder in (DASHBOARDS, options.against)]
     with filled(options.store, say) as store:
-        lines = list(measure(store, options.rounds, sides))
-    report(lines)
-    sys.exit(0 if all(line.kept for line in lines) else 1)
+        found = {selection: sides for selection, *sides in measure(store, options.rounds, ours, theirs)}
+    sys.exit(0 if report({name: (one, other) for name, (one, other) in found.items()}) else 1)
 
 
 if __name__ == "__main__":

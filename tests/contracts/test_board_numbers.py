@@ -196,6 +196,7 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     assert (slow["Status"], slow["Target"], slow["n"]) == ("broken", "≤ 1.67 min", 300)  # 100 s
     assert slow["Estimate"] == "1.985 s" or slow["Estimate"].startswith("1.9")
     assert (errors["Status"], errors["Estimate"], errors["Target"]) == ("crossed", "4.667 %", "≤ 2 %")
+    assert found["chat", "newest"]["n"] == 100  # one of the minutes that the five of `slow` are the sum of
     assert found["it's search", "slow"]["Status"] == "no data"
     cost = found["chat", "cost_per_trace.p95.at_most.15m"]
     assert (cost["Status"], cost["n"], cost["Estimate"]) == ("kept", 150, "3 USD")
