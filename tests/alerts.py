@@ -66,7 +66,26 @@ BURN_RATE = replace(
     high=None,
     bound=14.4,
 )
-NO_DATA = replace(OBJECTIVE, kind=AlertKind.NO_DATA, n=0, estimate=None, low=None, high=None, window_ns=15 * MINUTE_NS)
+NO_DATA = replace(
+    OBJECTIVE,
+    kind=AlertKind.NO_DATA,
+    severity="ticket",
+    rule="no_data",
+    metric="",
+    unit="",
+    window_ns=23 * MINUTE_NS,
+    first_seen_ns=AT_NS - 23 * MINUTE_NS,
+    n=0,
+    estimate=None,
+    low=None,
+    high=None,
+    bound=None,
+    direction="",
+    log_e_value=17.2,
+    needed=16.4,
+    hypotheses=6,
+    detail="before, calls came in 55 windows of 60 minutes",
+)
 PIPELINE = Alert(
     kind=AlertKind.PIPELINE,
     state=AlertState.FIRING,

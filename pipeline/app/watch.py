@@ -24,6 +24,7 @@ def watch_stage(settings: Settings, wanted: ContractsFollowed | None = None) -> 
         settings.max_slices,
         int(settings.snapshot_every * SECOND),
         settings.grafana_url,
+        settings.panes_partitions,
     )
     outputs = Outputs(settings.topic("alerts"), settings.topic("status"))
     return Watch(policy, outputs, wanted or nothing_more, readable)

@@ -20,7 +20,7 @@ class AlertKind(StrEnum):
     BURN_RATE = "burn_rate"
     """An error budget burns too fast."""
     NO_DATA = "no_data"
-    """A slice that was seen is silent, or too few come to say anything."""
+    """A slice that was seen is silent, or a route that a contract names never came."""
     PIPELINE = "pipeline"
     """What judges cannot: a source stands still, a baseline cannot be read."""
 

@@ -19,13 +19,16 @@ from pipeline.model.metrics import Family
 from pipeline.model.stream import Effects, Message, Progress, Record, Source
 from pipeline.operators.alerts import told
 from pipeline.operators.blocks import encode_rows
+from pipeline.operators.contracts.scope import SIGNS
 from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
 from pipeline.operators.watch import out_of_force, snapshots
 from pipeline.operators.watch.contract_watch import Change, ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.panes_read import Waiting, read_panes
 from pipeline.operators.watch.raised import alert
+from pipeline.operators.watch.silence_told import silence_told
 from pipeline.operators.watch.snapshots import Texts
+from pipeline.topics import partition_of, route_key
 
 CONTRACTS_KEY = b"contracts"
 """Of a message of panes: it holds the contracts to judge by from there on."""
@@ -50,7 +53,8 @@ class Outputs:
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
     """hour_ns: what counts as an hour of the day to the evidence. patience_ns: log time a silent source is waited for.
-    most_slices: of one contract in one partition. snapshot_every_ns: wall clock. grafana_url: where boards are.
+    most_slices: of one contract in one partition. snapshot_every_ns: wall clock. grafana_url: where boards are. partitions: how
+    many panes has.
     """
 
     hour_ns: int
@@ -58,6 +62,7 @@ class WatchPolicy:
     most_slices: int
     snapshot_every_ns: int
     grafana_url: str = ""
+    partitions: int = 1
 
 
 @dataclass(slots=True)
@@ -159,6 +164,8 @@ class Watch:
                 self._tell(state, record.offset, watch.contract, watch.fold(family, start, end, panes))
         for _, watch in state.contracts.values():
             self._tell(state, record.offset, watch.contract, watch.passed(family, line))
+            for missed in watch.missed(line) if family is Family.CALLS else ():
+                self._write(state, record.offset, silence_told(watch.contract, missed))
 
     def _tell(self, state: Partition, offset: int, contract: Contract, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -190,9 +197,20 @@ class Watch:
             watch = ContractWatch.of(contract, self.policy.hour_ns, self.policy.most_slices)
             if was is not None:
                 snapshots.restore(watch, was)
+            watch.silence.expect(self._watched_here(state, contract))
             state.contracts[name] = (text, watch)
         if was is not None:
             state.ends += out_of_force.ended(name, was, watch, out_of_force.UNREADABLE, state.frontiers.line)
+
+    def _watched_here(self, state: Partition, contract: Contract) -> set[tuple[str, str]]:
+        """Routes that the contract names exactly, environment and all, and whose panes come to this partition."""
+        return {
+            (environment, route)
+            for environment in contract.environments
+            for route in contract.routes
+            if not SIGNS & {*environment, *route}
+            and partition_of(route_key(environment, route), self.policy.partitions) == state.source.partition
+        }
 
     def _end(self, state: Partition, offset: int) -> None:
         """Told by a message that is judged, so that it has an id."""

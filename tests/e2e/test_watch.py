@@ -1,6 +1,7 @@
 """watch on real Kafka and ClickHouse: killed at random, it alerts of what one plain pass over its log says, each once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline.topics import partition_of, route_key
 from tests.databases import Databases
 from tests.e2e.stages import Stages
 from tests.panes import MINUTE_NS, NOON_NS, counted, panes
-from tests.watched import Log, folded, stage, traffic
+from tests.watched import POLICY, Log, folded, stage, traffic
 
 QUICK = {"panes_partitions": 2, "watch_hour": 600.0, "snapshot_every": 0.1, "session_timeout": 6.0, "sink_linger": 0.2}
 WITHIN = 90.0
@@ -31,7 +32,7 @@ name: errors
 version: 1
 owner: us
 environment: prod
-routes: [chat, search]
+routes: [chat, search, serach]
 slices: [cohort]
 objectives:
   - {metric: error.ratio, at_most: 4%, window: 15m, minimum: 100, severity: page}
@@ -113,7 +114,8 @@ def ids(settings: Settings) -> list[str]:
 
 def plain(settings: Settings) -> dict[str, dict[str, Any]]:
     """What a pass over the log as it stands says."""
-    told = [m for log in read(settings, "panes").values() for m in folded(stage(), Log(log)) if m.topic == "alerts"]
+    watch = stage(replace(POLICY, partitions=settings.panes_partitions))
+    told = [m for log in read(settings, "panes").values() for m in folded(watch, Log(log)) if m.topic == "alerts"]
     return {event["id"]: event["data"] for event in (orjson.loads(m.value) for m in told)}
 
 
@@ -152,6 +154,7 @@ def test_killed_at_random_it_alerts_as_in_one_plain_pass(settings: Settings, tmp
     assert ("latency.p95.at_most.15m", "chat", "pro") in bounds
     about = {(one["kind"], one["route"], one["slice"].get("cohort")) for one in expected.values()}
     assert {("objective", "chat", "pro"), ("regression", "search", "pro")} <= about
+    assert ("no_data", "serach", None) in about, "a route nobody sends"
     assert not any(cohort in ("free", "team") for _, _, cohort in about)
 
 

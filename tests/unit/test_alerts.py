@@ -27,7 +27,7 @@ LINES = {
     "(between 2.6% and 3.7%; n 1,234; release v2 after v1; only here)",
     "burn_rate": "support in production, cohort de: the error budget availability burns 20 times as fast as it may "
     "over 5m and 1h, the limit is 14.4 times (n 1,234)",
-    "no_data": "support in production, cohort de: nothing of latency.p99 for 15m",
+    "no_data": "support in production, cohort de: nothing of this slice for 23m: before, calls came in 55 windows of 60 minutes",
     "pipeline": "partition 3 of spans has said nothing for 20m; windows are judged without it",
 }
 

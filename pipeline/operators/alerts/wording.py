@@ -45,6 +45,8 @@ def line(alert: Alert) -> str:
     match alert.kind:
         case AlertKind.PIPELINE:
             said = alert.detail or alert.rule
+        case AlertKind.NO_DATA if alert.state is AlertState.RESOLVED:
+            said = f"{place(alert)}: {alert.detail or _no_data(alert)}"
         case _ if is_without_numbers(alert):
             said = f"{place(alert)}: {alert.metric or alert.rule}: {alert.detail}"
         case AlertKind.NO_DATA:
@@ -79,7 +81,7 @@ def _burns(alert: Alert) -> str:
 
 
 def _no_data(alert: Alert) -> str:
-    of = alert.metric or "this slice"
+    of = alert.metric or ("this slice" if alert.slice else "this route")
     over = f" for {shown_duration(alert.window_ns)}" if alert.window_ns else ""
     return f"nothing of {of}{over}{f': {alert.detail}' if alert.detail else ''}"
 

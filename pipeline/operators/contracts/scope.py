@@ -6,6 +6,9 @@ from fnmatch import fnmatchcase
 from pipeline.model.columns import OVERFLOW
 from pipeline.model.contracts import Contract
 
+SIGNS = frozenset("*?[")
+"""What makes a name a pattern."""
+
 
 def is_for(contract: Contract, environment: str, route: str, model: str = "", release: str = "") -> bool:
     """Whether the contract speaks of this part of a route. What has no model, as a trace, is of those that choose none."""

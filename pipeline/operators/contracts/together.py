@@ -7,9 +7,7 @@ from pipeline.model.metrics import Family
 from pipeline.operators.contracts.amounts import shown, shown_duration
 from pipeline.operators.contracts.problems import KeyPath
 from pipeline.operators.contracts.reader import Reader, repeated
-
-SIGNS = frozenset("*?[")
-"""What makes a name a pattern."""
+from pipeline.operators.contracts.scope import SIGNS
 
 
 def contradictions(reader: Reader, contract: Contract) -> None:

@@ -20,6 +20,7 @@ from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
+from pipeline.operators.watch.silence import Missed, Silence
 from pipeline.operators.watch.slices import Slice, Slices
 
 ALPHA = 0.05
@@ -61,6 +62,7 @@ class ContractWatch:
     judged: list[Judged | Burned]
     compared: list[Compared]
     hour_ns: int
+    silence: Silence
     releases: Releases = field(default_factory=Releases)
     hours: dict[str, int] = field(default_factory=dict)
 
@@ -71,7 +73,9 @@ class ContractWatch:
         judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
         compared = [state_of(question, alpha) for question in comparisons(contract)]
-        return cls(contract, Slices(contract, most_slices), judged, compared, hour_ns)
+        slices = Slices(contract, most_slices)
+        shortest_ns = min(objective.window_ns for objective in contract.objectives)
+        return cls(contract, slices, judged, compared, hour_ns, Silence(slices, hour_ns, shortest_ns))
 
     @property
     def asked(self) -> list[Asked]:
@@ -94,6 +98,9 @@ class ContractWatch:
             yield from self._releases(panes, placed, end_ns)
         chosen = np.repeat(np.arange(len(placed)), [len(rows) for rows in placed])
         rows = np.concatenate(placed) if placed else np.zeros(0, np.intp)
+        if family is Family.CALLS:
+            calls = np.bincount(rows, panes.numbers["requests"][chosen], len(self.slices)).astype(np.float64)
+            self.silence.window(start_ns, end_ns, calls)
         for judged in self.judged:
             if judged.question.family is family:
                 judged.add(start_ns, self._counted(judged.question, panes, chosen, rows))
@@ -124,6 +131,10 @@ class ContractWatch:
         if len(self.slices):
             yield from self._hours(family, (line_ns - 1) // self.hour_ns, line_ns)
             yield from self._looks(family, line_ns - 1, line_ns)
+
+    def missed(self, line_ns: int) -> Iterator[Missed]:
+        """What fell silent, or did no more, once all windows of calls up to there are whole and were folded."""
+        yield from self.silence.passed(line_ns)
 
     def looks(self, last: Mapping[Family, int]) -> Iterator[tuple[State, Look]]:
         """How every question stands. last: by family that was folded, the start of its last window."""

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipeline.model.alerts import Alert, AlertKind, AlertState, Tier
+from pipeline.model.contracts import SEVERITY
 from pipeline.model.log_time import BEGINNING
+from pipeline.model.metrics import Family
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.silence_told import RULE
 from pipeline.operators.watch.slices import Slice
-from pipeline.operators.watch.snapshots import Said, Watched, array
+from pipeline.operators.watch.snapshots import Quiet, Said, Watched, array
 
 REMOVED = "the contract is no longer in force"
 UNREADABLE = "this version of Tailrace cannot read the contract in force"
@@ -67,6 +70,18 @@ def _firing(was: Watched) -> Iterator[tuple[About, Said, int, int]]:
             for said in was.said.get(identity, ()):
                 about = (said.kind, said.rule, said.metric, environment, route, tuple((c, v) for c, v in values))
                 yield about, said, int(alarms["first_ns"][row]), int(alarms["crossed_ns"][row])
+    if was.quiet is not None:
+        yield from _missed(was, was.quiet)
+
+
+def _missed(was: Watched, quiet: Quiet) -> Iterator[tuple[About, Said, int, int]]:
+    said = Said(AlertKind.NO_DATA.value, RULE, "", "", SEVERITY.value, Family.CALLS.value, 0, 0)
+    fired, last = (array(*quiet.known[name]) for name in ("fired_ns", "last_ns"))
+    missed = [(*was.slices[row], int(fired[row]), int(last[row])) for row in np.flatnonzero(fired > 0)]
+    missed += [(one, route, [], fired_ns, since_ns) for one, route, since_ns, fired_ns in quiet.expected if fired_ns]
+    for environment, route, values, fired_ns, since_ns in missed:
+        about = (said.kind, said.rule, said.metric, environment, route, tuple((c, v) for c, v in values))
+        yield about, said, fired_ns, since_ns
 
 
 def _firing_in(watch: ContractWatch) -> Iterator[About]:
@@ -75,6 +90,8 @@ def _firing_in(watch: ContractWatch) -> Iterator[About]:
         for row in np.flatnonzero(asked.alarms.firing > 0):
             one = watch.slices.found[row]
             yield question.kind.value, question.rule, question.metric.name, one.environment, one.route, one.values
+    for one, _, _ in watch.silence.firing():
+        yield AlertKind.NO_DATA.value, RULE, "", one.environment, one.route, one.values
 
 
 def _replaced(about: About, now: ContractWatch) -> str:

@@ -20,6 +20,7 @@ from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.frontiers import Frontiers, Topic
 from pipeline.operators.watch.questions import Question
 from pipeline.operators.watch.releases import Names
+from pipeline.operators.watch.silence import Silence
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.tails import Tail
@@ -53,6 +54,16 @@ class Said(msgspec.Struct):
     short_ns: int
 
 
+class Quiet(msgspec.Struct):
+    """Of what is missed. expected: routes by name, since when, and since when they are missed."""
+
+    known: Columns
+    at_ns: int
+    hour: int
+    expected: list[tuple[str, str, int, int]]
+    seen: list[tuple[str, str]]
+
+
 class Watched(msgspec.Struct):
     """State of one contract. said: by identity the questions that share it; one may be called by several rules."""
 
@@ -65,6 +76,7 @@ class Watched(msgspec.Struct):
     hash: str = ""
     owner: str = ""
     said: dict[str, list[Said]] = {}
+    quiet: Quiet | None = None
 
 
 class Snapshot(msgspec.Struct):
@@ -117,7 +129,15 @@ def watched(text: str, watch: ContractWatch) -> Watched:
         watch.contract.hash,
         watch.contract.owner,
         said,
+        _quiet(watch.silence),
     )
+
+
+def _quiet(silence: Silence) -> Quiet:
+    silence.grow()
+    known = {name: _packed(column) for name, column in silence.known.columns.items()}
+    expected = [(*place, *since) for place, since in silence.expected.items()]
+    return Quiet(known, silence.at_ns, silence.hour, expected, sorted(silence.seen))
 
 
 def _said(question: Question) -> Said:
@@ -146,6 +166,8 @@ def restore(watch: ContractWatch, was: Watched) -> None:
     """Give a contract that has seen nothing what its questions knew. An alarm that is called otherwise now is raised anew."""
     kept = [_keep(watch, Slice(where[0], where[1], tuple((c, v) for c, v in where[2]))) for where in was.slices]
     watch.hours, watch.releases.names = dict(was.hours), was.releases
+    if was.quiet is not None:
+        _miss(watch.silence, was.quiet, np.array(kept, np.bool_))
     for asked in watch.asked:
         known = was.asked.get(asked.question.identity)
         if known is not None:
@@ -154,6 +176,14 @@ def restore(watch: ContractWatch, was: Watched) -> None:
             if said and asked.question.rule not in {one.rule for one in said}:
                 asked.alarms.forget(np.ones(len(asked.alarms.firing), np.bool_))
         asked.grow(len(watch.slices))
+
+
+def _miss(silence: Silence, was: Quiet, kept: NDArray[np.bool_]) -> None:
+    for name in silence.known.columns:
+        setattr(silence.known, name, array(*was.known[name])[kept])
+    silence.grow()
+    silence.at_ns, silence.hour, silence.seen = was.at_ns, was.hour, set(was.seen)
+    silence.expected = {(environment, route): (since, fired) for environment, route, since, fired in was.expected}
 
 
 def _keep(watch: ContractWatch, one: Slice) -> bool:
