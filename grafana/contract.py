@@ -65,8 +65,8 @@ PROMISED: tuple[Panel, ...] = (
     ),
     cells(
         "Error budgets",
-        "Budgets of calls and traces, over their period up to the end of the range: which share of it is left, 0 % and less is "
-        "used up. Seen: hours that were counted. Budgets of scores: `tailrace check` and alerts of kind burn_rate tell those.",
+        "Over their period up to the end of the range: which share of it is left, 0 % and less is used up. Seen: hours that were "
+        "counted.",
         budgets(),
         "percentunit",
         7,

@@ -248,39 +248,54 @@ def _beyond_and_all(measure: Measure) -> tuple[str, str]:
     return f"toFloat64(arraySum((x, c) -> if(x {side} {edge}, c, 0), {bins}, {counts}))", f"toFloat64(arraySum({counts}))"
 
 
-def _spent(family: Family, subject: str, of: Mapping[str, tuple[str, str]], columns: Iterable[str]) -> str:
-    """Rows (budget, environment, route, hours seen, bad, n) of the budgets whose `subject`, ratio or measure, is one of `of`."""
-    bad, n = (", ".join(f"b.{subject} = '{name}', {parts[i]}" for name, parts in of.items()) for i in range(2))
-    asked = f"{subject} IN ({_quoted(of)})"
+def _spent(family: Family, asked: str, bad: str, whole: str, n: str, columns: Iterable[str], own: str = "") -> str:
+    """Rows (budget, environment, route, hours seen, share that is bad, n) of the budgets that `asked` admits."""
+    keys = (*ROUTE, "release", "window_start", *(() if family is Family.TRACES else ("model",)))
     model = "''" if family is Family.TRACES else "r.model"
     names = {"r.environment": "b.environments", "r.route": "b.routes", model: "b.models", "r.release": "b.releases"}
-    keys = (*ROUTE, "release", "window_start", *(() if family is Family.TRACES else ("model",)))
+    longest = f"(SELECT max(intDiv(period_ns, 1000000000)) FROM budgets WHERE {asked})"
     return (
         "SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
-        f"  r.environment AS environment, r.route AS route,\n"
-        f"  uniqExactIf(r.window_start, multiIf({n}, 0) > 0) * 3600000000000 AS seen,\n"
-        f"  sum(multiIf({bad}, 0)) AS bad, sum(multiIf({n}, 0)) AS n\n"
+        f"  r.environment AS environment, r.route AS route, uniqExactIf(r.window_start, {n} > 0) * 3600000000000 AS seen,\n"
+        f"  sum({bad}) / nullIf(sum({whole}), 0) AS bad, sum({n}) AS n\n"
         f"FROM (SELECT * FROM budgets WHERE {asked}) AS b CROSS JOIN (\n"
         f"SELECT {', '.join((*keys, *columns))} FROM {LONGER[family]} FINAL\n"
-        f"WHERE window_start <= $__toTime AND {OF_ROUTE} AND (SELECT count() FROM budgets WHERE {asked}) > 0) AS r\n"
+        f"WHERE window_start >= $__toTime - toIntervalSecond({longest}) AND window_start <= $__toTime AND {OF_ROUTE}) AS r\n"
         f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) "
-        f"AND {' AND '.join(_fits(*one) for one in names.items())}\n"
+        f"AND {' AND '.join(_fits(*one) for one in names.items())}{own}\n"
         "GROUP BY contract, rule, owner, target, period_ns, environment, route"
     )
+
+
+def _of_named(family: Family, subject: str, of: Mapping[str, tuple[str, str]], columns: Iterable[str]) -> str:
+    """Of the budgets whose `subject`, ratio or measure, has a name: by name what is bad of it and how many there are."""
+    bad, n = (f"multiIf({', '.join(f'b.{subject} = {name!r}, {parts[i]}' for name, parts in of.items())}, 0)" for i in range(2))
+    return _spent(family, f"{subject} IN ({_quoted(of)})", bad, n, n, columns)
+
+
+def _of_evaluators() -> str:
+    """Of the budgets of what an evaluator fails: shares are weighted, n is how many scores they are of."""
+    own = " AND r.evaluator = replaceRegexpOne(b.ratio, '\\\\.fail$', '')"
+    columns = ("evaluator", "fails_weight", "checked_weight", "checked")
+    parts = (f"toFloat64(r.{name})" for name in columns[1:])
+    return _spent(Family.SCORES, "endsWith(ratio, '.fail')", *parts, columns, own)
 
 
 def budgets() -> Query:
     """A row for each budget: what is left of it over its period, from hours."""
     ratios = {one.name: one for one in _of(Family.CALLS) if one.kind is Kind.RATIO}
     summed = sorted({name for one in ratios.values() for name in (one.events, one.of)})
-    parts = [_spent(Family.CALLS, "ratio", {name: _bad_and_all(one) for name, one in ratios.items()}, summed)]
+    parts = [
+        _of_evaluators(),
+        _of_named(Family.CALLS, "ratio", {name: _bad_and_all(one) for name, one in ratios.items()}, summed),
+    ]
     for family in (Family.CALLS, Family.TRACES):
         measures = {one.name: one for one in MEASURES.values() if one.family is family and one.digest and one.ladder}
         columns = [f"{one.ladder}_{what}" for one in measures.values() for what in ("bins", "bin_counts")]
-        parts.append(_spent(family, "measure", {name: _beyond_and_all(one) for name, one in measures.items()}, columns))
+        parts.append(_of_named(family, "measure", {name: _beyond_and_all(one) for name, one in measures.items()}, columns))
     return Query(
-        f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf((1 - target) * n, 0) AS Left,\n"
-        "  bad / nullIf(n, 0) AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
+        f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf(1 - target, 0) AS Left,\n"
+        "  bad AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
         f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
         "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\nORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500",
         table=True,

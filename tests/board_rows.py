@@ -295,6 +295,7 @@ error_budgets:
   - {of: latency, above: 1.5s, target: 50%, id: late}
   - {of: cost_per_trace, above: $2, target: 80%, id: dear}
   - {of: tokens_per_second, below: 60 tokens/s, target: 50%, id: pace}
+  - {of: judge.fail, target: 70%}
 """
 
 

@@ -209,6 +209,7 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
         ("late", 300, slow, 0.5),
         ("dear", 150, 40, 0.2),
         ("pace", 300, 300, 0.5),
+        ("judge.fail.30d", 350, 65, 0.3),
     ):
         one = budgets[name]
         assert (one["n"], one["Bad"], one["Left"]) == pytest.approx((n, bad / n, 1 - bad / n / allowed)), name
