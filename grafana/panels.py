@@ -62,6 +62,7 @@ def numbers(
         .graph_mode(common.BigValueGraphMode.NONE)
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .orientation(common.VizOrientation.VERTICAL)
+        .text(build.VizTextDisplayOptions().title_size(14))  # left to itself the label of one number fills the panel
         .reduce_options(build.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     )
     for column, of_column in (units or {}).items():

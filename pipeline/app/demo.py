@@ -228,8 +228,9 @@ def open_panes(settings: Settings, since_s: int) -> int:
 
 
 def promise(settings: Settings) -> None:
-    """Apply the demo's contract."""
-    apply(settings, read_files(settings, [shipped("contracts") / "demo.yaml"]), "demo")
+    """Apply the demo's contracts."""
+    files = [shipped("contracts") / name for name in ("demo.yaml", "demo-search.yaml")]
+    apply(settings, read_files(settings, files), "demo")
 
 
 @dataclass(frozen=True, slots=True)
