@@ -91,10 +91,10 @@ PIPELINE = Alert(
     state=AlertState.FIRING,
     tier=Tier.ESTABLISHED,
     severity="ticket",
-    rule="source_stopped",
+    rule="sources_left_out calls tailrace.spans.v1:3",
     at_ns=AT_NS,
     first_seen_ns=AT_NS,
     fired_ns=AT_NS,
-    detail="partition 3 of spans has said nothing for 20m; windows are judged without it",
+    detail="calls tailrace.spans.v1:3 has said nothing for 1h: windows are judged without what it holds",
 )
 EVERY = {alert.kind.value: alert for alert in (OBJECTIVE, REGRESSION, BURN_RATE, NO_DATA, PIPELINE)}

@@ -22,7 +22,7 @@ class AlertKind(StrEnum):
     NO_DATA = "no_data"
     """A slice that was seen is silent, or a route that a contract names never came."""
     PIPELINE = "pipeline"
-    """What judges cannot: a source stands still, a baseline cannot be read."""
+    """What judges cannot: a source has stopped, a contract cannot be read, there is no room for slices."""
 
 
 class AlertState(StrEnum):
@@ -68,7 +68,11 @@ ALERTS: tuple[Column, ...] = (
     Column("slice", "object", "value by series column: which part of the route; empty for the whole"),
     Column("metric", "string", "a metric, of a budget the ratio or measure it is made of; empty if it is about none"),
     Column("unit", "string", "of estimate, interval, bound and baseline: ns, nusd, share, score, tokens_per_second, times"),
-    Column("rule", "string", "id of the objective, budget or limit in the contract"),
+    Column(
+        "rule",
+        "string",
+        "id of the objective, budget or limit in the contract; of a pipeline's what it is, and of which source or contract",
+    ),
     Column("window_ns", "integer", "how far back was looked; of a burn rate the long window; 0: since a start"),
     Column("short_window_ns", "integer", "of a burn rate; else 0"),
     Column("n", "integer", "calls, traces or scores behind the estimate"),
@@ -91,7 +95,7 @@ ALERTS: tuple[Column, ...] = (
     Column("extent", "string", "only_here, everywhere or unknown"),
     Column("preliminary", "boolean", "rests on windows that may still change"),
     Column("first_seen_ns", "integer", "when the estimate first lay beyond the bound, event time, nanoseconds since 1970"),
-    Column("at_ns", "integer", "end of the window that decided, event time, nanoseconds since 1970"),
+    Column("at_ns", "integer", "end of the window that decided, event time, nanoseconds since 1970; of a pipeline's log time"),
     Column("fired_ns", "integer", "at_ns of the alert that began it"),
     Column("resolved_ns", "integer", "at_ns of the alert that ended it; 0 while it is firing"),
     Column("detail", "string", "what no field says, in words; of a pipeline's what is wrong"),

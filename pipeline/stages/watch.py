@@ -28,6 +28,7 @@ from pipeline.operators.watch.panes_read import Waiting, read_panes
 from pipeline.operators.watch.raised import alert
 from pipeline.operators.watch.silence_told import silence_told
 from pipeline.operators.watch.snapshots import Texts
+from pipeline.operators.watch.troubles import Troubles
 from pipeline.topics import partition_of, route_key
 
 CONTRACTS_KEY = b"contracts"
@@ -76,6 +77,7 @@ class Partition:
     frontiers: Frontiers
     begin: int
     judged: int
+    troubles: Troubles
     waiting: Waiting = field(default_factory=Waiting)
     texts: Texts = field(default_factory=dict)
     contracts: dict[str, tuple[str, ContractWatch]] = field(default_factory=dict)
@@ -110,11 +112,12 @@ class Watch:
     def open(self, source: Source, progress: Progress | None) -> Partition:
         """What was written down, and nothing that is not whole yet."""
         known = progress or self.first()
-        state = Partition(source, Frontiers(self.policy.patience_ns), known.committed, known.folded, position=known.committed)
+        frontiers, troubles = Frontiers(self.policy.patience_ns), Troubles(source.partition, self.policy.partitions)
+        state = Partition(source, frontiers, known.committed, known.folded, troubles, position=known.committed)
         if known.beside:
             was = snapshots.read(known.beside)
             state.frontiers.topics, state.frontiers.line, state.log_ns = was.topics, was.line, was.log_ns
-            state.texts = dict(was.unread)
+            state.texts, troubles.firing = dict(was.unread), was.troubles
             for name, watched in was.contracts.items():
                 self._begin(state, name, watched.text, watched)
             for name, text in was.unread.items():
@@ -156,16 +159,32 @@ class Watch:
         before = frontiers.line.get(family, BEGINNING)
         frontiers.heard(family, said.source, said.partitions, said.on_time_ns, state.log_ns)
         line = frontiers.whole_ns(family, state.log_ns)
-        if line <= before:
-            return
+        if line > before:
+            self._judge(state, record.offset, family, line)
+        self._look_after(state, record.offset)
+
+    def _judge(self, state: Partition, offset: int, family: Family, line: int) -> None:
+        """Windows of the family up to there are whole."""
         state.moved = True
         for start, end, panes in state.waiting.whole(family, line):
             for _, watch in state.contracts.values():
-                self._tell(state, record.offset, watch.contract, watch.fold(family, start, end, panes))
+                self._tell(state, offset, watch.contract, watch.fold(family, start, end, panes))
         for _, watch in state.contracts.values():
-            self._tell(state, record.offset, watch.contract, watch.passed(family, line))
+            self._tell(state, offset, watch.contract, watch.passed(family, line))
             for missed in watch.missed(line) if family is Family.CALLS else ():
-                self._write(state, record.offset, silence_told(watch.contract, missed))
+                self._write(state, offset, silence_told(watch.contract, missed))
+
+    def _look_after(self, state: Partition, offset: int) -> None:
+        """Tell what keeps this from judging all it should."""
+        troubles, now_ns = state.troubles, state.log_ns
+        seen = (
+            *troubles.of_sources(state.frontiers, now_ns),
+            *troubles.of_contracts(state.texts.keys() - state.contracts.keys()),
+            *troubles.of_slices(watch.slices for _, watch in state.contracts.values()),
+        )
+        for one in troubles.look(seen, now_ns):
+            self._write(state, offset, one)
+            state.moved = True
 
     def _tell(self, state: Partition, offset: int, contract: Contract, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -182,6 +201,7 @@ class Watch:
         for name in sorted(before.keys() | texts.keys()):
             if before.get(name) == texts.get(name):
                 continue
+            state.troubles.forget(name)
             known = state.contracts.pop(name, None)
             was = snapshots.watched(*known) if known is not None else None
             if name in texts:
@@ -256,6 +276,6 @@ class Watch:
         if not state.moved or state.position < state.judged or now_ns - state.written_at_ns < self.policy.snapshot_every_ns:
             return None
         state.moved, state.written_at_ns = False, now_ns
-        said = snapshots.written(state.contracts, state.texts, state.frontiers, state.log_ns)
+        said = snapshots.written(state.contracts, state.texts, state.frontiers, state.log_ns, state.troubles.firing)
         line = state.frontiers.line.get(Family.CALLS, BEGINNING)
         return Progress(state.waiting.held_from(state.position), max(state.position, state.judged), line, beside=said)

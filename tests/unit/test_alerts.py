@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from grafana import operations
 from grafana.performance import UID
 from grafana.sql import UNKNOWN
 from pipeline.model.alerts import ALERTS, Alert, AlertState, Tier
@@ -28,7 +29,7 @@ LINES = {
     "burn_rate": "support in production, cohort de: the error budget availability burns 20 times as fast as it may "
     "over 5m and 1h, the limit is 14.4 times (n 1,234)",
     "no_data": "support in production, cohort de: nothing of this slice for 23m: before, calls came in 55 windows of 60 minutes",
-    "pipeline": "partition 3 of spans has said nothing for 20m; windows are judged without it",
+    "pipeline": "calls tailrace.spans.v1:3 has said nothing for 1h: windows are judged without what it holds",
 }
 
 HOSTILE = [
@@ -180,13 +181,20 @@ def test_the_link_is_of_the_board_and_its_words() -> None:
     assert asked["var-environment"] == [UNKNOWN]
     assert int(asked["to"][0]) * 10**6 == AT_NS
     assert board_url(OBJECTIVE, "") == ""
-    assert board_url(PIPELINE, "https://grafana.example") == ""
+    assert urlsplit(board_url(PIPELINE, "https://grafana.example")).path == f"/{drilldown.OPERATIONS}"
+    assert drilldown.OPERATIONS.split("/")[1] == operations.UID
+
+
+def test_burn_rates_of_one_budget_are_alerts_of_their_own() -> None:
+    fast, slow = (replace(EVERY["burn_rate"], short_window_ns=MINUTE_NS * n, window_ns=12 * n * MINUTE_NS) for n in (5, 30))
+    assert told(fast, PANES, 7).fingerprint != told(slow, PANES, 7).fingerprint
+    assert told(fast, PANES, 7).fingerprint == told(replace(fast, state=AlertState.RESOLVED), PANES, 9).fingerprint
 
 
 def test_a_long_window_is_shown_by_the_hour() -> None:
     assert " FROM performance WHERE" in told(OBJECTIVE, PANES, 7).sql
     assert " FROM performance_hourly WHERE" in told(replace(OBJECTIVE, window_ns=DAY_NS), PANES, 7).sql
-    assert told(PIPELINE, PANES, 7).sql == ""
+    assert "FROM status WHERE metric IN ('sources_left_out', " in told(PIPELINE, PANES, 7).sql
 
 
 @pytest.mark.parametrize("path", sorted((schemas_dir() / "examples" / "alerts").glob("*.json")), ids=lambda path: path.stem)

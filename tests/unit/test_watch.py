@@ -174,6 +174,23 @@ def test_a_budget_that_burns_is_told_in_times_and_ends_with_the_short_window() -
     assert {one["id"] for one in again} == {one["id"] for one in told}
 
 
+def test_burn_rates_of_one_budget_begin_and_end_each_for_itself() -> None:
+    """Both fire; the fast one ends first, and what of the slow one goes on is ended with its contract."""
+    twice = "burn_rates: [{short: 5m, long: 1h, rate: 4, severity: page}, {short: 30m, long: 2h, rate: 3}]"
+    log = Log()
+    log.contracts(budget=BUDGET.replace("burn_rates: [{short: 5m, long: 1h, rate: 4, severity: page}]", twice))
+    for minute, rows in enumerate([*traffic(1, 560, 400, 0.3), *traffic(2, 12, 9999, 0, begin=560)]):
+        log.window(minute, rows)
+    log.contracts(572)
+    log.window(573, [on_time(573, 8, 0)])
+    told = [one for one in alerts(folded(stage(), log)) if one["slice"]]
+    fast, slow = ([one for one in told if one["short_window_ns"] == n * MINUTE_NS] for n in (5, 30))
+    assert [one["state"] for one in fast] == [one["state"] for one in slow] == ["firing", "resolved"]
+    assert len({one["fingerprint"] for one in fast}) == len({one["fingerprint"] for one in slow}) == 1
+    assert fast[0]["fingerprint"] != slow[0]["fingerprint"]
+    assert (fast[1]["detail"], slow[1]["detail"]) == ("", "the contract is no longer in force")
+
+
 def test_a_few_bad_calls_burn_no_budget() -> None:
     log = Log()
     log.contracts(budget=BUDGET.replace("97%", "99.9%"))

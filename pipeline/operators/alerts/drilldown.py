@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from pipeline.model.alerts import Alert
+from pipeline.model.alerts import Alert, AlertKind
 from pipeline.model.columns import SERIES
-from pipeline.model.contracts import HOUR_NS
+from pipeline.model.contracts import HOUR_NS, MINUTE_NS
 from pipeline.model.metrics import MEASURES, Family, Kind, Measure, Metric, metric
 
 BOARD = "d/tailrace-performance/performance"
+OPERATIONS = "d/tailrace-operations/operations"
 UNKNOWN = "(unknown)"
 """How the board calls an empty component of the series."""
 
@@ -35,6 +36,9 @@ STREAMED = {"ttft_count": "streamed"}
 
 IN_NO_VIEW = frozenset({"ttft_sum_ns"})
 """Sums that only the tables have: their newest rows are asked for with FINAL."""
+
+SAID_OF_SOURCES = ("left_out_source_ns", "slowest_source_delay_ns")
+"""What aggregate says of the sources behind a partition that stands still."""
 
 BY_HOUR_FROM_NS = 2 * HOUR_NS
 """A longer window is shown by the hour: minutes are kept for three days and are many."""
@@ -59,10 +63,10 @@ def _as_bytes(c: str) -> str:
 def sql(alert: Alert) -> str:
     """A statement without an end mark, that shows windows and releases for at least an hour up to the window that decided.
 
-    "" for an alert that is about no route.
+    Of an alert about the pipeline: what the stages said of it.
     """
-    if not alert.contract:
-        return ""
+    if alert.kind is AlertKind.PIPELINE:
+        return _of_pipeline(alert)
     one, measure = metric(alert.metric), MEASURES.get(alert.metric)
     family = (one or measure or MEASURES["latency"]).family
     by_hour = alert.window_ns > BY_HOUR_FROM_NS
@@ -78,6 +82,16 @@ def sql(alert: Alert) -> str:
     columns = ", ".join(["window_start", "release", *_columns(one, measure, family)])
     order = "window_start, release"
     return f"SELECT {columns} FROM {_rows(one, family, by_hour)} WHERE {' AND '.join(where)} GROUP BY {order} ORDER BY {order}"
+
+
+def _of_pipeline(alert: Alert) -> str:
+    """What `status` holds of the hour before and since it began; a rule begins with the metric it is about."""
+    metrics = ", ".join(map(literal, (alert.rule.partition(" ")[0], *SAID_OF_SOURCES)))
+    span = f"time >= {_time(max(0, alert.fired_ns - HOUR_NS))} AND time <= {_time(alert.at_ns + MINUTE_NS)}"
+    return (
+        "SELECT stage, source, metric, max(value) AS most, argMax(value, time_ns) AS last, max(time) AS said FROM status "
+        f"WHERE metric IN ({metrics}) AND {span} GROUP BY stage, source, metric ORDER BY metric, most DESC LIMIT 100"
+    )
 
 
 def _time(ns: int) -> str:
@@ -130,10 +144,13 @@ def _over(events: str, of: str, unknown: Sequence[str], family: Family) -> str:
 
 def board_url(alert: Alert, grafana_url: str) -> str:
     """A link that shows what the query shows; "" without an address of Grafana. Names too long for a link select nothing."""
-    if not grafana_url or not alert.contract:
+    if not grafana_url:
         return ""
     since_ns = max(0, alert.at_ns - max(2 * alert.window_ns, HOUR_NS))
-    link = f"{grafana_url.rstrip('/')}/{BOARD}?from={since_ns // 10**6}&to={-(-alert.at_ns // 10**6)}"
+    board = OPERATIONS if alert.kind is AlertKind.PIPELINE else BOARD
+    link = f"{grafana_url.rstrip('/')}/{board}?from={since_ns // 10**6}&to={-(-alert.at_ns // 10**6)}"
+    if alert.kind is AlertKind.PIPELINE:
+        return link
     for column, value in (("environment", alert.environment), ("route", alert.route), *alert.slice):
         variable = f"&var-{column}={quote(_on_the_board(value), safe='')}"
         if column in SERIES and len(link) + len(variable) <= LINK_CHARS:

@@ -15,13 +15,16 @@ from pipeline.model.metrics import Family
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.silence_told import RULE
 from pipeline.operators.watch.slices import Slice
-from pipeline.operators.watch.snapshots import Quiet, Said, Watched, array
+from pipeline.operators.watch.snapshots import Quiet, Said, Watched, array, as_told
 
 REMOVED = "the contract is no longer in force"
 UNREADABLE = "this version of Tailrace cannot read the contract in force"
 
-About = tuple[str, str, str, str, str, tuple[tuple[str, str], ...]]
-"""Kind, rule, metric, environment, route and slice: with the contract's name what a fingerprint is made of."""
+Asks = tuple[str, str, str, tuple[int, ...]]
+"""Kind, rule, metric, and of a burn rate its windows, short and long."""
+
+About = tuple[Asks, str, str, tuple[tuple[str, str], ...]]
+"""What is asked, environment, route and slice: with the contract's name what a fingerprint is made of."""
 
 
 def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Mapping[str, int]) -> Iterator[Alert]:
@@ -34,7 +37,7 @@ def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Ma
         if about in lasting:
             continue
         lasting.add(about)
-        kind, rule, metric, environment, route, values = about
+        (kind, rule, metric, _), environment, route, values = about
         at_ns = max(line.get(said.family, BEGINNING), first_ns)
         yield Alert(
             kind=AlertKind(kind),
@@ -68,7 +71,7 @@ def _firing(was: Watched) -> Iterator[tuple[About, Said, int, int]]:
         for row in np.flatnonzero(alarms["firing"] > 0):
             environment, route, values = was.slices[row]
             for said in was.said.get(identity, ()):
-                about = (said.kind, said.rule, said.metric, environment, route, tuple((c, v) for c, v in values))
+                about = (_asks(said), environment, route, tuple((c, v) for c, v in values))
                 yield about, said, int(alarms["first_ns"][row]), int(alarms["crossed_ns"][row])
     if was.quiet is not None:
         yield from _missed(was, was.quiet)
@@ -80,24 +83,28 @@ def _missed(was: Watched, quiet: Quiet) -> Iterator[tuple[About, Said, int, int]
     missed = [(*was.slices[row], int(fired[row]), int(last[row])) for row in np.flatnonzero(fired > 0)]
     missed += [(one, route, [], fired_ns, since_ns) for one, route, since_ns, fired_ns in quiet.expected if fired_ns]
     for environment, route, values, fired_ns, since_ns in missed:
-        about = (said.kind, said.rule, said.metric, environment, route, tuple((c, v) for c, v in values))
+        about = (_asks(said), environment, route, tuple((c, v) for c, v in values))
         yield about, said, fired_ns, since_ns
 
 
 def _firing_in(watch: ContractWatch) -> Iterator[About]:
     for asked in watch.asked:
-        question = asked.question
         for row in np.flatnonzero(asked.alarms.firing > 0):
             one = watch.slices.found[row]
-            yield question.kind.value, question.rule, question.metric.name, one.environment, one.route, one.values
+            yield _asks(as_told(asked.question)), one.environment, one.route, one.values
     for one, _, _ in watch.silence.firing():
-        yield AlertKind.NO_DATA.value, RULE, "", one.environment, one.route, one.values
+        yield (AlertKind.NO_DATA.value, RULE, "", ()), one.environment, one.route, one.values
+
+
+def _asks(one: Said) -> Asks:
+    windows = (one.short_ns, one.window_ns) if one.kind == AlertKind.BURN_RATE else ()
+    return one.kind, one.rule, one.metric, windows
 
 
 def _replaced(about: About, now: ContractWatch) -> str:
     """Whether it is asked otherwise, or not at all."""
-    kind, rule, metric, environment, route, values = about
-    questions = {(one.question.kind.value, one.question.rule, one.question.metric.name) for one in now.asked}
-    asks = (kind, rule, metric) in questions and Slice(environment, route, values) in now.slices.found
+    asked, environment, route, values = about
+    questions = {_asks(as_told(one.question)) for one in now.asked}
+    asks = asked in questions and Slice(environment, route, values) in now.slices.found
     how = "asks it otherwise, so its evidence begins anew" if asks else "does not ask it any more"
     return f"version {now.contract.version} of the contract {how}"

@@ -28,7 +28,9 @@ class Slice:
 
 @dataclass(slots=True)
 class Slices:
-    """The slices of one contract that were seen, a row each. most: how many there may be; others are left out and counted."""
+    """The slices of one contract that were seen, a row each. most: how many there may be; others are left out. left_out: how
+    often a pane lay in one of these.
+    """
 
     contract: Contract
     most: int
@@ -37,7 +39,7 @@ class Slices:
     _row: dict[Slice, int] = field(default_factory=dict)
     _routes: dict[tuple[str, str], int] = field(default_factory=dict)
     _route_of: list[int] = field(default_factory=list)
-    _of_series: dict[tuple[Family, tuple[str, ...]], NDArray[np.intp]] = field(default_factory=dict)
+    _of_series: dict[tuple[Family, tuple[str, ...]], tuple[NDArray[np.intp], int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.found)
@@ -50,11 +52,13 @@ class Slices:
     def rows(self, family: Family, series: Sequence[str]) -> NDArray[np.intp]:
         """The slices a series lies in."""
         key = (family, tuple(series))
-        rows = self._of_series.get(key)
-        if rows is None:
+        known = self._of_series.get(key)
+        if known is None:
             if len(self._of_series) >= SERIES_KNOWN * self.most:
                 self._of_series.clear()
-            rows = self._of_series[key] = self._find(family, dict(zip(SERIES_OF[family], series, strict=True)))
+            known = self._of_series[key] = self._find(family, dict(zip(SERIES_OF[family], series, strict=True)))
+        rows, cut = known
+        self.left_out += cut
         return rows
 
     def add(self, one: Slice) -> int:
@@ -62,7 +66,6 @@ class Slices:
         row = self._row.get(one)
         if row is None:
             if len(self.found) >= self.most:
-                self.left_out += 1
                 return -1
             row = self._row[one] = len(self.found)
             self.found.append(one)
@@ -70,12 +73,14 @@ class Slices:
             self._route_of.append(route)
         return row
 
-    def _find(self, family: Family, named: dict[str, str]) -> NDArray[np.intp]:
+    def _find(self, family: Family, named: dict[str, str]) -> tuple[NDArray[np.intp], int]:
+        """Its slices, and how many there is no room for."""
         fits = is_for(self.contract, named["environment"], named["route"], named.get("model", ""), named["release"])
         if not fits:
-            return NO_ROWS
+            return NO_ROWS, 0
         rows = [
             self.add(Slice(named["environment"], named["route"], tuple((column, named[column]) for column in columns)))
             for columns in self.contract.slices_of(family)
         ]
-        return np.array([row for row in rows if row >= 0], np.intp)
+        kept = np.array([row for row in rows if row >= 0], np.intp)
+        return kept, len(rows) - len(kept)

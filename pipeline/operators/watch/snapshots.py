@@ -24,6 +24,7 @@ from pipeline.operators.watch.silence import Silence
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.tails import Tail
+from pipeline.operators.watch.troubles import Trouble
 
 MOST_BYTES = 15 << 20
 """Of a snapshot; a message of watch-state may have 16 MB."""
@@ -80,23 +81,26 @@ class Watched(msgspec.Struct):
 
 
 class Snapshot(msgspec.Struct):
-    """All of a partition. unread: texts in force that could not be read."""
+    """All of a partition. unread: texts in force that could not be read. troubles: those that fire, by rule."""
 
     contracts: dict[str, Watched]
     topics: dict[str, dict[str, Topic]]
     line: dict[str, int]
     log_ns: int
     unread: Texts = {}
+    troubles: dict[str, Trouble] = {}
 
 
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
 
 
-def written(contracts: dict[str, tuple[str, ContractWatch]], texts: Texts, frontiers: Frontiers, log_ns: int) -> str:
+def written(
+    contracts: dict[str, tuple[str, ContractWatch]], texts: Texts, frontiers: Frontiers, log_ns: int, troubles: dict[str, Trouble]
+) -> str:
     """The snapshot as text. contracts: by name, text and state. texts: of all in force, those that cannot be read too."""
     all_watched = {name: watched(text, watch) for name, (text, watch) in contracts.items()}
     unread = {name: text for name, text in texts.items() if name not in contracts}
-    snapshot = Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns, unread)
+    snapshot = Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns, unread, troubles)
     said = _written(snapshot)
     if len(said) <= MOST_BYTES:
         return said
@@ -115,7 +119,7 @@ def watched(text: str, watch: ContractWatch) -> Watched:
     slices = [(one.environment, one.route, list(one.values)) for one in watch.slices.found]
     said: dict[str, list[Said]] = {}
     for asked in watch.asked:
-        said.setdefault(asked.question.identity, []).append(_said(asked.question))
+        said.setdefault(asked.question.identity, []).append(as_told(asked.question))
     return Watched(
         text,
         slices,
@@ -140,7 +144,8 @@ def _quiet(silence: Silence) -> Quiet:
     return Quiet(known, silence.at_ns, silence.hour, expected, sorted(silence.seen))
 
 
-def _said(question: Question) -> Said:
+def as_told(question: Question) -> Said:
+    """What its alerts say."""
     metric = question.metric
     return Said(
         question.kind.value,
