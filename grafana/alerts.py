@@ -13,7 +13,7 @@ def amount(value: str, unit: str = "unit") -> str:
         "ns": f"multiIf(abs({value}) >= 60e9, concat(toString(round({value} / 60e9, 2)), ' min'), "
         f"abs({value}) >= 1e9, concat(toString(round({value} / 1e9, 3)), ' s'), concat(toString(round({value} / 1e6, "
         f"2)), ' ms'))",
-        "nusd": f"concat(toString(round({value} / 1e9, 6)), ' USD')",
+        "nusd": f"concat(toString(if(abs({value}) >= 1e9, round({value} / 1e9, 2), round({value} / 1e9, 6))), ' USD')",
         "share": f"concat(toString(round(100 * {value}, 3)), ' %')",
         "tokens_per_second": f"concat(toString(round({value}, 2)), ' tokens/s')",
         "times": f"concat(toString(round({value}, 2)), ' times')",
@@ -77,5 +77,6 @@ BROKEN = {
     "State": [*words(STATES), *properties({"custom.width": WIDTHS["State"]})],
     "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
     "Says": WRAPPED,
+    "Rule": properties({"custom.wrapText": True, "custom.width": WIDTHS["Rule"]}),
 }
 COLUMNS = BROKEN | {"At": BROKEN["Since"]}

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.alerts import BROKEN, COLUMNS, SEVERITIES, broken, told
-from grafana.panels import BAD, GOOD, WARN, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
+from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
 from grafana.promised import OF_ROUTE, budgets, counted, objectives
 from grafana.sql import Query
 from grafana.variables import assemble, component, view
@@ -20,6 +20,7 @@ NOW: tuple[Panel, ...] = (
         counted(),
         "short",
         12,
+        colours={"crossed": (WARN, 1), "broken": (BAD, 1)},
     ),
     numbers(
         "Firing",
@@ -61,6 +62,7 @@ PROMISED: tuple[Panel, ...] = (
             "Severity": words(SEVERITIES),
             "Window": properties({"unit": "ns"}),
             "Slices": coloured("short", 1, 5),
+            "Objective": WIDE,
         },
     ),
     cells(
@@ -74,6 +76,7 @@ PROMISED: tuple[Panel, ...] = (
         {
             "Left": rising("percentunit", 0, 0.25),
             "n": sample(100),
+            "Budget": WIDE,
             "Period": properties({"unit": "ns"}),
             "Seen": properties({"unit": "ns"}),
         },

@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.measures import CALLING, COST, PRICED, SAMPLES, TRACES, N
 from grafana.panels import cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import (
+    FROM_START,
     SERIES,
     TRACE_ROWS,
     TRACES_SELECTED,
@@ -119,7 +120,7 @@ OVER_TIME = (
     chart(
         "Cost of each day",
         "US dollars of each UTC day, or of what the range holds of it.",
-        over_time(f"{COST} AS cost", by="route"),
+        over_time(f"{COST} AS cost", by="route", time=FROM_START),
         "currencyUSD",
         8,
         "Route",
@@ -130,7 +131,7 @@ OVER_TIME = (
         "Tokens per second by kind",
         "Tokens of all selected calls per second. Cached input is a part of input, reasoning one of output, audio of both.",
         over_time(*(f'{rate(f"sum({column})")} AS "{kind}"' for kind, column in KINDS.items())),
-        "cps",
+        "count:tok/s",
         8,
     ),
 )

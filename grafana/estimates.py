@@ -5,7 +5,7 @@ The views `quality_by_cohort` say the same for the slices they have; a test hold
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from grafana.sql import MOST_LINES, SCORE_ROWS, SERIES, Query, named, shown, where
+from grafana.sql import FROM_START, MOST_LINES, SCORE_ROWS, SERIES, Query, named, shown, where
 
 SELECTED = where(*SERIES, "evaluator")
 ANY_RELEASE = where(*(column for column in SERIES if column != "release"), "evaluator")
@@ -62,7 +62,7 @@ OF = ("evaluator", f"{shown('evaluator_version')} AS Version", "scorer")
 
 def mean_over_time(by: str = "") -> Query:
     """The mean of each evaluator and version, or of each value of `by` as well, a line each."""
-    keys = ("$__timeInterval(window_start) AS time", *OF, *((by,) if by else ()))
+    keys = (FROM_START, *OF, *((by,) if by else ()))
     line = f"concat(Evaluator, ' ', Version{f', {chr(39)} {chr(39)}, {by.capitalize()}' if by else ''})"
     largest = (
         f"\n  AND {by} IN (SELECT {by} FROM {SCORE_ROWS} WHERE {SELECTED} GROUP BY {by} ORDER BY sum(ok) DESC, {by} "

@@ -61,7 +61,7 @@ VECTOR = (
             f"{supported(0.5, STREAMED, 'tps_digest')} AS p50",
             f"if({STREAMED} >= {enough(0.9)}, {quantile(0.1, 'tps_digest')}, NULL) AS p10",
         ),
-        "none",
+        "count:tok/s",
         5,
     ),
     numbers(
@@ -99,7 +99,7 @@ def _charts() -> tuple[Panel, ...]:
         ("p95 time to first token", "ns", quantile(0.95, "ttft_digest"), "Streamed answers only: one in twenty waits longer."),
         (
             "Output speed",
-            "none",
+            "count:tok/s",
             quantile(0.5, "tps_digest"),
             "Median of output tokens per second after the first, streamed only.",
         ),

@@ -201,14 +201,14 @@ VERDICTS: tuple[Panel, ...] = (
         "Spans decoded",
         "Spans per second by what decode made of them.",
         _verdicts("decode", ("rows", "dead", "not_understood", "contradictions")),
-        "cps",
+        "count:spans/s",
         8,
     ),
     chart(
         "Rows counted",
         "Rows of spans per second by the verdict of aggregate. Late for their trace: counted, but in no trace.",
         _verdicts("aggregate", ("counted", "duplicate", "too_late", "ahead_of_clock", "late_for_trace")),
-        "cps",
+        "count:spans/s",
         8,
     ),
     chart(
@@ -218,7 +218,7 @@ VERDICTS: tuple[Panel, ...] = (
             "SELECT $__timeInterval(at) AS time, reason AS Reason, sum(count) / $__interval_s AS spans\n"
             f"FROM (SELECT *, time AS at FROM dead_letters FINAL WHERE {IN_RANGE})\nGROUP BY time, Reason\nORDER BY time, Reason"
         ),
-        "cps",
+        "count:spans/s",
         8,
         "Reason",
     ),

@@ -52,8 +52,11 @@ def numbers(
     width: int,
     thresholds: dashboard.ThresholdsConfig = PLAIN,
     units: Mapping[str, str] | None = None,
+    colours: Mapping[str, tuple[str, float]] | None = None,
 ) -> stat.Panel:
-    """Each column of the query's one row as a number; `units` for columns that differ from `unit`."""
+    """Each column of the query's one row as a number; `units` for columns that differ from `unit`, `colours` from a number on
+    for those that differ from `thresholds`.
+    """
     panel = (
         stat.Panel()
         .no_value("too few")
@@ -62,11 +65,16 @@ def numbers(
         .graph_mode(common.BigValueGraphMode.NONE)
         .text_mode(common.BigValueTextMode.VALUE_AND_NAME)
         .orientation(common.VizOrientation.VERTICAL)
+        .wide_layout(False)  # else the label of a number in a wide panel stands at the other end of it
         .text(build.VizTextDisplayOptions().title_size(14))  # left to itself the label of one number fills the panel
         .reduce_options(build.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     )
     for column, of_column in (units or {}).items():
         panel.override_by_name(column, properties({"unit": of_column}))
+    for column, (colour, least) in (colours or {}).items():
+        steps = [Threshold(value=None, color="text"), Threshold(value=least, color=colour)]
+        own = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
+        panel.override_by_name(column, properties({"thresholds": own}))
     return _dressed(panel, title, about, query, unit, width, 4)
 
 
@@ -123,6 +131,10 @@ def chart(
     return _dressed(panel, title, about, query, unit, width, 9)
 
 
+WIDTHS = {"1,2": 70, "3,5": 95, "6,8": 115, "9,12": 145, "13,17": 180, "18,": 210}
+"""Pixels that a heading of so many letters needs beside its filter; else all columns are equally wide, and at least 150."""
+
+
 def cells(
     title: str,
     about: str,
@@ -138,6 +150,8 @@ def cells(
     how each differs.
     """
     panel = table.Panel().no_value("–").filterable(True).cell_height(common.TableCellHeight.SM).thresholds(PLAIN)
+    for letters, least in WIDTHS.items():
+        panel.override_by_regexp(f"/^.{{{letters}}}$/", properties({"custom.minWidth": least}))
     if sort:
         panel.sort_by([build.TableSortByFieldState().display_name(sort).desc(not rising)])
     for column, of_column in columns.items():
@@ -182,6 +196,12 @@ def rising(unit: str, warn: float, good: float) -> list[DynamicConfigValue]:
     return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
 
 
+WIDE = properties({"custom.minWidth": 210})
+"""A column of names that are long."""
+
+MOMENT = properties({"unit": "dateTimeAsIso", "custom.width": 165})
+
+
 def sample(enough: int) -> list[DynamicConfigValue]:
     """A column of sample sizes, marked where they are smaller than `enough`."""
     steps = [Threshold(value=None, color=WARN), Threshold(value=float(enough), color="text")]
@@ -191,8 +211,9 @@ def sample(enough: int) -> list[DynamicConfigValue]:
 
 def narrowing(uid: str, column: str) -> list[DynamicConfigValue]:
     """A cell that narrows the board `uid` to its value, keeping the time range."""
+    wide = WIDE if column in ("model", "evaluator") else []
     url = f"/d/{uid}?${{__url_time_range}}&${{datasource:queryparam}}&var-{column}=${{__value.text:percentencode}}"
-    return properties({"links": [{"title": f"Only this {column}", "url": url}]})
+    return [*wide, *properties({"links": [{"title": f"Only this {column}", "url": url}]})]
 
 
 def _dressed(panel: SomePanel, title: str, about: str, query: Query, unit: str, width: int, height: int) -> SomePanel:

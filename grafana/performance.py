@@ -70,7 +70,7 @@ VECTOR = (
             f"{supported(0.5, STREAMED, 'tps_digest')} AS p50",
             f"if({STREAMED} >= {enough(0.9)}, {quantile(0.1, 'tps_digest')}, NULL) AS p10",
         ),
-        "none",
+        "count:tok/s",
         5,
     ),
     numbers(
@@ -85,7 +85,7 @@ VECTOR = (
         "percentunit",
         8,
         limits(0.02, 0.2),
-        units={"Open": "percentunit"},
+        colours={"Open": ("text", 0)},
     ),
     numbers(
         "Cost per request",
@@ -145,7 +145,7 @@ SPEED = (
         "Output speed by model",
         "Median of output tokens per second after the first token, streamed answers only.",
         over_time(f"{quantile(0.5, 'tps_digest')} AS speed", by="model"),
-        "none",
+        "count:tok/s",
         12,
         "Model",
     ),
@@ -188,7 +188,7 @@ SPENDING = (
             f'{rate("sum(cache_read_tokens)")} AS "cached input"',
             f'{rate("sum(output_tokens)")} AS "output"',
         ),
-        "cps",
+        "count:tok/s",
         8,
     ),
     chart(

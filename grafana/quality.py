@@ -8,7 +8,7 @@ known, which may be hours after its trace. Versions of an evaluator stand apart:
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.estimates import FAILS, FAILS_INTERVAL, MEAN, MEAN_INTERVAL, OF, SELECTED, STATUSES, mean_over_time, summed
-from grafana.panels import PLAIN, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import MOMENT, PLAIN, WIDE, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SCORE_ROWS, SERIES, Query, named, rate, ratio, total
 from grafana.variables import assemble, component, of_scores, scores, view
 
@@ -120,8 +120,8 @@ OVER_TIME: tuple[Panel, ...] = (
             + ",\n  ".join(f'{rate(f"sum({status})")} AS "{status}"' for status in STATUSES)
             + f"\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY time\nORDER BY time"
         ),
-        "cps",
-        12,
+        "count:scores/s",
+        10,
         stacked=True,
     ),
     cells(
@@ -132,8 +132,8 @@ OVER_TIME: tuple[Panel, ...] = (
         "short",
         9,
         "",
-        {"First": properties({"unit": "dateTimeAsIso"}), "Last": properties({"unit": "dateTimeAsIso"})},
-        12,
+        {"First": MOMENT, "Last": MOMENT, "Evaluator": WIDE},
+        14,
     ),
 )
 

@@ -136,6 +136,11 @@ def named(column: str) -> str:
     return f"{shown(column)} AS {column.capitalize()}"
 
 
+TIME = "$__timeInterval(window_start) AS time"
+FROM_START = "greatest($__timeInterval(window_start), $__fromTime) AS time"
+"""Of points that may be as wide as the chart: the first begins before the range and would not be seen."""
+
+
 def ratio(part: str, whole: str) -> str:
     """Sum over sum; null, not 0 and not NaN, where the whole is nothing."""
     return f"({part}) / nullIf({whole}, 0)"
@@ -162,16 +167,20 @@ def rate(total: str) -> str:
     return f"({total}) / greatest($__interval_s, any(window_end - window_start))"
 
 
-def over_time(*values: str, by: str = "", selected: str = SELECTED, view: str = VIEW_ROWS, size: str = "sum(requests)") -> Query:
+def over_time(
+    *values: str,
+    by: str = "",
+    selected: str = SELECTED,
+    view: str = VIEW_ROWS,
+    size: str = "sum(requests)",
+    time: str = TIME,
+) -> Query:
     """Series of `values` over time; with `by` one for each of the components with the largest `size`."""
     if not by:
-        return Query(
-            f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines(values)}\n"
-            f"FROM {view}\nWHERE {selected}\nGROUP BY time\nORDER BY time"
-        )
+        return Query(f"SELECT\n  {time},\n  {_lines(values)}\nFROM {view}\nWHERE {selected}\nGROUP BY time\nORDER BY time")
     largest = f"SELECT {by} FROM {view}\nWHERE {selected}\nGROUP BY {by} ORDER BY {size} DESC, {by} LIMIT {MOST_LINES}"
     return Query(
-        f"SELECT\n  $__timeInterval(window_start) AS time,\n  {_lines((named(by), *values))}\n"
+        f"SELECT\n  {time},\n  {_lines((named(by), *values))}\n"
         f"FROM {view}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
         f"GROUP BY time, {by.capitalize()}\nORDER BY time, {by.capitalize()}"
     )

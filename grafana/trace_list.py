@@ -1,24 +1,23 @@
-"""The board *Traces*: single traces that were slow, dear or failed, each with a link to wherever its spans can be seen.
+"""The board *Traces*: single traces that were slow, dear or failed, and the spans of one of them.
 
-It reads the table `traces`, a row for each trace that is over. Where the link leads, the variable `trace_url` says: an
-address with
-`{trace_id}` in it. Its default opens the trace in Grafana's Explore from a Tempo data source with the uid `tempo`.
+It reads the table `traces`, a row for each trace that is over, and `spans` for the one that is looked at. Where the link of a
+trace leads, the variable `trace_url` says; its default is this board with the trace selected, so it leads somewhere with no
+store of spans beside ours.
 """
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
+from grafana.alerts import plain
 from grafana.measures import LATENCY_LIMITS
-from grafana.panels import Panel, cells, coloured, narrowing, numbers, properties
-from grafana.sql import SERIES, TRACE_SERIES, Query, among, named
+from grafana.panels import BAD, MOMENT, WIDE, Panel, cells, coloured, narrowing, numbers, properties, words
+from grafana.sql import SERIES, TRACE_SERIES, Query, among, chosen, named, shown
 from grafana.variables import assemble, component, text, view
 
 UID = "tailrace-traces"
-TRACE_URL = (
-    "/explore?schemaVersion=1&orgId=1&panes=%7B%22t%22%3A%7B%22datasource%22%3A%22tempo%22%2C%22queries%22%3A%5B%7B%22refId%22%3A%22A%22%2C"
-    "%22datasource%22%3A%7B%22type%22%3A%22tempo%22%2C%22uid%22%3A%22tempo%22%7D%2C%22queryType%22%3A%22traceql%22%2C%22query%22%3A%22"
-    "{trace_id}%22%7D%5D%2C%22range%22%3A%7B%22from%22%3A%22now-7d%22%2C%22to%22%3A%22now%22%7D%7D%7D"
-)
-"""Explore with one query by trace id. Source: grafana.com/docs/grafana/latest/explore/get-started-with-explore (URL format)."""
+TRACE_URL = f"/d/{UID}?var-trace={{trace_id}}&from={{from}}&to={{to}}"
+"""Words in braces are filled in: the trace, and the time range in milliseconds since 1970."""
 
 SELECTED = "\n  AND ".join(["$__timeFilter(closed_time)", *map(among, TRACE_SERIES)])
 MOST = 50
@@ -31,12 +30,20 @@ OPEN: list[DynamicConfigValue] = properties(
 )
 
 
+FILLED = {
+    "trace_id": "trace_id",
+    "from": "toString(1000 * toUnixTimestamp($__fromTime))",
+    "to": "toString(1000 * toUnixTimestamp($__toTime))",
+}
+
+
 def _traces(order: str, having: str = "") -> Query:
-    address = "replaceAll(decodeURLComponent('${trace_url:percentencode}'), '{trace_id}', trace_id)"
+    address = chosen("trace_url")
+    for word, value in FILLED.items():
+        address = f"replaceAll({address}, '{{{word}}}', {value})"
     columns = (
         "closed_time AS Over",
         f"{address} AS Spans",
-        "trace_id AS Trace",
         *(named(column) for column in ("route", "release", "cohort", "language")),
         "latency_ns AS Latency",
         "cost_nusd / 1e9 AS Cost",
@@ -48,6 +55,7 @@ def _traces(order: str, having: str = "") -> Query:
         "ttft_ns AS TTFT",
         "if(incomplete, 'incomplete', 'whole') AS Seen",
         'unpriced + unknown_usage AS "Unknown cost"',
+        "trace_id AS Trace",
     )
     condition = f"\n  AND {having}" if having else ""
     return Query(
@@ -58,8 +66,64 @@ def _traces(order: str, having: str = "") -> Query:
     )
 
 
+LOOKED_AT = (
+    f"(SELECT if({chosen('trace')} != '', {chosen('trace')}, (\n"
+    f"SELECT trace_id FROM traces FINAL WHERE {SELECTED} ORDER BY latency_ns DESC, trace_id LIMIT 1)))"
+)
+"""The trace that is selected; without one the slowest."""
+
+# A trace is over some time after its last span, and may have begun before the range.
+NEAR = "end_time >= $__fromTime - INTERVAL 1 DAY AND end_time <= $__toTime + INTERVAL 1 DAY"
+
+SPAN_COLUMNS = (
+    "start_ns - min(start_ns) OVER () AS After",
+    "span_id AS Span",
+    "parent_span_id AS Parent",
+    f"{plain('kind')} AS Kind",
+    f"if(empty(model), '', {shown('model')}) AS Model",
+    "latency_ns AS Latency",
+    "ttft_ns AS TTFT",
+    "input_tokens AS In",
+    "output_tokens AS Out",
+    "cost_nusd / 1e9 AS Cost",
+    "status AS Status",
+    f"{plain('error_type')} AS Error",
+    "if(empty(r.counted_by), '', concat('told by ', r.counted_by)) AS Counted",
+)
+SPANS = Query(
+    f"WITH {LOOKED_AT} AS looked_at\nSELECT\n  "
+    + ",\n  ".join(SPAN_COLUMNS)
+    + f"\nFROM (SELECT * FROM spans FINAL WHERE trace_id = looked_at AND {NEAR}) AS s\n"
+    "LEFT JOIN (SELECT span_id, argMax(counted_by, (inserted_at, revision)) AS counted_by FROM repeats\n"
+    f"WHERE trace_id = looked_at AND {NEAR} GROUP BY span_id) AS r ON r.span_id = s.span_id\n"
+    "ORDER BY start_ns, span_id\nLIMIT 500",
+    table=True,
+)
+
+ONE: tuple[Panel, ...] = (
+    cells(
+        "Spans of one trace",
+        "What is kept of each span, in the order in which they began, After the first; of the trace that Open of a row below "
+        "selects, or whose id is typed above. Without one it is the slowest. Counted names the span that stands for a call which "
+        "several tell of.",
+        SPANS,
+        "short",
+        9,
+        "",
+        {
+            "After": properties({"unit": "ns"}),
+            **dict.fromkeys(("Span", "Parent", "Model", "Counted"), WIDE),
+            "Latency": coloured("ns", *LATENCY_LIMITS),
+            "TTFT": properties({"unit": "ns"}),
+            "Cost": properties({"unit": "currencyUSD"}),
+            "Status": words({"error": BAD}),
+        },
+    ),
+)
+
 COLUMNS = {
-    "Over": properties({"unit": "dateTimeAsIso"}),
+    "Over": MOMENT,
+    "Trace": properties({"custom.width": 300}),
     "Spans": OPEN,
     **{column.capitalize(): narrowing(UID, column) for column in ("route", "release", "cohort", "language")},
     "Latency": coloured("ns", *LATENCY_LIMITS),
@@ -116,11 +180,12 @@ def board() -> Dashboard:
     return assemble(
         UID,
         "Traces",
-        "Single traces: the slowest, the dearest, those that failed, and a link to their spans.",
+        "Single traces: the slowest, the dearest, those that failed, and the spans of one of them.",
         [
             view(),
             *(component(column) for column in SERIES if column != "model"),
+            text("trace", "Trace", "The id of the trace whose spans are shown; none: the slowest.", ""),
             text("trace_url", "Trace viewer", "Where a trace can be seen: an address with {trace_id} in it.", TRACE_URL),
         ],
-        {"In the range": ALL, "Which": TABLES},
+        {"In the range": ALL, "One of them": ONE, "Which": TABLES},
     )

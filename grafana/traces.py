@@ -29,7 +29,7 @@ def traces() -> tuple[Panel, ...]:
             "selected, a trace may ask several.",
             _total(f"{TRACES} AS Traces", f'{CALLING} AS "With calls"'),
             "short",
-            3,
+            4,
         ),
         numbers(
             "Cost per trace",
@@ -50,7 +50,7 @@ def traces() -> tuple[Panel, ...]:
                 *(f"{supported(q, CALLING, 'calls_digest')} AS {name}" for name, q in (("p50", 0.5), ("p95", 0.95))),
             ),
             "short",
-            6,
+            5,
         ),
         numbers(
             "Trace latency",

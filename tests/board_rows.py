@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from pipeline.connectors.clickhouse import insert_blocks
 from pipeline.model.alerts import Alert, AlertState, Tier
-from pipeline.model.columns import DEAD_LETTERS, LEDGER, SERIES, STATUS, TRACES, Column
+from pipeline.model.columns import DEAD_LETTERS, LEDGER, REPEATS, SERIES, STATUS, TRACES, Column
 from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.contracts import HOUR_NS
 from pipeline.operators.alerts.cloud_event import encode
@@ -18,7 +18,7 @@ from pipeline.operators.alerts.told import told
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.contracts.meaning import stored
 from pipeline.operators.contracts.reading import read
-from tests import alerts
+from tests import alerts, spans
 from tests.panes import MINUTE_NS, NOON_NS, counted, digest, pane, panes, trace_pane, trace_panes
 from tests.scores import score, score_pane, score_panes, skipped
 
@@ -123,6 +123,17 @@ TRACES_OVER = (
     trace(100, 1, latency_ns=90_000 * MS, cost_nusd=3 * DOLLAR, calls=12, failed=True, errors=2, release="r2"),
     trace(101, 1, route="it's search", cohort="", release="r2", latency_ns=5 * MS, incomplete=True, unpriced=1),
 )
+
+LOOKED_AT = f"{100:032x}"
+SPANS_OF_ONE = (
+    spans.span(1, NOON_NS + 9_000 * MS, trace_id=LOOKED_AT, start_ns=NOON_NS, kind="agent", model="", cost_nusd=None),
+    spans.span(2, NOON_NS + 8_000 * MS, trace_id=LOOKED_AT, start_ns=NOON_NS + 100 * MS, parent_span_id=f"{1:016x}"),
+    spans.span(3, NOON_NS + 7_000 * MS, trace_id=LOOKED_AT, start_ns=NOON_NS + 200 * MS, status="error", error_type="Timeout"),
+    spans.span(4, NOON_NS + 7_000 * MS, trace_id=f"{5:032x}", start_ns=NOON_NS),
+)
+"""Of the slowest trace, the last but one a repeat; and one of another."""
+
+REPEATED = {"trace_id": LOOKED_AT, "span_id": f"{3:016x}", "counted_by": f"{2:016x}", "rule": "parent", "end_ns": NOON_NS + MS}
 
 OTLP, SPANS = "otlp_spans:0:e", "tailrace.spans.v1:0"
 MEASURED = {
@@ -273,6 +284,7 @@ def hostile(name: str, n: int) -> dict[str, list[bytes]]:
         "trace_panes": [trace_panes(trace_pane(minute, [2 * MS] * 100, **of_trace))],
         "score_panes": [score_panes(scored(minute, 20, 10, **series, evaluator=name))],
         "traces": [encode_rows(TRACES, [trace(FAR + n, minute, cost_nusd=MS, latency_ns=MS, failed=True, **of_trace)])],
+        "spans": [spans.block([spans.span(FAR + n, NOON_NS + minute * MINUTE_NS, **series)])],
         "alerts": [encode(replace(alarm, text="worse", rule="rule", owner="o"))],
     }
 
@@ -321,6 +333,8 @@ def load(client: Client) -> None:
         "trace_panes": [trace_panes(*TRACE_PANES)],
         "score_panes": [score_panes(*SCORE_PANES)],
         "traces": [encode_rows(TRACES, TRACES_OVER)],
+        "spans": [spans.block(SPANS_OF_ONE)],
+        "repeats": [encode_rows(REPEATS, [blank(REPEATS) | REPEATED])],
         "status": [timed(STATUS, [*status(), *worst()])],
         "ledger": [timed(LEDGER, LEDGER_ROWS)],
         "dead_letters": [timed(DEAD_LETTERS, DEAD_ROWS)],

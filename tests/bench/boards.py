@@ -100,7 +100,7 @@ class Store:
     def chosen(self, of: Sequence[Query], over: TimeRange, selection: Mapping[str, Selection]) -> dict[str, Selection]:
         """A value for every variable; resolutions are asked for, as a board does when it is opened."""
         names = {one.place for one in of} | {"trace_url"}
-        known: dict[str, Selection] = dict.fromkeys(names, ALL) | dict(zip(SIDES, RELEASES, strict=True))
+        known: dict[str, Selection] = dict.fromkeys(names, ALL) | {"trace": ""} | dict(zip(SIDES, RELEASES, strict=True))
         for one in of:
             if one.place in RESOLUTIONS and one.board != RULE:
                 known[one.place] = str(self._asked(expand(one.sql, {}, over))["data"][0][0])

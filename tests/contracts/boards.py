@@ -43,7 +43,7 @@ def variables(name: str) -> dict[str, dict[str, Any]]:
 
 
 VARIABLES = {name: variables(name) for name in BOARDS}
-DEFAULTS = {"baseline": "r1", "candidate": "r2", "trace_url": TRACE_URL}
+DEFAULTS = {"baseline": "r1", "candidate": "r2", "trace": "", "trace_url": TRACE_URL}
 
 
 def components(name: str) -> tuple[str, ...]:

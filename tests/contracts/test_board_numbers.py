@@ -1,14 +1,26 @@
 """What single panels must say of the rows of `tests/board_rows.py`."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from grafana.promised import rung
 from pipeline.operators.boards.macros import TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
-from tests.board_rows import DOLLAR, MS
+from tests.board_rows import DOLLAR, MS, NOON
 from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
+
+
+@pytest.mark.parametrize(
+    ("panel", "interval"), [("quality/Mean by evaluator and version", 300), ("cost/Cost of each day", 86_400)]
+)
+def test_a_point_that_began_before_the_range_stands_at_its_start(asked: Asked, panel: str, interval: int) -> None:
+    """Left of the chart nobody would see it."""
+    times = {row["time"] for row in asked.panel(panel, TimeRange(NOON + 60, NOON + 119, interval))}
+    assert len(times) == 1
+    assert times.pop().endswith("12:01:00")
+
 
 # The performance board.
 
@@ -168,11 +180,22 @@ def test_releases_are_compared_on_the_other_axes(asked: Asked) -> None:
 def test_traces_are_listed_worst_first_with_a_link(asked: Asked) -> None:
     slowest, second = asked.panel("traces/Slowest")[:2]
     assert (slowest["Latency"], second["Latency"]) == (90_000 * MS, 6_000 * MS)
-    assert slowest["Spans"].startswith("/explore?")
-    assert f"{100:032x}" in slowest["Spans"]
+    assert slowest["Spans"] == f"/d/tailrace-traces?var-trace={100:032x}&from={NOON * 1000}&to={(NOON + 119) * 1000}"
     own = asked.panel("traces/Failed", trace_url="https://viewer.example/?t={trace_id}&a='b")
     assert [row["Spans"] for row in own] == [f"https://viewer.example/?t={100:032x}&a='b"]
     assert asked.panel("traces/The dearest of them") == [{"Dearest": 3.0}]
+
+
+def test_the_link_of_a_trace_shows_its_spans(asked: Asked) -> None:
+    slowest = asked.panel("traces/Slowest")[0]
+    address = parse_qs(urlsplit(slowest["Spans"]).query)
+    root, call, again = asked.panel("traces/Spans of one trace", trace=address["var-trace"][0])
+    assert (root["After"], call["After"], again["After"]) == (0, 100 * MS, 200 * MS)
+    assert (call["Parent"], call["Cost"], call["Counted"]) == (root["Span"], 4500 / 1e9, "")
+    assert (again["Status"], again["Error"], again["Counted"]) == ("error", "Timeout", f"told by {call['Span']}")
+    assert [row["Span"] for row in asked.panel("traces/Spans of one trace", trace=f"{5:032x}")] == [f"{4:016x}"]
+    assert asked.panel("traces/Spans of one trace", trace="no such trace") == []
+    assert asked.panel("traces/Spans of one trace") == [root, call, again]  # without one, of the slowest
 
 
 def test_operations_add_up(asked: Asked) -> None:

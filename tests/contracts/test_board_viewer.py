@@ -101,3 +101,14 @@ def test_a_cell_narrows_the_board_without_a_new_page(page: Page, address: str) -
     page.wait(SETTLED)
     assert page.ask("window.same") is True
     assert page.complaints == []
+
+
+def test_the_link_of_a_trace_leads_to_its_spans(page: Page, address: str) -> None:
+    opened(page, address, "tailrace-traces", "theme=light")
+    page.wait("document.querySelector('[data-title=Dearest] a[href*=var-trace]') !== null")
+    link = page.ask("document.querySelector('[data-title=Dearest] a[href*=var-trace]').href")
+    page.open(link)
+    page.wait("location.search.includes('var-trace=')")
+    page.wait(SETTLED, 60)
+    page.wait("document.querySelector('[data-title=\"Spans of one trace\"]').innerText.includes('Timeout')")
+    assert page.complaints == []
