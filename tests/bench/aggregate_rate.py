@@ -47,7 +47,7 @@ def without_traces() -> Iterator[None]:
     def arrive(self: panes.Windows, _: int, columns: Any, judged: Any, fresh: Any) -> tuple[int, int]:
         rows = np.flatnonzero(fresh & (columns.request >= 0))
         of = columns.request[rows]
-        values = {name: getattr(columns, name)[of] for name in ("latency", "ttft", "tps", "cost")}
+        values = {name: known[of] for name, known in columns.values.items()}
         measured = Measured(columns.series, columns.code[rows], columns.sums[of], values)
         self._count(Decided(judged.starts[rows], measured))
         return 0, 0
