@@ -28,6 +28,12 @@ class Checked:
 COUNTABLE = 10**9
 """More than that nobody waits for: a baseline without a single one asks for them."""
 
+FINDABLE = 10
+"""A change by more, tenfold or a thousand points, is none that is looked for."""
+
+TOLD_EACH = (Verdict.BROKEN, Verdict.CROSSED)
+"""Have a row for each slice."""
+
 OUTCOMES = ("keeps", "breaks", "not enough data")
 """By exit code."""
 
@@ -54,20 +60,54 @@ def row(found: Finding) -> list[str]:
     ]
 
 
-def rows(findings: Sequence[Finding]) -> list[list[str]]:
-    """All of them; where a route has nothing at all of what a rule counts, one row says so of all its slices."""
-    silent: dict[tuple[str, str, str], list[Finding]] = {}
-    told = []
+def rows(findings: Sequence[Finding], every: bool = False) -> list[list[str]]:
+    """What is broken or crossed and what is said of a whole route, a row each; slices of which a rule says the same share one.
+
+    every: a row for each slice, but where nothing at all was counted.
+    """
+    told: dict[object, list[Finding]] = {}
     for one in findings:
-        if one.verdict is Verdict.TOO_FEW and not one.alert.n:
-            silent.setdefault((one.alert.environment, one.alert.route, one.alert.rule), []).append(one)
-        else:
-            told.append(row(one))
-    for those in silent.values():
-        cells = row(those[0])
-        where = f"{len(those):,} slices" if len(those) > 1 else cells[4]
-        told.append([*cells[:4], where, "0", "–", "", cells[8], "", "nothing was counted"])
-    return told
+        alert, is_silent = one.alert, one.verdict is Verdict.TOO_FEW and not one.alert.n
+        alone = not is_silent and (every or one.verdict in TOLD_EACH or not alert.slice)
+        key = id(one) if alone else (alert.environment, alert.route, alert.rule, one.verdict, is_silent)
+        told.setdefault(key, []).append(one)
+    return [row(those[0]) if len(those) == 1 and those[0].alert.n else _together(those) for those in told.values()]
+
+
+def _together(those: Sequence[Finding]) -> list[str]:
+    """One row of slices, with the least and the most there is."""
+    cells, unit = row(those[0]), those[0].alert.unit
+    estimates = [one.alert.estimate for one in those if one.alert.estimate is not None]
+    calls = [one.alert.n for one in those]
+    where = f"{len(those):,} slices" if len(those) > 1 else cells[4]
+    return [
+        *cells[:4],
+        where,
+        _span(f"{min(calls):,}", f"{max(calls):,}"),
+        _span(amount(min(estimates), unit), amount(max(estimates), unit)) if estimates else "–",
+        "",
+        cells[8] if len({one.alert.bound for one in those}) == 1 else "",
+        "",
+        _why_together(those),
+    ]
+
+
+def _span(low: str, high: str) -> str:
+    return low if low == high else f"{low} – {high}"
+
+
+def _why_together(those: Sequence[Finding]) -> str:
+    if those[0].verdict is not Verdict.TOO_FEW:
+        return ""
+    if not any(one.alert.n for one in those):
+        return "nothing was counted"
+    told, missing = [], [one.missing for one in those if 0 < one.missing < COUNTABLE]
+    if missing:
+        told.append(_span(f"{min(missing):,}", f"{max(missing):,}") + " more needed")
+    nothing = sum(one.finds_nothing for one in those)
+    if nothing:
+        told.append(f"{nothing:,} would find no change that is looked for")
+    return ", ".join(told) or "far more needed"
 
 
 def _evidence(one: Alert) -> str:
@@ -91,9 +131,9 @@ def why(found: Finding) -> str:
         told.append(f"release {named(one.release)} after {named(one.previous_release)}")
     elif one.baseline:
         told.append("no release before it")
-    if one.detectable is not None and found.verdict is not Verdict.BROKEN:
+    if one.detectable is not None and found.verdict is not Verdict.BROKEN and not found.finds_nothing:
         change = f"{one.detectable * 100:.2g} points" if found.in_points else f"{one.detectable:.0%}"
-        told.append(f"finds a change of {change}")
+        told.append(f"finds a change of {change}" if one.detectable <= FINDABLE else "finds hardly any change")
     return ", ".join(told)
 
 

@@ -19,7 +19,8 @@ def check(
         str, typer.Option(help="This release alone, all that is stored of it; compared with the one before it on each route.")
     ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="An estimate beyond its bound breaks, also without evidence.")] = False,
-    most: Annotated[int, typer.Option(min=1, max=100_000, help="Rows shown, worst first; counts are of all.")] = 200,
+    every: Annotated[bool, typer.Option("--all", help="A row for each slice, also where there is nothing to tell.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=100_000, help="Findings told, worst first; counts are of all.")] = 2000,
     json: Json = False,
 ) -> None:
     """Hold a contract against stored panes, by the same judgement as the stage watch.
@@ -40,7 +41,7 @@ def check(
     if json:
         print(orjson.dumps(checked.meant(done, code)).decode())
     else:
-        out.print(show.table(checked.NAMES, checked.rows(done.standing.findings)))
+        out.print(show.table(checked.NAMES, checked.rows(done.standing.findings, every)))
         for rule in done.not_judged:
             complain(f"{rule} is not judged yet")
         for rule in done.standing.not_compared:
@@ -49,6 +50,9 @@ def check(
             say(f"{done.open_windows:,} windows are not whole yet and were left out")
         if done.slices_left_out:
             complain(f"slices beyond TAILRACE_MAX_SLICES were left out {done.slices_left_out:,} times")
+        found = sum(sum(counts.values()) for counts in done.standing.counts.values())
+        if found > len(done.standing.findings):
+            say(f"the worst {len(done.standing.findings):,} of {found:,} findings are told; --most tells more")
         say(checked.summary(done, code))
     if code:
         raise typer.Exit(code)

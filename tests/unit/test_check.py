@@ -1,13 +1,14 @@
 """What `tailrace check` makes of windows that were folded, and its arguments; without a store."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from pipeline.app.check import OfRelease
-from pipeline.app.checked import row, why
+from pipeline.app.checked import NAMES, row, rows, why
 from pipeline.cli import app
 from pipeline.model.alerts import AlertKind
 from pipeline.model.metrics import Family
@@ -25,8 +26,8 @@ def folded(text: str, windows: Iterable[list[dict[str, Any]]]) -> Fold:
     contract = readable("c", text)
     assert contract is not None
     fold = Fold(ContractWatch.of(contract, POLICY.hour_ns, POLICY.most_slices))
-    for rows in windows:
-        for (start, end), read in read_panes(panes(*rows), Family.CALLS).items():
+    for window in windows:
+        for (start, end), read in read_panes(panes(*window), Family.CALLS).items():
             fold.fold(Family.CALLS, start, end, read)
     return fold
 
@@ -86,6 +87,27 @@ def test_too_few_say_how_many_more() -> None:
     assert {verdict for verdict, _ in verdicts(found)} == {Verdict.TOO_FEW}
     assert found.exit_code(strict=True) == 2
     assert found.findings[0].missing == 20 * 24 * 1.15 - 90, "twenty bad ones at the bound, and what sessions may add"
+
+
+def test_slices_of_which_a_rule_says_the_same_share_a_row() -> None:
+    windows = [
+        [on_time(minute, 60, 2, cohort="big"), on_time(minute, 2, 0, cohort="a"), on_time(minute, 3, 0, cohort="b")]
+        for minute in range(100)
+    ]
+    found = judged(ERRORS, windows).findings
+    shown, every = ([dict(zip(NAMES, cells, strict=True)) for cells in rows(found, all_of)] for all_of in (False, True))
+    assert len(every) == len(found) == 4
+    few = [one for one in shown if one["verdict"] == "not enough data"]
+    assert [(one["slice"], one["n"]) for one in few] == [("2 slices", "30 – 45")]
+    assert few[0]["why"].endswith("more needed")
+    assert [one["slice"] for one in shown if one["verdict"] == "kept"] == ["cohort big", "the whole"]
+
+
+def test_what_nobody_looks_for_is_not_a_number() -> None:
+    finding = next(one for one in judged(ERRORS, [[on_time(0, 90, 0)]]).findings)
+    absurd = replace(finding, alert=replace(finding.alert, detectable=7.4e65))
+    assert "finds hardly any change" in why(absurd)
+    assert "finds a change of 30%" in why(replace(finding, alert=replace(finding.alert, detectable=0.3)))
 
 
 def test_a_release_is_held_against_the_one_before() -> None:
