@@ -126,6 +126,9 @@ QUERIES = {
 }
 """Ready queries by what they answer."""
 
+CONTRACTS = ("demo", "demo-search")
+"""What the demo promises, by name."""
+
 
 @dataclass(slots=True)
 class Sent:
@@ -229,7 +232,7 @@ def open_panes(settings: Settings, since_s: int) -> int:
 
 def promise(settings: Settings) -> None:
     """Apply the demo's contracts."""
-    files = [shipped("contracts") / name for name in ("demo.yaml", "demo-search.yaml")]
+    files = [shipped("contracts") / f"{name}.yaml" for name in CONTRACTS]
     apply(settings, read_files(settings, files), "demo")
 
 

@@ -251,10 +251,12 @@ def _quality(running: Running, generator: traffic.Generator) -> Table:
 def _alerts(running: Running, generator: traffic.Generator) -> Table | str:
     """What watch alerted of, with its evidence."""
     begin_ns = generator.since_s * SECOND
-    told = [one for one in standing(running.settings, True) if one["contract"] == "demo" and one["fired_ns"] >= begin_ns]
+    told = [
+        one for one in standing(running.settings, True) if one["contract"] in traffic.CONTRACTS and one["fired_ns"] >= begin_ns
+    ]
     if not told:
-        return "contract demo: no promise is broken beyond doubt"
-    drawn = Table(title="broken promises of contract demo", header_style="bold", title_justify="left")
+        return "no promise is broken beyond doubt"
+    drawn = Table(title="broken promises", header_style="bold", title_justify="left")
     for name in ("", "what"):
         drawn.add_column(name)
     drawn.add_column("evidence", justify="right", no_wrap=True)

@@ -9,6 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.model.printable import LINES, printable
+
 if TYPE_CHECKING:
     from pipeline.app.status import Status
     from pipeline.operators.decode.explain import SpanStory
@@ -31,7 +33,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         numeric = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        drawn.add_row(*(Text("" if cell is None else printable(str(cell), LINES)) for cell in row))
     return drawn
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from pipeline.app import show
 from pipeline.app.status import Status
 from pipeline.cli import print_json_lines
+from pipeline.cli.terminal import complain, say
 
 
 def printed(names: list[str], rows: list[list[object]], width: int) -> list[str]:
@@ -51,3 +52,13 @@ def test_json_has_numbers_of_128_bits(capsys: pytest.CaptureFixture[str]) -> Non
     first, second = capsys.readouterr().out.splitlines()
     assert first == f'{{"route":"für","cost_nusd":{2**100}}}'
     assert json.loads(second)["cost_nusd"] == -(2**127)
+
+
+def test_what_others_chose_cannot_write_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "red \x1b[31m title \x1b]0;x\x07 back \u202egnp.exe"
+    Console(width=200).print(show.table(["name"], [[hostile], ["two\nlines"]]))
+    complain(hostile)
+    say(hostile)
+    said = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & {*said.out, *said.err}
+    assert "two\nlines" in "\n".join(line.strip() for line in said.out.splitlines())

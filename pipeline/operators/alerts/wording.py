@@ -6,6 +6,7 @@ Names are of spans, so they are shown short and without what could break a line 
 from pipeline.model.alerts import TIMES, Alert, AlertKind, AlertState, Extent, Tier
 from pipeline.model.contracts import Direction
 from pipeline.model.metrics import Unit
+from pipeline.model.printable import printable
 from pipeline.operators.contracts.amounts import shown, shown_duration
 
 NAME_CHARS = 60
@@ -16,7 +17,7 @@ DIGITS = 3
 
 def named(name: str, chars: int = NAME_CHARS) -> str:
     """A name on one line, without control characters and at most so long; (unknown) if it is empty."""
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[: chars + 1])
+    plain = printable(name[: chars + 1])
     return (plain if len(plain) <= chars else plain[: chars - 1] + "…") or "(unknown)"
 
 

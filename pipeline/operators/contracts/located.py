@@ -49,7 +49,7 @@ def located(text: str | bytes) -> Located:
     """The one document of a text. Raises UnreadableError."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
-        raise UnreadableError(f"it has {len(raw):,} bytes; {MAX_BYTES:,} are allowed")
+        raise UnreadableError(f"it has more than {MAX_BYTES:,} bytes, the most that is read")
     try:
         decoded = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
