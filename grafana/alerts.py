@@ -68,7 +68,7 @@ def broken() -> Query:
     return _rows("latest_alerts", firing, f"{rank} DESC, at DESC, Rule", "first_seen AS Since")
 
 
-WIDTHS = {"State": 90, "Severity": 90, "Since": 175, "Owner": 130, "Slice": 170, "Rule": 220}
+WIDTHS = {"State": 90, "Severity": 90, "Since": 175, "Owner": 130, "Slice": 180, "Rule": 220}
 """Pixels; what is left is for the words, which take as many lines as they need."""
 
 BROKEN = {
@@ -77,6 +77,6 @@ BROKEN = {
     "State": [*words(STATES), *properties({"custom.width": WIDTHS["State"]})],
     "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
     "Says": WRAPPED,
-    "Rule": properties({"custom.wrapText": True, "custom.width": WIDTHS["Rule"]}),
+    **{name: properties({"custom.wrapText": True, "custom.width": WIDTHS[name]}) for name in ("Slice", "Rule")},
 }
 COLUMNS = BROKEN | {"At": BROKEN["Since"]}
