@@ -29,7 +29,7 @@ from pipeline.model.stream import Message, Record
 from pipeline.operators.decode.language import detector
 from pipeline.operators.decode.scan import scan
 from pipeline.settings import Settings
-from tests.bench import backlog, evaluate_rate, judge
+from tests.bench import alert_delay, backlog, evaluate_rate, judge
 from tests.bench.aggregate_rate import costs_of_traces
 from tests.bench.answers import answer_batches, judged
 from tests.bench.decode_rate import rate
@@ -251,6 +251,7 @@ def main() -> None:
         apply_topics(settings)
         keep(aggregate_figures(lambda: (settings, running.kafka_bootstrap)))
         keep(Figure(*measured) for measured in backlog.figures(running.settings(local), options.backlog))
+        keep(Figure(*measured) for measured in alert_delay.figures(settings))
         keep(iter([freshness_figure(running.settings(local), options.seconds)]))
     report(figures, options.json)
     sys.exit(0 if all(figure.kept for figure in figures) else 1)
