@@ -14,13 +14,14 @@ from pipeline.connectors.clock import now_ns
 from pipeline.connectors.stored_panes import StoredPanes, Window
 from pipeline.errors import SettingsError
 from pipeline.model.alerts import AlertKind
-from pipeline.model.contracts import DAY_NS, Contract
+from pipeline.model.contracts import DAY_NS, Baseline, Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.alerts.wording import named
 from pipeline.operators.contracts.amounts import shown_duration
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.standing import Fold, not_judged, standing
+from pipeline.operators.watch.week import HOURS_KEPT
 from pipeline.settings import SECOND, Settings
 
 Say = Callable[[str], None]
@@ -46,7 +47,8 @@ def contract_named(settings: Settings, said: str) -> Contract:
 def check(
     settings: Settings, contract: Contract, span: tuple[int | None, int | None], release: str, most: int, say: Say
 ) -> Checked:
-    """Hold the contract against what is stored. span: from, to; None: a day before, or all of a release; now.
+    """Hold the contract against what is stored. span: from, to; None: a day before, or all of a release; now. What is compared
+    with the same hours before reads the days before too, as far as they are stored.
 
     Raises SettingsError where there is nothing to judge.
     """
@@ -55,18 +57,18 @@ def check(
         wanted = _families(contract, settings)
         windows, still_open = {}, 0
         for family in wanted:
-            windows[family], left = store.windows(family, from_ns, to_ns)
+            windows[family], left = store.windows(family, max(0, from_ns - _usual_ns(contract, settings)), to_ns)
             still_open += left
-        if not any(windows.values()):
+        judged = [one for those in windows.values() for one in those if one.start_ns >= from_ns]
+        if not judged:
             why = f"; {still_open:,} windows are not whole yet" if still_open else ""
             raise SettingsError(f"no panes are stored between {utc(from_ns)} and {utc(to_ns)}{why}")
         of_release = _of_release(store.releases(from_ns, to_ns), release) if release else None
-        folds = _folds(contract, settings, of_release)
+        folds = _folds(contract, settings, of_release, from_ns)
         _fold(store, windows, folds, say)
     if not len(folds[-1].fold.watch.slices):
         raise SettingsError(f"nothing that {contract.name} speaks of is stored between {utc(from_ns)} and {utc(to_ns)}")
     found = standing(((one.fold, one.kinds) for one in folds), most, needs_release=of_release is not None)
-    judged = [one for those in windows.values() for one in those]
     return Checked(
         contract,
         found,
@@ -90,6 +92,14 @@ def _range(settings: Settings, span: tuple[int | None, int | None], everything: 
     if to_ns - from_ns > LONGEST_NS:
         raise SettingsError(f"--from and --to are more than {shown_duration(LONGEST_NS)} apart")
     return from_ns, to_ns
+
+
+def _usual_ns(contract: Contract, settings: Settings) -> int:
+    """How far before the range it matters what there was."""
+    regression = contract.regression
+    if regression is None or regression.baseline is not Baseline.SAME_HOURS_BEFORE:
+        return 0
+    return HOURS_KEPT * int(settings.watch_hour * SECOND)
 
 
 def _families(contract: Contract, settings: Settings) -> list[Family]:
@@ -135,23 +145,28 @@ def _of_release(seen: Iterable[tuple[str, str, str]], name: str) -> OfRelease:
 
 @dataclass(frozen=True, slots=True)
 class _Folding:
-    """What of the panes a state sees, and which of its answers are asked for."""
+    """What of the panes a state sees, from a start on, and which of its answers are asked for."""
 
     fold: Fold
     kinds: set[AlertKind]
+    from_ns: int
     takes: Callable[[tuple[str, str], str], bool] | None = None
 
 
-def _folds(contract: Contract, settings: Settings, of: OfRelease | None) -> list[_Folding]:
-    """One; of a release one that sees it alone, for bounds, and one that sees those before it too, for comparisons."""
+def _folds(contract: Contract, settings: Settings, of: OfRelease | None, from_ns: int) -> list[_Folding]:
+    """One; two where comparisons see more than bounds: the days before, or of a release those before it."""
 
-    def fold() -> Fold:
-        return Fold(ContractWatch.of(contract, int(settings.watch_hour * SECOND), settings.max_slices))
+    def fold(since_ns: int = 0, release: str = "") -> Fold:
+        watch = ContractWatch.of(contract, int(settings.watch_hour * SECOND), settings.max_slices)
+        return Fold(watch, since_ns, release)
 
-    if of is None:
-        return [_Folding(fold(), set(AlertKind))]
-    bounds = {AlertKind.OBJECTIVE, AlertKind.BURN_RATE}
-    return [_Folding(fold(), bounds, of.alone), _Folding(fold(), {AlertKind.REGRESSION}, of.with_earlier)]
+    bounds, before_ns = {AlertKind.OBJECTIVE, AlertKind.BURN_RATE}, _usual_ns(contract, settings)
+    if of is not None:
+        compared = _Folding(fold(0, of.name), {AlertKind.REGRESSION}, 0, of.with_earlier)
+        return [_Folding(fold(), bounds, from_ns, of.alone), compared]
+    if before_ns:
+        return [_Folding(fold(), bounds, from_ns), _Folding(fold(from_ns), {AlertKind.REGRESSION}, 0)]
+    return [_Folding(fold(), set(AlertKind), from_ns)]
 
 
 def _fold(store: StoredPanes, windows: Mapping[Family, list[Window]], folds: list[_Folding], say: Say) -> None:
@@ -164,7 +179,7 @@ def _fold(store: StoredPanes, windows: Mapping[Family, list[Window]], folds: lis
 
     for number, (*_, rank, window, panes) in enumerate(heapq.merge(*map(read, windows), key=lambda one: one[:3]), 1):
         family = ranks[rank]
-        for one in folds:
+        for one in (fold for fold in folds if window.start_ns >= fold.from_ns):
             seen = panes if one.takes is None else _taken(panes, family, one.takes)
             one.fold.fold(family, window.start_ns, window.end_ns, seen)
         if number % SAID_EVERY == 0:

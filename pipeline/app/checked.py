@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.app.contracts import utc
 from pipeline.model.alerts import Alert
-from pipeline.model.contracts import Contract, Direction
-from pipeline.operators.alerts.wording import amount, named
+from pipeline.model.contracts import Baseline, Contract, Direction
+from pipeline.operators.alerts.wording import amount, before, named
 from pipeline.operators.watch.standing import Finding, Standing, Verdict
 
 
@@ -129,6 +129,8 @@ def why(found: Finding) -> str:
             told.append(f"over since {utc(found.over_ns)}")
     if one.previous_release:
         told.append(f"release {named(one.release)} after {named(one.previous_release)}")
+    elif one.baseline == Baseline.SAME_HOURS_BEFORE:
+        told.append(before(one).rstrip(":") if one.window_ns else "no day before on which these hours were seen in whole")
     elif one.baseline:
         told.append("no release before it")
     if one.detectable is not None and found.verdict is not Verdict.BROKEN and not found.finds_nothing:

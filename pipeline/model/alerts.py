@@ -73,7 +73,11 @@ ALERTS: tuple[Column, ...] = (
         "string",
         "id of the objective, budget or limit in the contract; of a pipeline's what it is, and of which source or contract",
     ),
-    Column("window_ns", "integer", "how far back was looked; of a burn rate the long window; 0: since a start"),
+    Column(
+        "window_ns",
+        "integer",
+        "how far back was looked; of a burn rate the long window; of same hours, how far they go back; 0: since a start",
+    ),
     Column("short_window_ns", "integer", "of a burn rate; else 0"),
     Column("n", "integer", "calls, traces or scores behind the estimate"),
     Column("estimate", "number", "the metric, of a budget how fast it burns", True),

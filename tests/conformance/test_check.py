@@ -16,6 +16,7 @@ from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from tests.panes import MINUTE_NS, NOON_NS, panes
+from tests.unit import test_watch_same_hours as same_hours
 from tests.unit.test_watch import ERRORS, REGRESSIONS
 from tests.watched import Log, alerts, folded, readable, stage, traffic
 
@@ -34,6 +35,26 @@ def rows() -> list[list[dict[str, Any]]]:
         made.append([row | {"release": release, "source": f"spans:{i}:e"} for row in window for i in (0, 1)])
     last = traffic(11, 60, 1000, 0.5, begin=1000)
     return made + [[row | {"release": "3", "source": f"spans:{i}:e"} for row in window for i in (0, 1)] for window in last]
+
+
+def test_what_is_usual_is_learnt_from_before_the_range(with_schema: Settings) -> None:
+    settings = with_schema.model_copy(update={"watch_hour": 600.0})
+    windows = list(same_hours.days(same_hours.BEGINS + 150, range(same_hours.BEGINS, 9999)))
+    flat = [row | {"firing": "final", "release": "1"} for window in windows for row in window]
+    with connect(settings) as client:
+        assert insert_blocks(client, "panes", [panes(*flat)]) == {}
+    contract = readable("usual", same_hours.CONTRACT)
+    assert contract is not None
+    from_ns, to_ns = (NOON_NS + at * MINUTE_NS for at in (same_hours.BEGINS - 100, len(windows)))
+    (one,) = [one for one in alerts(folded(stage(), same_hours.log_of(windows))) if one["slice"]]
+    for span, release, seen in (((from_ns, to_ns), "", 250), ((None, to_ns), "1", len(windows))):
+        done = checking.check(settings, contract, span, release, 100, lambda _: None)
+        assert (done.windows, done.standing.exit_code(strict=False)) == (seen, 1)
+        (found,) = [one.alert for one in done.standing.findings if one.verdict == "broken" and one.alert.slice]
+        assert (dict(found.slice), found.n, found.at_ns) == (one["slice"], one["n"], one["at_ns"])
+        assert found.baseline_estimate == pytest.approx(one["baseline_estimate"])
+    later = checking.check(settings, contract, (NOON_NS + 60 * MINUTE_NS, from_ns), "", 100, lambda _: None)
+    assert later.standing.exit_code(strict=False) == 0
 
 
 def watched(text: str, windows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ Names are of spans, so they are shown short and without what could break a line 
 """
 
 from pipeline.model.alerts import TIMES, Alert, AlertKind, AlertState, Extent, Tier
-from pipeline.model.contracts import Direction
+from pipeline.model.contracts import DAY_NS, Baseline, Direction
 from pipeline.model.metrics import Unit
 from pipeline.model.printable import printable
 from pipeline.operators.contracts.amounts import shown, shown_duration
@@ -70,9 +70,18 @@ def _beyond(alert: Alert) -> str:
     side = "at most" if alert.direction == Direction.AT_MOST else "at least"
     promised = f"{value}, promised is {side} {bound}" if alert.estimate is not None else f"promised {side} {bound}"
     if alert.kind is AlertKind.REGRESSION:
-        promised = f"{value}, before {amount(alert.baseline_estimate, alert.unit)}; allowed is {side} {bound}"
+        promised = f"{value}, {before(alert)} {amount(alert.baseline_estimate, alert.unit)}; allowed is {side} {bound}"
     claim = "" if alert.tier is Tier.ESTABLISHED else " (not established)"
     return f"{alert.metric} is {promised}{claim}"
+
+
+def before(alert: Alert) -> str:
+    """What a metric is compared with; its amount follows."""
+    if alert.baseline != Baseline.SAME_HOURS_BEFORE:
+        return "before"
+    days, rest = divmod(alert.window_ns, DAY_NS)
+    back = shown_duration(alert.window_ns) if rest or not days else "the day" if days == 1 else f"{days} days"
+    return f"the same hours of {back} before:"
 
 
 def _burns(alert: Alert) -> str:

@@ -4,20 +4,25 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class Cells:
-    """To be inherited by dataclasses of arrays whose first axis are cells. NOTHING says what a cell begins with, where not 0."""
+    """To be inherited by dataclasses of arrays whose first axis are cells. NOTHING says what a cell begins with, where not 0.
+
+    WIDE: how many numbers a cell has in a column, where not one. KINDS: of which kind they are, where not float64.
+    """
 
     NOTHING: ClassVar[dict[str, float]] = {}
     WIDE: ClassVar[dict[str, int]] = {}
+    KINDS: ClassVar[dict[str, DTypeLike]] = {}
 
     @classmethod
     def empty(cls, cells: int = 0) -> Self:
         """Of cells of which nothing is known."""
         shapes = {f.name: (cells, cls.WIDE[f.name]) if f.name in cls.WIDE else (cells,) for f in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{name: np.full(shape, cls.NOTHING.get(name, 0.0)) for name, shape in shapes.items()})
+        kinds = {name: cls.KINDS.get(name, np.float64) for name in shapes}
+        return cls(**{name: np.full(shape, cls.NOTHING.get(name, 0.0), kinds[name]) for name, shape in shapes.items()})
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:

@@ -49,7 +49,7 @@ class Yesterday(Cells):
 class Look:
     """What is known of every cell. n, s, seen: of an objective's window, or since a release. log_e, needed: evidence and its
     line. base_n, base_mean: of what it is compared with; inf and the bound of an objective. exact: the sum itself, where s is the
-    part of it that is evidence.
+    part of it that is evidence. a_day: how many times as many a day holds, where evidence is of strata that follow each other.
     """
 
     n: Floats
@@ -64,6 +64,7 @@ class Look:
     base_n: Floats
     base_mean: Floats
     exact: Floats | None = None
+    a_day: Floats | None = None
 
     def level(self, told: Told) -> Floats:
         """What is held against the bound: a mean, or the sum itself; nan where there is none."""
@@ -115,11 +116,19 @@ class Asked:
         return now if live else (np.where(known, then[0], now[0]), np.where(known, then[1], now[1]))
 
     def close_spread(self, hour: int, routes: NDArray[np.intp]) -> None:
-        """`hour` of the day is over."""
+        """`hour` is over."""
         self.spread.close_hour(self.question.sizes)
-        if hour == HOURS - 1:
+        if hour % HOURS == HOURS - 1:
             self.spread.close_day()
             self.yesterday.dispersion, self.yesterday.batches = self.dispersion(routes, live=True)
+
+    def over_limit(self, look: Look) -> Floats:
+        """Of a comparison: by how much the estimate is over what the limit allows, relative to the baseline; towards worse."""
+        asked = self.question.asked
+        with np.errstate(all="ignore"):
+            mean = look.s / look.n
+            higher = mean - look.base_mean if asked.in_points else mean / look.base_mean - 1
+            return np.nan_to_num((-higher if asked.floor else higher) - asked.limit, posinf=1e6)
 
     def recovered(self, hour: Data, phi: Floats, batches: Floats) -> Mask:
         """Of alarms that hold, those that the hour that ends shows to be over. hour: beside what it is compared with."""

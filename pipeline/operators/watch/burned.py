@@ -40,7 +40,7 @@ class Burned(Asked):
         self.spread.add(counted.n, counted.s)
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
-        """`hour` of the day is over; that ends no alarm."""
+        """`hour` is over; that ends no alarm."""
         self.close_spread(hour, routes)
         return np.zeros(len(self.alarms.firing), np.bool_)
 

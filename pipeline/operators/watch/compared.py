@@ -59,10 +59,11 @@ class Compared(Asked):
         self.spread.add(counted.n, counted.s)
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
-        """`hour` of the day is over. Returns of which cells the alarm is; what they are then begins anew."""
+        """`hour` is over. Returns of which cells the alarm is; what they are then begins anew."""
         phi, batches = self.dispersion(routes)
+        of_day = hour % HOURS
         with np.errstate(all="ignore"):
-            base_n, base_mean = 1 / self.base.inverse[:, hour], self.base.mean[:, hour]
+            base_n, base_mean = 1 / self.base.inverse[:, of_day], self.base.mean[:, of_day]
             over = self.recovered(Data(*self.open_hour(), base_n, base_mean, base_mean), phi, batches)
         self.release.forget(over)
         self.close_spread(hour, routes)
@@ -83,8 +84,4 @@ class Compared(Asked):
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over what the limit allows, relative to the baseline; towards worse."""
-        asked = self.question.asked
-        with np.errstate(all="ignore"):
-            mean = look.s / look.n
-            higher = mean - look.base_mean if asked.in_points else mean / look.base_mean - 1
-            return np.nan_to_num((-higher if asked.floor else higher) - asked.limit, posinf=1e6)
+        return self.over_limit(look)

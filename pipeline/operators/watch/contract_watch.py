@@ -1,12 +1,12 @@
 """One contract over the routes of a partition: whole windows in, alarms that begin and end out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.model.contracts import Contract
+from pipeline.model.contracts import Baseline, Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Floats
@@ -20,6 +20,7 @@ from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
+from pipeline.operators.watch.same_hours import SameHours
 from pipeline.operators.watch.silence import Missed, Silence
 from pipeline.operators.watch.slices import Slice, Slices
 
@@ -27,14 +28,14 @@ ALPHA = 0.05
 """Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
 
 Ints = NDArray[np.intp]
-State = Judged | Burned | Compared
+State = Judged | Burned | Compared | SameHours
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
     estimate is beyond the bound. row: of the look. quantile: that the question is about. held: what a quantile or a mean of a
-    release is held against.
+    release is held against. back_ns: how far back the same hours before go. lasted: it ended because it lasts.
     """
 
     question: Question
@@ -51,16 +52,21 @@ class Change:
     previous: str = ""
     quantile: Quantile = NO_QUANTILE
     held: Held | None = None
+    back_ns: int = 0
+    lasted: bool = False
 
 
 @dataclass(slots=True)
 class ContractWatch:
-    """State of one contract. hour_ns: of what is an hour to the evidence. hours: by family, the open one."""
+    """State of one contract. compared: with the release before; usual: with the same hours before. hour_ns: of what is an hour
+    to the evidence. hours: by family, the open one.
+    """
 
     contract: Contract
     slices: Slices
     judged: list[Judged | Burned]
     compared: list[Compared]
+    usual: list[SameHours]
     hour_ns: int
     silence: Silence
     releases: Releases = field(default_factory=Releases)
@@ -72,15 +78,17 @@ class ContractWatch:
         judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in objectives(contract)]
         judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
-        compared = [state_of(question, alpha) for question in comparisons(contract)]
+        asked = comparisons(contract)
+        compared = [state_of(question, alpha) for question in asked if question.baseline is Baseline.PREVIOUS_RELEASE]
+        usual = [SameHours.of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
         slices = Slices(contract, most_slices)
         shortest_ns = min(objective.window_ns for objective in contract.objectives)
-        return cls(contract, slices, judged, compared, hour_ns, Silence(slices, hour_ns, shortest_ns))
+        return cls(contract, slices, judged, compared, usual, hour_ns, Silence(slices, hour_ns, shortest_ns))
 
     @property
     def asked(self) -> list[Asked]:
         """All questions."""
-        return [*self.judged, *self.compared]
+        return [*self.judged, *self.compared, *self.usual]
 
     @property
     def ladders(self) -> dict[Family, tuple[str, ...]]:
@@ -94,7 +102,7 @@ class ContractWatch:
         placed = [self.slices.rows(family, series) for series in panes.series]
         for one in self.asked:
             one.grow(len(self.slices))
-        if family is Family.CALLS and self.compared:
+        if family is Family.CALLS and (self.compared or self.usual):
             yield from self._releases(panes, placed, end_ns)
         chosen = np.repeat(np.arange(len(placed)), [len(rows) for rows in placed])
         rows = np.concatenate(placed) if placed else np.zeros(0, np.intp)
@@ -107,6 +115,9 @@ class ContractWatch:
                 tail = judged.question.tail(panes)
                 if isinstance(judged, Judged) and tail is not None:
                     judged.tail.add(judged.sliding, start_ns, tail.spread(chosen, rows, len(placed)))
+        for usual in self.usual:
+            if usual.question.family is family:
+                usual.add(start_ns // self.hour_ns % HOURS, self._counted(usual.question, panes, chosen, rows))
         if self.compared:
             kept = self.releases.current(panes, SERIES_OF[family])[chosen]
             self._compare(family, start_ns // self.hour_ns % HOURS, panes, chosen[kept], rows[kept])
@@ -149,7 +160,8 @@ class ContractWatch:
 
     def release_of(self, question: Question, where: Slice, back: int = 0) -> tuple[str, str]:
         """What a comparison compares there; ("", "") of other questions."""
-        return self.releases.pair(where.environment, where.route, back) if question.limit is not None else ("", "")
+        of_releases = question.baseline is Baseline.PREVIOUS_RELEASE
+        return self.releases.pair(where.environment, where.route, back) if of_releases else ("", "")
 
     def _counted(self, question: Question, panes: Panes, chosen: Ints, rows: Ints) -> Counted:
         """What a question counts in each slice. chosen: rows of panes, rows: the slice each lies in."""
@@ -177,6 +189,8 @@ class ContractWatch:
             ended = compared.alarms.firing * cells > 0
             yield from [self._change(compared, look, int(row), False, at_ns, counts, back=1) for row in np.flatnonzero(ended)]
             compared.begins(cells)
+        for usual in self.usual:
+            usual.begins(cells)
 
     def _hours(self, family: Family, hour: int, at_ns: int) -> Iterator[Change]:
         """Hours that are over by now. After a day without a word nothing is made of the hours in between."""
@@ -185,7 +199,7 @@ class ContractWatch:
         for one in range(max(before, hour - HOURS), hour):
             for asked in self._of(family):
                 look = self._look(asked, at_ns)
-                over = asked.close_hour(one % HOURS, self.slices.routes)
+                over = asked.close_hour(one, self.slices.routes)
                 yield from self._ended(asked, look, over, at_ns)
                 asked.alarms.forget(over)
 
@@ -200,10 +214,11 @@ class ContractWatch:
     def _of(self, family: Family) -> Iterator[State]:
         yield from (one for one in self.judged if one.question.family is family)
         yield from (one for one in self.compared if one.question.family is family)
+        yield from (one for one in self.usual if one.question.family is family)
 
     def _look(self, asked: State, at_ns: int) -> Look:
         counts, routes = self.hypotheses(), self.slices.routes
-        return asked.look(counts, routes) if isinstance(asked, Compared) else asked.look(at_ns, counts, routes)
+        return asked.look(counts, routes) if isinstance(asked, Compared | SameHours) else asked.look(at_ns, counts, routes)
 
     def _ended(self, asked: Asked, look: Look, over: Mask, at_ns: int) -> list[Change]:
         counts = self.hypotheses()
@@ -220,4 +235,10 @@ class ContractWatch:
         itself = asked.quantile(look, row) if isinstance(asked, Judged) else NO_QUANTILE
         held = asked.held(row) if isinstance(asked, Measured) else None
         n = int(counts[row])
-        return Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)
+        change = Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)
+        return self._usually(change, asked) if isinstance(asked, SameHours) else change
+
+    def _usually(self, change: Change, asked: SameHours) -> Change:
+        back_ns = int(asked.before.days[change.row]) * HOURS * self.hour_ns
+        lasted = not change.is_firing and len(asked.lasted) > change.row and bool(asked.lasted[change.row])
+        return replace(change, back_ns=back_ns, lasted=lasted)

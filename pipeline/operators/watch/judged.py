@@ -40,7 +40,7 @@ class Judged(Asked):
         self.detector.add(counted.n, counted.s)
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
-        """`hour` of the day is over. Returns of which cells the alarm is."""
+        """`hour` is over. Returns of which cells the alarm is."""
         phi, batches = self.dispersion(routes)
         data = self._data()
         opened = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)

@@ -101,7 +101,7 @@ class Measured(Compared):
             self._choose(n, counts, chosen)
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
-        """`hour` of the day is over. Returns of which cells the alarm is; what they are then begins anew."""
+        """`hour` is over. Returns of which cells the alarm is; what they are then begins anew."""
         over = Compared.close_hour(self, hour, routes)
         self.hour.forget(np.ones(len(over), np.bool_))
         return over

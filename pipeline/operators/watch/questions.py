@@ -58,8 +58,9 @@ class Question:
 
     rule: what the contract calls it. bound: of the mean of what is counted (of bad ones, for shares); nan for a comparison.
     window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
-    limit: what a comparison allows. threshold: beyond which a value is bad, of quantiles and measures; beyond: the value the
-    contract says. cut: of a mean what a value counts as. choice: of a comparison of quantiles or means, what is chosen for it.
+    limit: what a comparison allows; baseline: with what it is. threshold: beyond which a value is bad, of quantiles and measures;
+    beyond: the value the contract says. cut: of a mean what a value counts as. choice: of a comparison of quantiles or means,
+    what is chosen for it.
     """
 
     kind: AlertKind
@@ -76,6 +77,7 @@ class Question:
     minimum: int = LEAST_N
     objective: Objective | None = None
     limit: Limit | None = None
+    baseline: Baseline | None = None
     threshold: Threshold | None = None
     beyond: float = math.nan
     cut: Sizes | None = None
@@ -95,6 +97,8 @@ class Question:
     def identity(self) -> str:
         """What makes it the same question in another version of the contract."""
         counted = f" {self.threshold or self.cut or self.choice}" if self.ladder else ""
+        if self.baseline is Baseline.SAME_HOURS_BEFORE:
+            counted += f" {self.baseline}"
         return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}{counted}"
 
     @property
@@ -220,10 +224,11 @@ def _objective(objective: Objective) -> Question | None:
 
 
 def comparisons(contract: Contract) -> tuple[Question, ...]:
-    """Those of its limits on what may become worse than the release before that panes can answer."""
+    """Those of its limits on what may become worse that panes can answer."""
     regression = contract.regression
-    if regression is None or regression.baseline is not Baseline.PREVIOUS_RELEASE:
+    if regression is None:
         return ()
+    same_hours = regression.baseline is Baseline.SAME_HOURS_BEFORE
     return tuple(
         Question(
             AlertKind.REGRESSION,
@@ -233,10 +238,11 @@ def comparisons(contract: Contract) -> tuple[Question, ...]:
             _compared(limit),
             Told.BY_EVIDENCE,
             limit=limit,
+            baseline=regression.baseline,
             choice=chosen,
         )
         for limit in regression.limits
-        for chosen in (choice(limit),)
+        for chosen in (None if same_hours else choice(limit),)
         if limit.metric.is_share or chosen is not None
     )
 

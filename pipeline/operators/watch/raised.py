@@ -5,14 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.model.alerts import TIMES, Alert, AlertKind, AlertState, Tier
-from pipeline.model.contracts import Baseline, Contract, Direction
+from pipeline.model.contracts import Contract, Direction
 from pipeline.model.metrics import Better
 from pipeline.operators.evidence import effect, interval
+from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Data
 from pipeline.operators.watch.contract_watch import Change
 from pipeline.operators.watch.measured_told import measured_told
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.shares_told import share_told
+
+LASTED = "it lasted for a week, so it is what is usual now"
 
 
 def alert(contract: Contract, change: Change) -> Alert:
@@ -33,21 +36,22 @@ def alert(contract: Contract, change: Change) -> Alert:
         metric=question.metric.name,
         unit=question.metric.unit.value,
         rule=question.rule,
-        window_ns=question.window_ns,
+        window_ns=question.window_ns or change.back_ns,
         n=int(change.look.seen[change.row]),
         hypotheses=change.hypotheses,
         first_seen_ns=change.crossed_ns or change.first_ns,
         at_ns=change.at_ns,
         fired_ns=change.first_ns,
         resolved_ns=0 if change.is_firing else change.at_ns,
+        detail=LASTED if change.lasted else "",
     )
     if question.told is Told.AS_FACT:
         return replace(_against_bound(plain, question), estimate=float(change.look.s[change.row]), hypotheses=0)
     if question.kind is AlertKind.BURN_RATE:
         return _burning(_with_estimate(plain, change), question)
     if change.held is not None:
-        return measured_told(_with_estimate(_against_release(plain, change), change), change, change.held)
-    return _with_estimate(_against_bound(plain, question) if question.objective else _against_release(plain, change), change)
+        return measured_told(_with_estimate(_against_baseline(plain, change), change), change, change.held)
+    return _with_estimate(_against_bound(plain, question) if question.objective else _against_baseline(plain, change), change)
 
 
 def _burning(plain: Alert, question: Question) -> Alert:
@@ -75,13 +79,14 @@ def _against_bound(plain: Alert, question: Question) -> Alert:
     return replace(plain, bound=question.objective.bound, direction=question.objective.direction.value)
 
 
-def _against_release(plain: Alert, change: Change) -> Alert:
-    """The bound is what the limit makes of the baseline, standardised to the hours of the new release."""
+def _against_baseline(plain: Alert, change: Change) -> Alert:
+    """The bound is what the limit makes of the baseline, standardised to the hours of what is compared with it."""
+    assert change.question.baseline is not None, "a comparison is with something"
     look, row, asked = change.look, change.row, change.question.asked
     n, mean = float(look.base_n[row]), float(look.base_mean[row])
     plain = replace(
         plain,
-        baseline=Baseline.PREVIOUS_RELEASE.value,
+        baseline=change.question.baseline.value,
         release=change.release,
         previous_release=change.previous,
         direction=(Direction.AT_LEAST if asked.floor else Direction.AT_MOST).value,
@@ -110,11 +115,11 @@ def _detectable(change: Change) -> float | None:
         np.array([look.batches[row]]),
     )
     least = effect.detectable(
-        found.information,
+        found.information * (1.0 if look.a_day is None else look.a_day[row]),
         np.array([look.batches[row]]),
         asked.bets,
         asked.limit,
-        change.hypotheses,
+        change.hypotheses * (1 if look.a_day is None else HOURS),
         change.alpha,
         asked.in_points,
         asked.floor,

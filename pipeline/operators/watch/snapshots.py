@@ -218,7 +218,8 @@ def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
             state.restore({name: array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
             continue
         for name in state.columns:
-            setattr(state, name, array(*known.parts[part][name])[kept])
+            column = array(*known.parts[part][name])[kept]
+            setattr(state, name, column.astype(getattr(state, name).dtype))
     for part in _rings(asked):
         getattr(asked, part).at = known.at[part]
 

@@ -17,10 +17,11 @@ from pipeline.model.contracts import Baseline, Contract, Severity
 from pipeline.model.metrics import Family
 from pipeline.operators.contracts.amounts import shown_duration
 from pipeline.operators.evidence import effect
+from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH, ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Look, Mask
-from pipeline.operators.watch.contract_watch import ContractWatch, State
+from pipeline.operators.watch.contract_watch import Change, ContractWatch, State
 from pipeline.operators.watch.panes_read import Panes
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.raised import alert
@@ -88,10 +89,13 @@ class Fold:
     """A contract's watch, what it told, and the last window of each family.
 
     told: by question, slice and release what was told first, and when the last alarm was over; 0: it holds. A change is put into
-    words at once: its look is of state that goes on.
+    words at once: its look is of state that goes on. since_ns: what was over by then is not told; what came before only teaches
+    what is usual. release: of a comparison with the same hours before, the newest one while it may be told; "": any.
     """
 
     watch: ContractWatch
+    since_ns: int = 0
+    release: str = ""
     told: dict[str, dict[tuple[Slice, str], tuple[Alert, int]]] = field(default_factory=dict)
     last: dict[Family, tuple[int, int]] = field(default_factory=dict)
 
@@ -99,8 +103,11 @@ class Fold:
         """Take in a whole window."""
         for change in self.watch.fold(family, start_ns, end_ns, panes):
             known, key = self.told.setdefault(change.question.identity, {}), (change.slice, change.release)
+            if not self._of_release(change):
+                continue
             if change.is_firing:
-                known[key] = (known[key][0] if key in known else alert(self.watch.contract, change), 0)
+                goes_on = key in known and self._lies_in(known[key])
+                known[key] = (known[key][0] if goes_on else alert(self.watch.contract, change), 0)
             elif key in known:
                 known[key] = (known[key][0], change.at_ns)
         self.last[family] = (start_ns, end_ns)
@@ -108,7 +115,19 @@ class Fold:
     def broken(self, question: Question) -> dict[Slice, tuple[Alert, int]]:
         """What was told of a question, of the releases that are the newest."""
         known = self.told.get(question.identity, {})
-        return {where: told for (where, release), told in known.items() if self.watch.release_of(question, where)[0] == release}
+        return {
+            where: told
+            for (where, release), told in known.items()
+            if self.watch.release_of(question, where)[0] == release and self._lies_in(told)
+        }
+
+    def _lies_in(self, told: tuple[Alert, int]) -> bool:
+        return not told[1] or told[1] > self.since_ns
+
+    def _of_release(self, change: Change) -> bool:
+        if not self.release or change.question.baseline is not Baseline.SAME_HOURS_BEFORE:
+            return True
+        return self.watch.releases.pair(change.slice.environment, change.slice.route)[0] == self.release
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +168,7 @@ def _judged(found: Standing, fold: Fold, asked: State, look: Look, most: int, ne
     broken = fold.broken(question)
     codes, weight = _codes(asked, look, fold.watch.hypotheses(), np.array([one in broken for one in slices], np.bool_))
     rows = np.arange(len(slices))
-    if question.limit is not None and not needs_release:
+    if question.baseline is Baseline.PREVIOUS_RELEASE and not needs_release:
         rows = rows[np.array([fold.watch.release_of(question, one)[1] != "" for one in slices], np.bool_)]
         if not len(rows):
             found.not_compared.append(question.rule)
@@ -185,7 +204,8 @@ def _missing(asked: State, look: Look) -> Floats:
     missing = question.minimum - look.seen
     if question.told is Told.BY_EVIDENCE and question.kind is not AlertKind.BURN_RATE:
         if question.kind is AlertKind.REGRESSION:
-            needed = question.asked.needed(_usual(look), look.dispersion, ENOUGH[question.asked.kind])
+            enough = ENOUGH if question.baseline is Baseline.PREVIOUS_RELEASE else ENOUGH_A_STRATUM
+            needed = question.asked.needed(_usual(look), look.dispersion, enough[question.asked.kind])
             lies = np.minimum(look.n, look.base_n)
             if question.choice is not None:  # no call of this release is one of the release before
                 needed = np.where(look.base_n > 0, needed, 0.0)
@@ -214,6 +234,7 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
         information = question.found(
             Data(look.n, look.s, look.base_n, look.base_mean, usual), look.dispersion, look.batches
         ).information
+    information, looks = information * (1.0 if look.a_day is None else look.a_day), 1 if look.a_day is None else HOURS
     largest = question.limit + question.bets.max() * (1.0 if question.in_points else question.r)
     for count in np.unique(hypotheses):
         of = hypotheses == count
@@ -222,7 +243,7 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
             look.batches[of],
             question.bets,
             question.limit,
-            int(count),
+            int(count) * looks,
             asked.alpha,
             question.in_points,
             question.floor,
@@ -249,8 +270,6 @@ def not_judged(contract: Contract, watch: ContractWatch) -> Iterator[str]:
     regression = contract.regression
     for limit in regression.limits if regression else ():
         rule = f"regression {limit.metric.name}"
-        if regression is not None and regression.baseline is not Baseline.PREVIOUS_RELEASE:
-            yield f"{rule} against {regression.baseline.value.replace('_', ' ')}"
-        elif rule not in answered:
+        if rule not in answered:
             yield rule
     yield from (one.id for one in contract.error_budgets if one.id not in answered)

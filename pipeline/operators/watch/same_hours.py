@@ -1,0 +1,165 @@
+"""A slice against the same hours of the days before: a change at an unknown time.
+
+The sums of each hour of the last week are kept, from the log alone. A stratum of hours begins, of as many as the slice needs to
+say something, and with it its baseline is fixed: the same hours of up to seven days, of those that were seen in whole. Bets
+begin anew with every stratum (`evidence/detector.py`), and with every release.
+
+While an alarm holds it is held against the days before it. Once it is over its hours are nobody's baseline; if none of the days
+before is in the last week any more, what lasts is what is usual: then it ends, and its hours are the baseline.
+
+What is told of a slice is what lies since the likeliest time of the change: strata are added up while together they speak for
+one.
+
+Source: Page, Biometrika 41 (1954) (since when); for the rest `evidence/detector.py`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence import bets
+from pipeline.operators.evidence.cells import Cells
+from pipeline.operators.evidence.detector import HOURS, Detector, spoken
+from pipeline.operators.evidence.deviance import Data, Floats
+from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM
+from pipeline.operators.evidence.release import Baseline, Release
+from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.questions import Counted, Question
+from pipeline.operators.watch.week import HOURS_KEPT, Week
+
+
+@dataclass(slots=True)
+class Before(Cells):
+    """Per cell: on how many days the baseline of the open stratum rests. until: the hour in which the alarm that holds began, inf
+    without one: what came since is no baseline.
+    """
+
+    days: Floats
+    until: Floats
+
+    NOTHING: ClassVar[dict[str, float]] = {"until": np.inf}
+
+
+@dataclass(slots=True)
+class Run(Cells):
+    """Per cell the closed strata since the likeliest change, or the last one if there is none. n, s: how many and their sum;
+    expected: what that sum were at the mean of the baseline; squares: of n over how many the baseline has. worth: logarithm of
+    the evidence of these strata for a change, 0 if there is none.
+    """
+
+    n: Floats
+    s: Floats
+    expected: Floats
+    squares: Floats
+    worth: Floats
+
+    def add(self, over: Mask, data: Data, worth: Floats) -> None:
+        """Strata that are over, and the logarithm of what they are worth by themselves."""
+        more = _compared(data)
+        goes_on = ~over | (self.worth > 0)
+        for name, column in more.items():
+            setattr(self, name, np.where(goes_on, getattr(self, name), 0.0) + np.where(over, column, 0.0))
+        self.worth = np.where(over, np.maximum(self.worth, 0.0) + worth, self.worth)
+
+    def with_open(self, data: Data, speaks: Mask) -> Data:
+        """With the open stratum; without strata that speak for no change, if the open one speaks alone."""
+        more, counts = _compared(data), (self.worth > 0) | ~speaks
+        n, s, expected, squares = (np.where(counts, getattr(self, name), 0.0) + column for name, column in more.items())
+        with np.errstate(all="ignore"):
+            known = squares > 0
+            base_n, mean = np.where(known, n * n / squares, 0.0), np.where(known, expected / n, np.nan)
+        return Data(np.where(known, n, data.n), np.where(known, s, data.s), base_n, mean, mean)
+
+
+def _compared(data: Data) -> dict[str, Floats]:
+    """The sums of a run, of what has a baseline."""
+    known = (data.n > 0) & (data.base_n > 0)
+    with np.errstate(all="ignore"):
+        columns = data.n, data.s, data.n * data.base_mean, data.n * data.n / data.base_n
+        return dict(zip(("n", "s", "expected", "squares"), (np.where(known, column, 0.0) for column in columns), strict=True))
+
+
+@dataclass(slots=True)
+class SameHours(Asked):
+    """State of a comparison with the same hours before. opened: what came in the open stratum; base: what it is held against.
+    lasted: of which cells the hour that ended last ended an alarm because it lasted.
+    """
+
+    detector: Detector = field(default_factory=Detector.empty)
+    week: Week = field(default_factory=Week.empty)
+    opened: Release = field(default_factory=Release.empty)
+    base: Baseline = field(default_factory=Baseline.empty)
+    before: Before = field(default_factory=Before.empty)
+    run: Run = field(default_factory=Run.empty)
+    lasted: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "detector", "week", "opened", "base", "before", "run")
+
+    @classmethod
+    def of(cls, question: Question, alpha: float) -> Self:
+        """Nothing seen yet."""
+        return cls(question, alpha)
+
+    def begins(self, cells: Mask) -> None:
+        """A release begins in these: evidence begins anew. What fires goes on until it is over."""
+        for part in (self.detector, self.opened, self.run):
+            part.forget(cells)
+
+    def add(self, hour: int, counted: Counted) -> None:
+        """What a whole window says. hour: of the day."""
+        self.opened.add(hour, counted.n, counted.s)
+        self.spread.add(counted.n, counted.s)
+
+    def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
+        """`hour` since 1970 is over. Returns of which cells the alarm is."""
+        phi, batches = self.dispersion(routes)
+        asked, of_day, data = self.question.asked, hour % HOURS, self.opened.data(self.base)
+        firing, until = self.alarms.firing > 0, self.before.until
+        self.before.until = np.where(firing, np.minimum(until, hour), np.inf)
+        recovered = self.recovered(self._hour(of_day), phi, batches)
+        self.lasted = firing & ~recovered & (hour + 1 - self.before.until >= HOURS_KEPT)
+        over = recovered | self.lasted
+        worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
+        closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
+        self.run.add(closed, data, worth)
+        self.opened.forget(closed)
+        self.begins(over)
+        self.week.close_hour(hour, self.spread.open_n, self.spread.open_s)
+        self.week.forget_from(self.before.until, recovered)
+        self.before.until[over] = np.inf
+        self.close_spread(hour, routes)
+        self._fix(hour + 1, closed | over)
+        return over
+
+    def look(self, hypotheses: Floats, routes: NDArray[np.intp]) -> Look:
+        """What is to be said now."""
+        phi, batches = self.dispersion(routes)
+        asked, data = self.question.asked, self.opened.data(self.base)
+        log_e = self.detector.look(asked, data, phi, batches)
+        told = self.run.with_open(data, asked.may_speak(data, phi, ENOUGH_A_STRATUM[asked.kind]))
+        needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
+        raised = (self.alarms.firing == 0) & (log_e >= needed)
+        look = Look(told.n, told.s, told.n, log_e, needed, phi, batches, raised, nothing, told.base_n, told.base_mean)
+        with np.errstate(all="ignore"):
+            a_day = np.nan_to_num(self.spread.hourly() * HOURS / told.n, posinf=1.0)
+        return replace(look, a_day=np.maximum(a_day, 1.0))
+
+    def excess(self, look: Look) -> Floats:
+        """Of the estimate over what the limit allows."""
+        return self.over_limit(look)
+
+    def _hour(self, of_day: int) -> Data:
+        """The hour that ends, beside the same hour before."""
+        with np.errstate(all="ignore"):
+            base_n, mean = 1 / self.base.inverse[:, of_day], self.base.mean[:, of_day]
+        return Data(self.spread.open_n, self.spread.open_s, base_n, mean, mean)
+
+    def _fix(self, hour: int, cells: Mask) -> None:
+        """Strata begin with that hour: these are their baselines, whatever comes."""
+        if cells.any():
+            n, s, days = self.week.before(hour, self.detector.hours, self.before.until, cells)
+            for name, column in Baseline.of_hours(n, s).columns.items():
+                getattr(self.base, name)[cells] = column
+            self.before.days[cells] = days
