@@ -37,7 +37,7 @@ UNITS = {metric.name: metric.unit.value for metric in METRICS.values()}
 UNIT = f"transform(metric, {list(UNITS)}, {list(UNITS.values())}, if(endsWith(metric, '.fail'), 'share', 'score'))"
 
 
-def _fits(column: str, patterns: str) -> str:
+def fits(column: str, patterns: str) -> str:
     """One of the patterns is for the name; what the cardinality limit put together is nobody's unless it is named."""
     return f"arrayExists(x -> match({column}, x) AND ({column} != '{OVERFLOW}' OR x = '^(?s:{OVERFLOW})$'), {patterns})"
 
@@ -150,7 +150,7 @@ def _estimated(family: Family) -> str:
     sums = (f"sum(r.{name}) AS s_{name}" for name in _columns(family))
     value, n = _estimate(family)
     own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')" if family is Family.SCORES else ""
-    fits = " AND ".join(_fits(f"r.{one}" if one in _series(family) else "''", f"o.{one}s") for one in MATCHED)
+    matched = " AND ".join(fits(f"r.{one}" if one in _series(family) else "''", f"o.{one}s") for one in MATCHED)
     promise = ", ".join(f"o.{name} AS {name}" for name in PROMISE)
     short, long = f"window_ns <= {SIX_HOURS_NS}", f"window_ns > {SIX_HOURS_NS}"
     rows = "\nUNION ALL\n".join(
@@ -162,7 +162,7 @@ def _estimated(family: Family) -> str:
         f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join((*sums, *states))}\n"
         f"FROM (SELECT *, {long} AS of_hours FROM promises WHERE {_asked(family)}) AS o\n"
         f"INNER JOIN (\n{rows}\n) AS r ON r.of_hours = o.of_hours\n"
-        f"WHERE r.within > 0 AND r.within <= o.window_ns AND {fits}{own}\n"
+        f"WHERE r.within > 0 AND r.within <= o.window_ns AND {matched}{own}\n"
         f"GROUP BY {', '.join((*PROMISE, *ROUTE))})"
     )
 
@@ -191,7 +191,7 @@ _JUDGED = (
     "AND e.route = k.route\n"
     f"LEFT JOIN (\n{ALARMS}\n) AS a ON a.contract = p.contract AND a.rule = p.rule AND a.environment = k.environment "
     f"AND a.route = k.route\n"
-    f"WHERE {_fits('k.environment', 'p.environments')} AND {_fits('k.route', 'p.routes')}"
+    f"WHERE {fits('k.environment', 'p.environments')} AND {fits('k.route', 'p.routes')}"
 )
 
 
@@ -262,7 +262,7 @@ def _spent(family: Family, asked: str, bad: str, whole: str, n: str, columns: It
         f"SELECT {', '.join((*keys, *columns))} FROM {LONGER[family]} FINAL\n"
         f"WHERE window_start >= $__toTime - toIntervalSecond({longest}) AND window_start <= $__toTime AND {OF_ROUTE}) AS r\n"
         f"WHERE r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000)) "
-        f"AND {' AND '.join(_fits(*one) for one in names.items())}{own}\n"
+        f"AND {' AND '.join(fits(*one) for one in names.items())}{own}\n"
         "GROUP BY contract, rule, owner, target, period_ns, environment, route"
     )
 

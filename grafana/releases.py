@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.alerts import COLUMNS, told
 from grafana.comparison import BOTH_RELEASES, SIDES, compared, comparison
 from grafana.estimates import ANY_RELEASE, FAILS, MEAN, MEAN_INTERVAL, OF, summed
+from grafana.evidence import COMPARED
 from grafana.measures import CALLING, CITED, COST, REFUSED, SCHEMA_KEPT, TRACES, WORSE_LIMITS
 from grafana.panels import Panel, cells, chart, coloured, narrowing, properties, sample
 from grafana.sql import SERIES, TRACE_ROWS, TRACE_SERIES, Query, chosen, over_time, quantile, ratio, rows, where
@@ -144,6 +145,7 @@ def _scores() -> Panel:
 
 
 REGRESSIONS: tuple[Panel, ...] = (
+    COMPARED,
     cells(
         "Evidence",
         "What watch told of releases within the range, newest first: a metric is more worse than its baseline than "

@@ -267,7 +267,19 @@ ALERTS = (
         tier=Tier.CROSSED,
         severity="ticket",
     ),
-    placed(alerts.REGRESSION, 2),
+    placed(alerts.REGRESSION, 2, release="r2", previous_release="r1", log_e_value=9.0, needed=8.0, hypotheses=150),
+    placed(
+        alerts.REGRESSION,
+        1,
+        release="r2",
+        previous_release="r1",
+        metric="latency.p99",
+        unit="ns",
+        log_e_value=20.0,
+        needed=8.0,
+        state=AlertState.RESOLVED,
+        resolved_ns=NOON_NS + MINUTE_NS,
+    ),
     placed(alerts.BURN_RATE, 0, short_window_ns=5 * MINUTE_NS, window_ns=HOUR_NS),
     placed(alerts.BURN_RATE, 1, state=AlertState.RESOLVED, resolved_ns=NOON_NS + MINUTE_NS),
 )
@@ -302,6 +314,7 @@ objectives:
   - {metric: cost_per_trace.p95, at_most: 10 USD, minimum: 30}
   - {metric: cost.sum, at_most: 50 USD/day}
   - {metric: judge.mean, at_least: 0.5}
+regression: {metrics: [error.ratio, latency.p99, judge.mean], limits: {latency.p99: 10%, judge.mean: 5 points}}
 error_budgets:
   - {of: error.ratio, target: 90%}
   - {of: latency, above: 1.5s, target: 50%, id: late}

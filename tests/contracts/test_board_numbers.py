@@ -172,9 +172,22 @@ def test_releases_are_compared_on_the_other_axes(asked: Asked) -> None:
     assert (shows["refusals baseline"], shows["Δ refusals"]) == pytest.approx((0.05, 0.10))
     (scores,) = asked.panel("releases/Scores")
     assert (scores["Cohort"], scores["Δ mean"], scores["n candidate"]) == ("free", pytest.approx(0.58 - 0.74), 100)
-    (evidence,) = asked.panel("releases/Evidence", A_DAY)
+    evidence, _ = asked.panel("releases/Evidence", A_DAY)
     assert "error.ratio is 3.12%, before 2%; allowed is at most 2.04%" in evidence["Says"]
     assert (evidence["Slice"], evidence["Owner"]) == ("cohort de", "team-support")
+
+
+def test_evidence_of_comparisons_is_what_watch_told_of_these_two(asked: Asked) -> None:
+    now, before, never = asked.panel("releases/What contracts compare", A_DAY)
+    told = ("State", "Route", "Metric", "Allowed", "Firing", "Strongest", "Odds", "Needed")
+    assert [now[name] for name in told] == ["worse", "chat", "error.ratio", "2 %", 1, "cohort de", "8103 : 1", "2981 : 1"]
+    assert (before["State"], before["Metric"], before["Firing"]) == ("was worse", "latency.p99", 0)
+    assert (before["Allowed"], before["Odds"]) == ("10 %", "> 1,000,000 : 1")
+    assert (never["State"], never["Metric"], never["Allowed"]) == ("no alarm", "judge.mean", "5 points")
+    assert (never["Odds"], never["n candidate"], never["Told"]) == (None, None, None)
+    others = asked.panel("releases/What contracts compare", A_DAY, baseline="r2", candidate="r1")
+    assert {row["State"] for row in others} == {"no alarm"}
+    assert asked.panel("releases/What contracts compare", A_DAY, baseline="r0") == []
 
 
 def test_traces_are_listed_worst_first_with_a_link(asked: Asked) -> None:

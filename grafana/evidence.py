@@ -1,0 +1,105 @@
+"""What contracts compare of two releases, and how much evidence watch has told of each: the table *What contracts compare*.
+
+A row stands for every metric that a contract in force compares with the release before, on every route that both releases have
+served within the range. Evidence is stored where watch told of it: the odds are those of the slice with most, in its newest
+alert. Where it told nothing there is no alarm, and the evidence so far is nowhere but in watch: `tailrace check --release` holds
+what is stored against the contract once more and says it.
+"""
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
+
+from grafana.alerts import SLICE, amount, plain
+from grafana.panels import BAD, MOMENT, WARN, WIDE, Panel, cells, sample, words
+from grafana.promised import OF_ROUTE, ROUTE, fits
+from grafana.sql import SEEN, Query, chosen, named
+
+MOST_SHOWN = 1_000_000
+"""Odds beyond it are only said to be so. `pipeline/app/foreground.py` says them in the same words."""
+
+STATES = {"worse": BAD, "was worse": WARN, "no alarm": "text"}
+STATE = "multiIf(firing > 0, 'worse', alarms > 0, 'was worse', 'no alarm')"
+PATTERNS = {"environments": "environment", "routes": "route", "releases": "release"}
+
+LIMITS = (
+    "SELECT name AS contract, owner, one.1 AS metric, JSONExtractFloat(one.2, 'worse') AS worse, "
+    "JSONExtractBool(one.2, 'is_points') AS in_points,\n  "
+    + ", ".join(f"JSONExtract(meaning, 'matches', '{of}', 'Array(String)') AS {name}" for name, of in PATTERNS.items())
+    + "\nFROM (SELECT name, owner, meaning, arrayJoin(JSONExtractKeysAndValuesRaw(meaning, 'regression', 'limits')) AS one\n"
+    "FROM contracts_in_force WHERE JSONExtractString(meaning, 'regression', 'baseline') = 'previous_release')"
+)
+BOTH = (
+    f"SELECT environment, route FROM {SEEN}\nWHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}\n"
+    f"  AND release IN ({chosen('baseline')}, {chosen('candidate')})\nGROUP BY environment, route HAVING uniqExact(release) = 2"
+)
+MOST = ("n", "unit", "estimate", "baseline_n", "baseline_estimate", "log_e_value", "needed", "slice")
+"""Of the slice with most evidence."""
+
+TOLD = (
+    "SELECT contract, environment, route, metric, countIf(state = 'firing') AS firing, count() AS alarms, max(at) AS last, "
+    + ", ".join(f"argMax(l.{name}, ifNull(l.log_e_value, 0)) AS {name}" for name in MOST)
+    + f"\nFROM latest_alerts AS l\nWHERE kind = 'regression' AND first_seen <= $__toTime AND release = {chosen('candidate')} "
+    f"AND previous_release = {chosen('baseline')}\n  AND {OF_ROUTE}\nGROUP BY contract, environment, route, metric"
+)
+
+
+def odds(log_e: str) -> str:
+    """A natural logarithm as odds in words; null where there is none."""
+    said = f"if({log_e} < log({MOST_SHOWN}), concat(toString(round(exp({log_e}))), ' : 1'), '> {MOST_SHOWN:,} : 1')"
+    return f"if({log_e} IS NULL, NULL, {said})"
+
+
+def compared() -> Query:
+    """A row for each contract, route and metric, those that are worse first."""
+    columns = (
+        f"{STATE} AS State",
+        *map(named, ROUTE),
+        "metric AS Metric",
+        "concat(toString(round(100 * worse, 3)), if(in_points, ' points', ' %')) AS Allowed",
+        "firing AS Firing",
+        f"if(alarms > 0, {SLICE}, '') AS Strongest",
+        f"{odds('log_e_value')} AS Odds",
+        f"{odds('needed')} AS Needed",
+        f"{amount('estimate')} AS Candidate",
+        f"{amount('baseline_estimate')} AS Baseline",
+        'if(alarms > 0, n, NULL) AS "n candidate"',
+        'if(alarms > 0, baseline_n, NULL) AS "n baseline"',
+        "if(alarms > 0, last, NULL) AS Told",
+        f"{plain('contract')} AS Contract",
+        f"{plain('owner')} AS Owner",
+    )
+    of_both = " AND ".join(
+        fits(chosen("candidate") if of == "release" else f"b.{of}", f"l.{name}") for name, of in PATTERNS.items()
+    )
+    keys = ("contract", *ROUTE, "metric")
+    asked = (
+        "SELECT l.contract AS contract, l.owner AS owner, l.metric AS metric, l.worse AS worse, l.in_points AS in_points, "
+        f"b.environment AS environment, b.route AS route\nFROM (\n{LIMITS}\n) AS l CROSS JOIN (\n{BOTH}\n) AS b\nWHERE {of_both}"
+    )
+    rank = ", ".join(f"'{state}'" for state in STATES)
+    return Query(
+        "SELECT\n  "
+        + ",\n  ".join(columns)
+        + f"\nFROM (\n{asked}\n) AS a\nLEFT JOIN (\n{TOLD}\n) AS t USING ({', '.join(keys)})\n"
+        f"ORDER BY indexOf([{rank}], State), Environment, Route, Contract, Metric\nLIMIT 500",
+        table=True,
+    )
+
+
+COMPARED: Panel = cells(
+    "What contracts compare",
+    "Each metric that a contract compares with the release before, on routes that served both: whether watch told that it "
+    "is more worse than Allowed, of how many slices it does now, and of the strongest the odds that it is no chance, beside the "
+    "odds it needs. No alarm: watch told nothing of these two, for it found nothing, has too little, or compares others; "
+    "`tailrace check --release` says which.",
+    compared(),
+    "short",
+    8,
+    "",
+    {
+        "State": words(STATES),
+        "Metric": WIDE,
+        "Strongest": WIDE,
+        "Told": MOMENT,
+        **{f"n {side}": sample(100) for side in ("candidate", "baseline")},
+    },
+)
