@@ -1,5 +1,9 @@
-"""`tailrace demo` on an empty directory with the engines already fetched: it ends by itself and leaves only data."""
+"""`tailrace demo` on an empty directory with the engines already fetched: it ends by itself and leaves only data.
 
+Of that data a panel, `tailrace query` and what the generator says it sent tell the same.
+"""
+
+import json
 import re
 import time
 from pathlib import Path
@@ -7,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.demo import QUERIES
+from pipeline.operators.boards.macros import TimeRange
 from pipeline.operators.traffic import ROUTES
+from pipeline.settings import Settings
+from tests.contracts.boards import Asked
 from tests.e2e.command import finished, started
 from tests.e2e.folder import linked_to_cache, processes_of
 
@@ -41,7 +48,7 @@ def test_demo(local_dir: Path) -> None:
     assert out.startswith("performance by route, model and cohort")
     calls, _, rest = out.partition("dollars per trace, by route")
     traces, _, rest = rest.partition("quality by route and cohort")
-    quality, promises, _ = rest.partition("contract demo")
+    quality, promises, _ = rest.partition("promise")
     assert promises, out
     judged = re.search(r"([\d,]+) of ([\d,]+) sampled traces are judged", quality)
     assert judged, out
@@ -71,3 +78,37 @@ def test_demo(local_dir: Path) -> None:
     assert [line for line in out.splitlines() if "tailrace query" in line] == [
         f'  tailrace query "{sql}"' for sql in QUERIES.values()
     ]
+    agree(local_dir, int(told[1].replace(",", "")), int(over[2].replace(",", "")))
+
+
+CALLS = "kind IN ('llm', 'embedding', 'reranker')"
+
+
+def agree(local_dir: Path, sent: int, traces: int) -> None:
+    """Five panels. sent, traces: by the generator, calls and whole traces."""
+    now, own = int(time.time()), {"TAILRACE_LOCAL_DIR": str(local_dir)}
+    range_of_all = TimeRange(now - 3600, now + 3600, 3600)
+
+    def queried(what: str, source: str) -> float:
+        """One number, as `tailrace query` tells it."""
+        code, out, err = finished(started("query", f"SELECT {what} AS found FROM {source}", "--json", env=own))
+        assert code == 0, err
+        return float(json.loads(out)["found"])
+
+    assert finished(started("local", "up", env=own), 100)[0] == 0
+    try:
+        asked = Asked(Settings.load(local_dir))
+
+        def panel(path: str, name: str) -> float:
+            return float(asked.panel(path, range_of_all)[0][name])
+
+        assert panel("performance/Requests", "Requests") == queried("sum(requests)", "performance") == sent
+        assert panel("traces/Traces that are over", "Traces") == queried("count()", "traces FINAL") == traces
+        spent = queried("sum(cost_nusd) / 1e9", f"spans FINAL WHERE {CALLS}")
+        assert panel("cost/Spent", "Spent") == pytest.approx(spent) == queried("sum(cost_nusd) / 1e9", "performance")
+        p95 = panel("performance/Latency", "p95")
+        assert queried(f"countIf(latency_ns <= {p95}) / count()", f"spans FINAL WHERE {CALLS}") == pytest.approx(0.95, abs=0.005)
+        windows = panel("quality/Scores", "Scores")  # of what became known in the last window none tells when the demo ends
+        assert 0 < windows == queried("sum(scores)", "score_sums") <= queried("count()", "scores FINAL")
+    finally:
+        assert finished(started("local", "down", env=own), 100)[0] == 0
