@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.app.contracts import utc
-from pipeline.model.alerts import Alert
+from pipeline.model.alerts import Alert, Extent
 from pipeline.model.contracts import Baseline, Contract, Direction
-from pipeline.operators.alerts.wording import amount, before, named
+from pipeline.operators.alerts.wording import EXTENTS, amount, before, named
 from pipeline.operators.watch.standing import Finding, Standing, Verdict
 
 
@@ -127,6 +127,8 @@ def why(found: Finding) -> str:
         told.append(f"since {utc(one.first_seen_ns)}")
         if found.over_ns:
             told.append(f"over since {utc(found.over_ns)}")
+    if one.extent is not Extent.UNKNOWN:
+        told.append(EXTENTS[one.extent])
     if one.previous_release:
         told.append(f"release {named(one.release)} after {named(one.previous_release)}")
     elif one.baseline == Baseline.SAME_HOURS_BEFORE:
@@ -190,7 +192,7 @@ FIELDS = (
         "high",
     ),
     *("bound", "direction", "baseline", "baseline_n", "baseline_estimate", "baseline_low", "baseline_high"),
-    *("release", "previous_release", "log_e_value", "needed", "hypotheses", "detectable", "first_seen_ns", "at_ns"),
+    *("release", "previous_release", "log_e_value", "needed", "hypotheses", "detectable", "extent", "first_seen_ns", "at_ns"),
 )
 """Of an alert, as `schemas/json/alerts.json` says them."""
 

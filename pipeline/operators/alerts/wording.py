@@ -32,6 +32,8 @@ def amount(value: float | None, unit: str) -> str:
     return sign + shown(size, Unit(unit)) if unit in _UNITS else f"{value:.{DIGITS}g}"
 
 
+EXTENTS = {Extent.ONLY_HERE: "only here", Extent.EVERYWHERE: "other slices too"}
+
 _UNITS = frozenset(Unit)
 
 
@@ -106,7 +108,7 @@ def _behind(alert: Alert) -> str:
     if alert.release and alert.previous_release:
         told.append(f"release {named(alert.release)} after {named(alert.previous_release)}")
     if alert.extent is not Extent.UNKNOWN:
-        told.append("only here" if alert.extent is Extent.ONLY_HERE else "other slices too")
+        told.append(EXTENTS[alert.extent])
     if alert.preliminary:
         told.append("preliminary")
     return f" ({'; '.join(told)})"

@@ -10,10 +10,12 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.alerts import Extent
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.release import HOURS, Baseline, Release
 from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.extent import Sums, extents
 from pipeline.operators.watch.questions import Counted, Question
 
 
@@ -81,6 +83,11 @@ class Compared(Asked):
         needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
         raised = (self.alarms.firing == 0) & (log_e >= needed)
         return Look(data.n, data.s, data.n, log_e, needed, phi, batches, raised, nothing, data.base_n, data.base_mean)
+
+    def extents(self, look: Look, groups: NDArray[np.intp]) -> list[Extent]:
+        """Whether the siblings got worse too, since the release."""
+        sums = Sums.of(look.n, look.s, look.base_n, look.base_mean)
+        return extents(self.question.asked, sums, groups, look.dispersion, look.batches, self.alpha)
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over what the limit allows, relative to the baseline; towards worse."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.alerts import Extent
 from pipeline.model.contracts import Baseline, Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.evidence.detector import HOURS
@@ -36,6 +37,7 @@ class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
     estimate is beyond the bound. row: of the look. quantile: that the question is about. held: what a quantile or a mean of a
     release is held against. back_ns: how far back the same hours before go. lasted: it ended because it lasts.
+    extent: of one that began.
     """
 
     question: Question
@@ -54,6 +56,7 @@ class Change:
     held: Held | None = None
     back_ns: int = 0
     lasted: bool = False
+    extent: Extent = Extent.UNKNOWN
 
 
 @dataclass(slots=True)
@@ -209,7 +212,12 @@ class ContractWatch:
             look = self._look(asked, start_ns)
             yield from self._ended(asked, look, look.over, end_ns)
             asked.latch(look, asked.excess(look), asked.excess(look.as_evidence()), end_ns)
-            yield from [self._change(asked, look, int(row), True, end_ns, counts) for row in np.flatnonzero(look.raised)]
+            raised = np.flatnonzero(look.raised)
+            changes = [self._change(asked, look, int(row), True, end_ns, counts) for row in raised]
+            if changes and isinstance(asked, Compared | SameHours):
+                found = asked.extents(look, self.slices.siblings)
+                changes = [replace(change, extent=found[change.row]) for change in changes]
+            yield from changes
 
     def _of(self, family: Family) -> Iterator[State]:
         yield from (one for one in self.judged if one.question.family is family)

@@ -43,6 +43,7 @@ def alert(contract: Contract, change: Change) -> Alert:
         at_ns=change.at_ns,
         fired_ns=change.first_ns,
         resolved_ns=0 if change.is_firing else change.at_ns,
+        extent=change.extent,
         detail=LASTED if change.lasted else "",
     )
     if question.told is Told.AS_FACT:

@@ -19,6 +19,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.alerts import Extent
 from pipeline.operators.evidence import bets
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import HOURS, Detector, spoken
@@ -26,6 +27,7 @@ from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM
 from pipeline.operators.evidence.release import Baseline, Release
 from pipeline.operators.watch.asked import Asked, Look, Mask
+from pipeline.operators.watch.extent import Sums, extents
 from pipeline.operators.watch.questions import Counted, Question
 from pipeline.operators.watch.week import HOURS_KEPT, Week
 
@@ -44,9 +46,9 @@ class Before(Cells):
 
 @dataclass(slots=True)
 class Run(Cells):
-    """Per cell the closed strata since the likeliest change, or the last one if there is none. n, s: how many and their sum;
-    expected: what that sum were at the mean of the baseline; squares: of n over how many the baseline has. worth: logarithm of
-    the evidence of these strata for a change, 0 if there is none.
+    """Per cell the closed strata since the likeliest change, or the last one if there is none. n, s, expected, squares: their
+    sums (`extent.py`). worth: logarithm of the evidence of these strata for a change, 0 if there is none. begins: the hour in
+    which the first of them did; 0 if there is none.
     """
 
     n: Floats
@@ -54,31 +56,35 @@ class Run(Cells):
     expected: Floats
     squares: Floats
     worth: Floats
+    begins: Floats
 
-    def add(self, over: Mask, data: Data, worth: Floats) -> None:
-        """Strata that are over, and the logarithm of what they are worth by themselves."""
-        more = _compared(data)
+    def add(self, over: Mask, data: Data, worth: Floats, begin: Floats) -> None:
+        """Strata that are over, the logarithm of what they are worth by themselves, and the hours in which they began."""
         goes_on = ~over | (self.worth > 0)
-        for name, column in more.items():
-            setattr(self, name, np.where(goes_on, getattr(self, name), 0.0) + np.where(over, column, 0.0))
+        more = _sums(data)
+        for name in SUMS:
+            setattr(self, name, np.where(goes_on, getattr(self, name), 0.0) + np.where(over, getattr(more, name), 0.0))
+        self.begins = np.where(goes_on & (self.begins > 0), self.begins, np.where(over, begin, 0.0))
         self.worth = np.where(over, np.maximum(self.worth, 0.0) + worth, self.worth)
 
     def with_open(self, data: Data, speaks: Mask) -> Data:
         """With the open stratum; without strata that speak for no change, if the open one speaks alone."""
-        more, counts = _compared(data), (self.worth > 0) | ~speaks
-        n, s, expected, squares = (np.where(counts, getattr(self, name), 0.0) + column for name, column in more.items())
-        with np.errstate(all="ignore"):
-            known = squares > 0
-            base_n, mean = np.where(known, n * n / squares, 0.0), np.where(known, expected / n, np.nan)
-        return Data(np.where(known, n, data.n), np.where(known, s, data.s), base_n, mean, mean)
+        counts = self.counts(speaks)
+        closed = Sums(*(np.where(counts, getattr(self, name), 0.0) for name in SUMS))
+        found = (closed + _sums(data)).data()
+        known = found.base_n > 0
+        return replace(found, n=np.where(known, found.n, data.n), s=np.where(known, found.s, data.s))
+
+    def counts(self, speaks: Mask) -> Mask:
+        """Of which cells the closed strata count. speaks: of which the open one speaks alone."""
+        return (self.worth > 0) | ~speaks
 
 
-def _compared(data: Data) -> dict[str, Floats]:
-    """The sums of a run, of what has a baseline."""
-    known = (data.n > 0) & (data.base_n > 0)
-    with np.errstate(all="ignore"):
-        columns = data.n, data.s, data.n * data.base_mean, data.n * data.n / data.base_n
-        return dict(zip(("n", "s", "expected", "squares"), (np.where(known, column, 0.0) for column in columns), strict=True))
+SUMS = ("n", "s", "expected", "squares")
+
+
+def _sums(data: Data) -> Sums:
+    return Sums.of(data.n, data.s, data.base_n, data.base_mean)
 
 
 @dataclass(slots=True)
@@ -122,8 +128,9 @@ class SameHours(Asked):
         self.lasted = firing & ~recovered & (hour + 1 - self.before.until >= HOURS_KEPT)
         over = recovered | self.lasted
         worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
+        hours = self.detector.hours
         closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
-        self.run.add(closed, data, worth)
+        self.run.add(closed, data, worth, hour + 1 - hours)
         self.opened.forget(closed)
         self.begins(over)
         self.week.close_hour(hour, self.spread.open_n, self.spread.open_s)
@@ -138,7 +145,7 @@ class SameHours(Asked):
         phi, batches = self.dispersion(routes)
         asked, data = self.question.asked, self.opened.data(self.base)
         log_e = self.detector.look(asked, data, phi, batches)
-        told = self.run.with_open(data, asked.may_speak(data, phi, ENOUGH_A_STRATUM[asked.kind]))
+        told = self.run.with_open(data, self._speaks(data, phi))
         needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
         raised = (self.alarms.firing == 0) & (log_e >= needed)
         look = Look(told.n, told.s, told.n, log_e, needed, phi, batches, raised, nothing, told.base_n, told.base_mean)
@@ -149,6 +156,35 @@ class SameHours(Asked):
     def excess(self, look: Look) -> Floats:
         """Of the estimate over what the limit allows."""
         return self.over_limit(look)
+
+    def extents(self, look: Look, groups: NDArray[np.intp]) -> list[Extent]:
+        """Whether the siblings got worse too, of slices whose alarm is raised: since the change of the slice."""
+        found, hour = [Extent.UNKNOWN] * len(look.n), int(self.week.last.max(initial=0)) + 1
+        counts = self.run.counts(self._speaks(self.opened.data(self.base), look.dispersion)) & (self.run.begins > 0)
+        begins = np.where(counts, self.run.begins, hour // self.detector.hours * self.detector.hours)
+        for begin in np.unique(begins[look.raised]):
+            sums = self._since(int(max(begin, hour - HOURS_KEPT + HOURS)), hour)
+            those = extents(
+                self.question.asked, sums, groups, look.dispersion, look.batches, self.alpha, HOURS / self.detector.hours
+            )
+            for row in np.flatnonzero(look.raised & (begins == begin)):
+                found[row] = those[row]
+        return found
+
+    def _since(self, begin: int, hour: int) -> Sums:
+        """Of all slices what came from `begin` until now in `hour`, and the same hours of the days before it."""
+        zero = np.zeros(len(self.before.days))
+        sums = Sums(zero, zero, zero, zero)
+        for one in range(begin, hour + 1):
+            n, s = (self.spread.open_n, self.spread.open_s) if one == hour else self.week.sums([one])
+            base_n, base_s = self.week.sums([at for at in range(one - HOURS, hour - HOURS_KEPT - 1, -HOURS) if at < begin])
+            with np.errstate(all="ignore"):
+                sums += Sums.of(n, s, base_n, base_s / base_n)
+        return sums
+
+    def _speaks(self, data: Data, phi: Floats) -> Mask:
+        asked = self.question.asked
+        return asked.may_speak(data, phi, ENOUGH_A_STRATUM[asked.kind])
 
     def _hour(self, of_day: int) -> Data:
         """The hour that ends, beside the same hour before."""

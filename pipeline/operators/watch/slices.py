@@ -39,6 +39,8 @@ class Slices:
     _row: dict[Slice, int] = field(default_factory=dict)
     _routes: dict[tuple[str, str], int] = field(default_factory=dict)
     _route_of: list[int] = field(default_factory=list)
+    _groups: dict[tuple[str, str, tuple[str, ...]], int] = field(default_factory=dict)
+    _group_of: list[int] = field(default_factory=list)
     _of_series: dict[tuple[Family, tuple[str, ...]], tuple[NDArray[np.intp], int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -48,6 +50,11 @@ class Slices:
     def routes(self) -> NDArray[np.intp]:
         """Of each slice the number of its route."""
         return np.array(self._route_of, np.intp)
+
+    @property
+    def siblings(self) -> NDArray[np.intp]:
+        """Of each slice the number of its group: those of its route by the same columns."""
+        return np.array(self._group_of, np.intp)
 
     def rows(self, family: Family, series: Sequence[str]) -> NDArray[np.intp]:
         """The slices a series lies in."""
@@ -71,6 +78,8 @@ class Slices:
             self.found.append(one)
             route = self._routes.setdefault((one.environment, one.route), len(self._routes))
             self._route_of.append(route)
+            group = (one.environment, one.route, tuple(column for column, _ in one.values))
+            self._group_of.append(self._groups.setdefault(group, len(self._groups)))
         return row
 
     def _find(self, family: Family, named: dict[str, str]) -> tuple[NDArray[np.intp], int]:
