@@ -317,7 +317,8 @@ JUDGES: tuple[Panel, ...] = (
     ),
     chart(
         "What watch holds",
-        "Contracts judged and those that cannot be read, slices judged and left out, alarms that hold, sources left out.",
+        "Contracts judged and those that cannot be read, slices judged and left out, alarms that hold, sources left out, "
+        "what does not fit into a snapshot.",
         _said(
             "sum(v)",
             "replaceAll(metric, '_', ' ')",
@@ -330,6 +331,10 @@ JUDGES: tuple[Panel, ...] = (
                 "late_panes",
                 "unreadable",
                 "sources_left_out",
+                "quantiles_not_written",
+                "comparisons_not_written",
+                "objectives_not_written",
+                "silences_not_written",
             ),
             also=" AND stage = 'watch'",
         ),

@@ -50,10 +50,10 @@ class Watch:
     def __init__(self, asked: Hypothesis, base_n, base_s, known: tuple, plain: tuple, seen: Dispersion, at_stake: int) -> None:
         self.asked, self.base_n, self.base_s = asked, base_n, base_s
         self.known, self.plain, self.usual, self.line = known, plain, seen.hourly(), np.log(at_stake / ALPHA)
-        self.base = Baseline.of_hours(base_n, base_s)
+        self.base = Baseline(base_n, base_s)
         self.release, self.detector = Release.empty(len(base_n)), Detector.empty(len(base_n))
         self.stratum = self.detector.baseline(0, base_n, base_s)
-        self.usual_mean = self.base.s / np.maximum(self.base.n, 1.0)
+        self.usual_mean = base_s.sum(1) / np.maximum(base_n.sum(1), 1.0)
         self.alarms = dict.fromkeys(RULES, False)
 
     def look(self, minute: int, n, s) -> None:

@@ -27,7 +27,7 @@ def watch_stage(settings: Settings, wanted: ContractsFollowed | None = None) -> 
         settings.panes_partitions,
     )
     outputs = Outputs(settings.topic("alerts"), settings.topic("status"))
-    return Watch(policy, outputs, wanted or nothing_more, readable)
+    return Watch(policy, outputs, wanted or nothing_more, readable, say=log.warning)
 
 
 def nothing_more() -> Texts | None:

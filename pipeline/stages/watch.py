@@ -23,12 +23,14 @@ from pipeline.operators.contracts.scope import SIGNS
 from pipeline.operators.frontiers import FRONTIER_KEY, read_frontier
 from pipeline.operators.watch import out_of_force, snapshots
 from pipeline.operators.watch.contract_watch import Change, ContractWatch
+from pipeline.operators.watch.drafts import watched
 from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.panes_read import Waiting, read_panes
 from pipeline.operators.watch.raised import alert
 from pipeline.operators.watch.silence_told import silence_told
 from pipeline.operators.watch.snapshots import Texts
 from pipeline.operators.watch.troubles import Troubles
+from pipeline.operators.watch.written import ALL, Written, written
 from pipeline.topics import partition_of, route_key
 
 CONTRACTS_KEY = b"contracts"
@@ -87,6 +89,7 @@ class Partition:
     alerts: list[Message] = field(default_factory=list)
     ends: list[Alert] = field(default_factory=list)
     moved: bool = False
+    written: Written = ALL
     asked_at_ns: int = 2 * BEGINNING
     status_at_ns: int = BEGINNING
     written_at_ns: int = BEGINNING
@@ -97,6 +100,7 @@ class Watch:
     """The stage, as the worker connector runs it.
 
     wanted: texts of the contracts that were applied, as far as that is known by now; None: not yet. read: a text's contract.
+    say: a warning.
     """
 
     policy: WatchPolicy
@@ -104,6 +108,7 @@ class Watch:
     wanted: Callable[[], Texts | None]
     read: Callable[[str, str], Contract | None]
     name: str = "watch"
+    say: Callable[[str], None] = lambda _: None
 
     def first(self) -> Progress:
         """A log nobody has read is watched from its start."""
@@ -203,7 +208,7 @@ class Watch:
                 continue
             state.troubles.forget(name)
             known = state.contracts.pop(name, None)
-            was = snapshots.watched(*known) if known is not None else None
+            was = watched(*known) if known is not None else None
             if name in texts:
                 self._begin(state, name, texts[name], was)
             elif was is not None:
@@ -263,7 +268,7 @@ class Watch:
             "unreadable": state.unreadable,
             "sources_left_out": len(state.frontiers.left_out(state.log_ns)),
             "held_offsets": state.position - state.waiting.held_from(state.position),
-        }
+        } | {f"{name}_not_written": number for name, number in state.written.left_out.items()}
         where = f"{state.source.topic}:{state.source.partition}"
         rows = [
             {"time_ns": now_ns, "stage": self.name, "source": where, "metric": metric, "value": float(value)}
@@ -276,6 +281,13 @@ class Watch:
         if not state.moved or state.position < state.judged or now_ns - state.written_at_ns < self.policy.snapshot_every_ns:
             return None
         state.moved, state.written_at_ns = False, now_ns
-        said = snapshots.written(state.contracts, state.texts, state.frontiers, state.log_ns, state.troubles.firing)
+        said = written(
+            state.contracts, state.texts, state.frontiers, state.log_ns, state.troubles.firing, state.written.next_room
+        )
+        if said.told != state.written.told:
+            self.say(f"{state.source.topic}:{state.source.partition}: {said.told or 'all that is known is written down again'}")
+        state.written = said
+        if said.text is None:
+            return None
         line = state.frontiers.line.get(Family.CALLS, BEGINNING)
-        return Progress(state.waiting.held_from(state.position), max(state.position, state.judged), line, beside=said)
+        return Progress(state.waiting.held_from(state.position), max(state.position, state.judged), line, beside=said.text)

@@ -2,7 +2,8 @@
 
 Of each slice 20 calls a minute in 20 bins of the ladder; half of the objectives are about shares, half about what the ladder
 counts. Twenty comparisons with the release before: all quantiles and means of latency and of the first token, six of speed.
-Reading is of the blocks as aggregate writes them. The snapshot is of all that is known after the last minute.
+Reading is of the blocks as aggregate writes them.
+The snapshot is of all that is known after the last minute; where something is left out, the next one knows how much fits.
 """
 
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pipeline.operators.ladder import bins
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.panes_read import Panes, read_panes
-from pipeline.operators.watch.snapshots import written
+from pipeline.operators.watch.written import MOST_BYTES, Written, written
 from tests.panes import MINUTE_NS, pane, panes
 
 SLICES, OBJECTIVES, BLOCK_ROWS = 10_000, 20, 1_000
@@ -52,6 +53,13 @@ def comparing(metrics: tuple[str, ...]) -> str:
     return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{', '.join(metrics)}]}}\n"
 
 
+def mixed() -> str:
+    """Ten objectives and ten comparisons."""
+    head, *rules = contract((*SUMS, *COUNTED)).split("\n  - ")
+    half = "\n  - ".join((head, *rules[: OBJECTIVES // 2]))
+    return f"{half}\nregression: {{metrics: [{', '.join(COMPARED[: OBJECTIVES // 2])}]}}\n"
+
+
 def blocks(minute: int, g: np.random.Generator) -> list[bytes]:
     """A window as it stands in the topic."""
     rows = []
@@ -76,23 +84,52 @@ def counted(ladder: str, median: float, n: int, g: np.random.Generator) -> dict[
     return {f"{ladder}_bins": found.tolist(), f"{ladder}_bin_counts": counts.tolist()}
 
 
-def seconds(text: str, windows: list[Panes]) -> tuple[float, int]:
-    """Of one core, for one minute of all, and bytes of the snapshot; the first minutes, in which slices are new, do not count."""
+def seconds(text: str, windows: list[Panes], every: int = 1) -> tuple[float, ContractWatch]:
+    """Of one core, for one minute of all, and what is known then; the first minutes, in which slices are new, do not count.
+
+    every: minutes from window to window.
+    """
     found = read(text, "many").contract
     assert found is not None
     watch = ContractWatch.of(found, 60 * MINUTE_NS, 2 * SLICES)
     spent = []
     for minute, window in enumerate(windows):
+        start_ns = minute * every * MINUTE_NS
         began = process_time()
-        for _ in watch.fold(Family.CALLS, minute * MINUTE_NS, (minute + 1) * MINUTE_NS, window):
+        for _ in watch.fold(Family.CALLS, start_ns, start_ns + MINUTE_NS, window):
             pass
         spent.append(process_time() - began)
-    return float(np.median(spent[2:])), len(written({"many": (text, watch)}, Frontiers(0), 0))
+    return float(np.median(spent[2:])), watch
 
 
-def of_release(window: Panes, release: str) -> Panes:
-    """The same calls, of a release."""
-    return replace(window, series=tuple((*one[:3], release, *one[4:]) for one in window.series))
+def tell(name: str, text: str, windows: list[Panes], every: int = 1) -> None:
+    """A line of the table: a minute, the snapshot, and what is left out; then the one after it."""
+    spent, watch = seconds(text, windows, every)
+    print(f"{name}: {spent:.2f} s a minute; snapshot", end="")
+    last = Written()
+    for _ in range(2):
+        began = process_time()
+        last = written({"many": (text, watch)}, {}, Frontiers(0), 0, {}, last.next_room)
+        took = process_time() - began
+        assert last.text is not None
+        assert len(last.text) <= MOST_BYTES
+        without = ", ".join(f"{number:,} {part}" for part, number in last.left_out.items() if number)
+        print(f" {len(last.text) / 1e6:.1f} MB in {took:.1f} s, {last.tries} tries, without {without or 'nothing'};", end="")
+        if last.tries == 1 and not without:
+            break
+    print(flush=True)
+
+
+def of_releases(windows: list[Panes], releases: str) -> list[Panes]:
+    """A window for each letter, of the release it names. Windows come again with their calls in other slices, so no hour of the
+    day resembles another one more than it would.
+    """
+    found = []
+    for i, release in enumerate(releases):
+        window, by = windows[i % len(windows)], 97 * (i // len(windows))
+        series = (*window.series[by:], *window.series[:by])
+        found.append(replace(window, series=tuple((*one[:3], release, *one[4:]) for one in series)))
+    return found
 
 
 def reading(values: list[bytes]) -> tuple[float, Panes]:
@@ -113,9 +150,14 @@ if __name__ == "__main__":
     g = np.random.default_rng(1)
     read_in, windows = zip(*(reading(blocks(minute, g)) for minute in range(7)), strict=True)
     print(f"reading {SLICES} series with their ladders: {np.median(read_in):.2f} s a minute")
-    for name, rules in (("sums", SUMS), ("the ladder", COUNTED), ("both", (*SUMS, *COUNTED))):
-        spent, size = seconds(contract(rules), list(windows))
-        print(f"{SLICES} slices x {OBJECTIVES} objectives over {name}: {spent:.2f} s a minute, snapshot {size / 1e6:.1f} MB")
-    for name, releases in (("while they choose", "1" * 60), ("once they chose", "1" * 35 + "2" * 40)):
-        spent, size = seconds(comparing(COMPARED), [of_release(windows[i % len(windows)], one) for i, one in enumerate(releases)])
-        print(f"{SLICES} slices x {len(COMPARED)} comparisons {name}: {spent:.2f} s a minute, snapshot {size / 1e6:.1f} MB")
+    print(f"{SLICES} slices x {OBJECTIVES} questions, of one core; a message holds {MOST_BYTES / 1e6:.1f} MB")
+    for name, rules in (("objectives over sums", SUMS), ("over the ladder", COUNTED), ("over both", (*SUMS, *COUNTED))):
+        tell(name, contract(rules), list(windows))
+    cases = (
+        ("comparisons while they choose", comparing(COMPARED), "1" * 60, 1),
+        ("once they chose", comparing(COMPARED), "1" * 35 + "2" * 40, 1),
+        ("in all hours of the day", comparing(COMPARED), "1" * 50 + "2" * 50, 30),
+        ("ten, and ten objectives", mixed(), "1" * 50 + "2" * 50, 30),
+    )
+    for name, text, releases, every in cases:
+        tell(name, text, of_releases(list(windows), releases), every)

@@ -172,8 +172,8 @@ def test_default_paths_in_the_readme_are_those_of_the_code() -> None:
 def test_every_library_has_its_reason_and_licence() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     listed = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    wanted = {found[0] for text in listed if (found := re.match(r"[\w-]+", text))}
-    rows = re.findall(r"^\| ([\w, -]+) \| .+ \| [^|]+ \|$", TEXTS["docs/adr/0003-libraries.md"], re.MULTILINE)
+    wanted = {found[0] for text in listed if (found := re.match(r"[\w.-]+", text))}
+    rows = re.findall(r"^\| ([\w., -]+) \| .+ \| [^|]+ \|$", TEXTS["docs/adr/0003-libraries.md"], re.MULTILINE)
     assert wanted <= {name for row in rows for name in row.split(", ")}
 
 

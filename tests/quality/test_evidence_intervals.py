@@ -72,7 +72,7 @@ def test_intervals_hold_the_truth_at_all_looks() -> None:
             seen[name].close_day()
             if day == BEFORE - 1:
                 hours = now.reshape(SLICES, 24, 60, 8).sum(2)
-                base[name] = Baseline.of_hours(hours[:, :, n], hours[:, :, s])
+                base[name] = Baseline(hours[:, :, n], hours[:, :, s])
     print(f"\nshare of streams whose interval holds the truth at all looks of {DAYS} days\n{'':<14}{'spoke':>7}", end="")
     print(f"{'mean':>8}{'ratio':>8}{'sessions ignored':>18}")
     for name, *_ in METRICS:

@@ -48,7 +48,7 @@ def test_large_evidence_is_as_rare_as_it_says() -> None:
                 assert before is not None
                 known = dispersion(seen[name], group, 1.0 if kind is Kind.SHARE else 0.0)
                 alone = np.full(SLICES, INDEPENDENT[kind]), np.full(SLICES, np.inf)
-                hours = Baseline.of_hours(hourly(before[:, :, n]), hourly(before[:, :, base]))
+                hours = Baseline(hourly(before[:, :, n]), hourly(before[:, :, base]))
                 new = now[:, :, [n, base]].reshape(SLICES, -1, EVERY, 2).sum(2)
                 for is_known, scatter in ((True, known), (False, alone)):
                     tops[name, is_known].append(highest(Hypothesis(kind), new, hours, scatter))

@@ -116,7 +116,7 @@ def test_sums_merge_so_it_does_not_matter_how_calls_were_cut() -> None:
     for hour, n in reversed(minutes):
         halves.add(hour, n / 2, n / 16)
         halves.add(hour, n / 2, n / 16)
-    base = Baseline.of_hours(g.integers(1, 50, (3, 24)).astype(float), g.uniform(0, 1, (3, 24)))
+    base = Baseline(g.integers(1, 50, (3, 24)).astype(float), g.uniform(0, 1, (3, 24)))
     for name in ("n", "s", "base_n", "base_mean"):
         np.testing.assert_allclose(getattr(whole.data(base), name), getattr(halves.data(base), name), rtol=1e-12)
 
@@ -126,12 +126,12 @@ def test_a_release_at_noon_is_compared_with_noon() -> None:
     s = np.where(np.arange(24) < 12, 2.0, 20.0)[None]
     release = Release.empty(1)
     release.add(13, np.array([50.0]), np.array([10.0]))
-    told = release.data(Baseline.of_hours(n, s))
+    told = release.data(Baseline(n, s))
     assert told.base_mean[0] == pytest.approx(0.2)
     assert told.base_n[0] == pytest.approx(100), "one hour of the baseline says it, not the day"
     empty = np.zeros((1, 24))
     empty[0, 1] = 60.0
-    elsewhere = release.data(Baseline.of_hours(empty, empty / 10))
+    elsewhere = release.data(Baseline(empty, empty / 10))
     assert (elsewhere.base_n[0], elsewhere.base_mean[0]) == pytest.approx((60, 0.1))
 
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from pipeline.model.metrics import MEASURES
 from pipeline.operators.ladder import BEYOND, EDGES, bins, histogram
-from pipeline.operators.watch import snapshots
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.quantiles import quantile
 from pipeline.operators.watch.questions import burn_rates, objectives
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.tails import Tail
 from pipeline.operators.watch.thresholds import threshold
+from pipeline.operators.watch.written import ROOMY, Written, written
+from pipeline.stages import watch as watch_stage
 from tests.panes import MINUTE_NS, NOON_NS
 from tests.watched import SIGMA, Log, alerts, folded, on_time, readable, stage, timed
 
@@ -112,8 +113,16 @@ def test_a_snapshot_that_is_too_long_leaves_the_quantiles_out_not_the_evidence(
     worse: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = {one["id"]: one for one in alerts(folded(stage(), worse))}
-    monkeypatch.setattr(snapshots, "MOST_BYTES", 1000)
+    left_out = []
+
+    def without(*known: Any) -> Written:
+        found = written(*known[:5], room=ROOMY - 1)
+        left_out.append({part for part, slices in found.left_out.items() if slices})
+        return found
+
+    monkeypatch.setattr(watch_stage, "written", without)
     again = {one["id"]: one for one in alerts(folded(stage(), worse, 7, range(2, 280)))}
+    assert left_out[-1] == {"quantiles"}
     assert again.keys() == undisturbed.keys()
     for name in ("log_e_value", "n", "detail"):
         assert [one[name] for one in again.values()] == [undisturbed[key][name] for key in again]

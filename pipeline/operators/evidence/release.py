@@ -5,7 +5,7 @@ weighs as much as new calls came in that hour. Its effective number falls by how
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,27 +17,19 @@ HOURS = 24
 
 @dataclass(slots=True)
 class Baseline(Cells):
-    """What a release is compared with, per cell and hour of day.
+    """What a release is compared with, per cell and hour of day: how many, and their sum."""
 
-    mean: of the hour, that of the whole day where it has no calls; nan without any. inverse: 1 / how many calls say so.
-    n, s: of the whole day.
-    """
-
-    mean: Floats
-    inverse: Floats
     n: Floats
     s: Floats
 
-    NOTHING: ClassVar[dict[str, float]] = {"mean": np.nan}
-    WIDE: ClassVar[dict[str, int]] = {"mean": HOURS, "inverse": HOURS}
+    WIDE: ClassVar[dict[str, int]] = {"n": HOURS, "s": HOURS}
 
-    @classmethod
-    def of_hours(cls, n: Floats, s: Floats) -> Self:
-        """Of how many (cells, 24) and their sums."""
-        all_n, all_s = n.sum(1), s.sum(1)
+    def by_hour(self) -> tuple[Floats, Floats]:
+        """Means of the hours, that of the whole day where one has no calls, nan without any; and 1 / how many calls say so."""
+        all_n, all_s = self.n.sum(1), self.s.sum(1)
         with np.errstate(all="ignore"):
-            mean = np.where(n > 0, s / n, (all_s / all_n)[:, None])
-            return cls(mean, 1 / np.where(n > 0, n, all_n[:, None]), all_n, all_s)
+            mean = np.where(self.n > 0, self.s / self.n, (all_s / all_n)[:, None])
+            return mean, 1 / np.where(self.n > 0, self.n, all_n[:, None])
 
 
 @dataclass(slots=True)
@@ -58,9 +50,11 @@ class Release(Cells):
 
     def data(self, base: Baseline) -> Data:
         """Beside the baseline, standardised to the hours of the new calls. base_n is 0 where there is none, or nothing new."""
+        means, inverse = base.by_hour()
+        base_n, base_s = base.n.sum(1), base.s.sum(1)
         with np.errstate(all="ignore"):
-            effective = self.n * self.n / np.einsum("ij,ij,ij->i", self.hours, self.hours, base.inverse)
-            mean = np.einsum("ij,ij->i", self.hours, base.mean) / self.n
-            known = (base.n > 0) & (self.n > 0)
-            usual = (self.s + base.s) / (self.n + base.n)
+            effective = self.n * self.n / np.einsum("ij,ij,ij->i", self.hours, self.hours, inverse)
+            mean = np.einsum("ij,ij->i", self.hours, means) / self.n
+            known = (base_n > 0) & (self.n > 0)
+            usual = (self.s + base_s) / (self.n + base_n)
         return Data(self.n, self.s, np.where(known, effective, 0.0), np.where(known, mean, np.nan), usual)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.alerts import Extent
-from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.release import HOURS, Baseline, Release
 from pipeline.operators.watch.asked import Asked, Look, Mask
@@ -20,21 +19,11 @@ from pipeline.operators.watch.questions import Counted, Question
 
 
 @dataclass(slots=True)
-class Hours(Cells):
-    """Per cell and hour of day: how many, and their sum, of the release there is: its successor's baseline."""
-
-    n: Floats
-    s: Floats
-
-    WIDE: ClassVar[dict[str, int]] = {"n": HOURS, "s": HOURS}
-
-
-@dataclass(slots=True)
 class Compared(Asked):
-    """State of a comparison."""
+    """State of a comparison. hours: of the release there is, base: of the one before."""
 
     release: Release = field(default_factory=Release.empty)
-    hours: Hours = field(default_factory=Hours.empty)
+    hours: Baseline = field(default_factory=Baseline.empty)
     base: Baseline = field(default_factory=Baseline.empty)
 
     PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "release", "hours", "base")
@@ -47,9 +36,8 @@ class Compared(Asked):
     def begins(self, cells: Mask) -> None:
         """Another release begins in these: the one there was is the baseline, and no alarm holds any more."""
         if cells.any():
-            fixed = Baseline.of_hours(self.hours.n[cells], self.hours.s[cells])
-            for name, column in fixed.columns.items():
-                getattr(self.base, name)[cells] = column
+            for name, column in self.hours.columns.items():
+                getattr(self.base, name)[cells] = column[cells]
             for part in (self.release, self.hours, self.alarms):
                 part.forget(cells)
 
@@ -63,9 +51,9 @@ class Compared(Asked):
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
         """`hour` is over. Returns of which cells the alarm is; what they are then begins anew."""
         phi, batches = self.dispersion(routes)
-        of_day = hour % HOURS
+        of_day, (means, inverse) = hour % HOURS, self.base.by_hour()
         with np.errstate(all="ignore"):
-            base_n, base_mean = 1 / self.base.inverse[:, of_day], self.base.mean[:, of_day]
+            base_n, base_mean = 1 / inverse[:, of_day], means[:, of_day]
             over = self.recovered(Data(*self.open_hour(), base_n, base_mean, base_mean), phi, batches)
         self.release.forget(over)
         self.close_spread(hour, routes)

@@ -1,7 +1,7 @@
 """The worst of the first calls of a release, from which its rung is chosen (`choices.py`): sparse, no more than that takes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ class Early:
 
     place: Places
     count: Floats
+
+    PLACE: ClassVar[str] = "place"
+    """The column that says of which cell and bin an entry is."""
 
     @classmethod
     def empty(cls) -> "Early":

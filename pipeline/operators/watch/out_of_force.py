@@ -12,10 +12,12 @@ from pipeline.model.alerts import Alert, AlertKind, AlertState, Tier
 from pipeline.model.contracts import SEVERITY
 from pipeline.model.log_time import BEGINNING
 from pipeline.model.metrics import Family
+from pipeline.operators.watch.asked import Alarms
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.silence import Known
 from pipeline.operators.watch.silence_told import RULE
 from pipeline.operators.watch.slices import Slice
-from pipeline.operators.watch.snapshots import Quiet, Said, Watched, array, as_told
+from pipeline.operators.watch.snapshots import Quiet, Said, Watched, as_told, whole
 
 REMOVED = "the contract is no longer in force"
 UNREADABLE = "this version of Tailrace cannot read the contract in force"
@@ -67,20 +69,20 @@ def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Ma
 def _firing(was: Watched) -> Iterator[tuple[About, Said, int, int]]:
     """What, how it was asked, since when, and since when the estimate is beyond the bound."""
     for identity, state in was.asked.items():
-        alarms = {column: array(*state.parts["alarms"][column]) for column in ("firing", "first_ns", "crossed_ns")}
-        for row in np.flatnonzero(alarms["firing"] > 0):
+        alarms = whole(Alarms, state.parts["alarms"], state.cells, len(was.slices))
+        for row in np.flatnonzero(alarms.firing > 0):
             environment, route, values = was.slices[row]
             for said in was.said.get(identity, ()):
                 about = (_asks(said), environment, route, tuple((c, v) for c, v in values))
-                yield about, said, int(alarms["first_ns"][row]), int(alarms["crossed_ns"][row])
+                yield about, said, int(alarms.first_ns[row]), int(alarms.crossed_ns[row])
     if was.quiet is not None:
         yield from _missed(was, was.quiet)
 
 
 def _missed(was: Watched, quiet: Quiet) -> Iterator[tuple[About, Said, int, int]]:
     said = Said(AlertKind.NO_DATA.value, RULE, "", "", SEVERITY.value, Family.CALLS.value, 0, 0)
-    fired, last = (array(*quiet.known[name]) for name in ("fired_ns", "last_ns"))
-    missed = [(*was.slices[row], int(fired[row]), int(last[row])) for row in np.flatnonzero(fired > 0)]
+    known = whole(Known, quiet.known, quiet.cells, len(was.slices))
+    missed = [(*was.slices[row], int(known.fired_ns[row]), int(known.last_ns[row])) for row in np.flatnonzero(known.fired_ns > 0)]
     missed += [(one, route, [], fired_ns, since_ns) for one, route, since_ns, fired_ns in quiet.expected if fired_ns]
     for environment, route, values, fired_ns, since_ns in missed:
         about = (_asks(said), environment, route, tuple((c, v) for c, v in values))

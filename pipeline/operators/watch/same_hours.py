@@ -188,14 +188,14 @@ class SameHours(Asked):
 
     def _hour(self, of_day: int) -> Data:
         """The hour that ends, beside the same hour before."""
+        means, inverse = self.base.by_hour()
         with np.errstate(all="ignore"):
-            base_n, mean = 1 / self.base.inverse[:, of_day], self.base.mean[:, of_day]
+            base_n, mean = 1 / inverse[:, of_day], means[:, of_day]
         return Data(self.spread.open_n, self.spread.open_s, base_n, mean, mean)
 
     def _fix(self, hour: int, cells: Mask) -> None:
         """Strata begin with that hour: these are their baselines, whatever comes."""
         if cells.any():
             n, s, days = self.week.before(hour, self.detector.hours, self.before.until, cells)
-            for name, column in Baseline.of_hours(n, s).columns.items():
-                getattr(self.base, name)[cells] = column
+            self.base.n[cells], self.base.s[cells] = n, s
             self.before.days[cells] = days

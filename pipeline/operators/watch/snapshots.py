@@ -1,45 +1,67 @@
 """State of contracts written down, so that nobody has to fold days again: columns as bytes, compressed.
 
 A question that a new version of its contract still asks as before goes on where it was; one that it asks otherwise begins anew.
-What would be too long for a message is written without the tails: quantiles are then unknown for the length of a window after a
-restart, evidence is not.
+What is written down of it, and what not where it would be too long, says `written.py`.
 """
 
+import sys
 import zlib
 from base64 import b64decode, b64encode
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.contracts.scope import is_for
+from pipeline.operators.evidence.cells import Cells
+from pipeline.operators.evidence.release import Baseline
 from pipeline.operators.watch.asked import Asked
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.early import Early
-from pipeline.operators.watch.frontiers import Frontiers, Topic
+from pipeline.operators.watch.frontiers import Topic
+from pipeline.operators.watch.packed import Packed, packed, unpacked
 from pipeline.operators.watch.questions import Question
 from pipeline.operators.watch.releases import Names
-from pipeline.operators.watch.silence import Silence
+from pipeline.operators.watch.silence import Known, Silence
 from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.tails import Tail
 from pipeline.operators.watch.troubles import Trouble
 
-MOST_BYTES = 15 << 20
-"""Of a snapshot; a message of watch-state may have 16 MB."""
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
-Columns = dict[str, tuple[bytes, tuple[int, ...]]]
+FAR: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.enable_long_distance_matching: 1,
+    zstd.CompressionParameter.window_log: 27,
+}
+"""Questions of one measure count the same calls, megabytes apart: what was said already is found in the last 128 MB."""
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+"""How its frames begin (RFC 8878, 3.1.1); snapshots of before are of zlib."""
+
+Mask = NDArray[np.bool_]
+Columns = dict[str, Packed]
 
 Texts = dict[str, str]
 """Texts of contracts, by name."""
 
+OfCells = TypeVar("OfCells", bound=Cells)
+
 
 class State(msgspec.Struct):
-    """Of one question: its parts' columns, and which part of its rings is the newest."""
+    """Of one question: its parts' columns, and which part of its rings is the newest.
+
+    cells: of which slices; None: of all of them. What is sparse has the slices' numbers, whichever are written.
+    """
 
     parts: dict[str, Columns]
     at: dict[str, int]
+    cells: Packed | None = None
 
 
 class Said(msgspec.Struct):
@@ -56,13 +78,14 @@ class Said(msgspec.Struct):
 
 
 class Quiet(msgspec.Struct):
-    """Of what is missed. expected: routes by name, since when, and since when they are missed."""
+    """Of what is missed. expected: routes by name, since when, and since when they are missed. cells: as of a State."""
 
     known: Columns
     at_ns: int
     hour: int
     expected: list[tuple[str, str, int, int]]
     seen: list[tuple[str, str]]
+    cells: Packed | None = None
 
 
 class Watched(msgspec.Struct):
@@ -94,54 +117,9 @@ class Snapshot(msgspec.Struct):
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
 
 
-def written(
-    contracts: dict[str, tuple[str, ContractWatch]], texts: Texts, frontiers: Frontiers, log_ns: int, troubles: dict[str, Trouble]
-) -> str:
-    """The snapshot as text. contracts: by name, text and state. texts: of all in force, those that cannot be read too."""
-    all_watched = {name: watched(text, watch) for name, (text, watch) in contracts.items()}
-    unread = {name: text for name, text in texts.items() if name not in contracts}
-    snapshot = Snapshot(all_watched, frontiers.topics, frontiers.line, log_ns, unread, troubles)
-    said = _written(snapshot)
-    if len(said) <= MOST_BYTES:
-        return said
-    for one in all_watched.values():
-        for state in one.asked.values():
-            state.parts.pop("tail", None)
-    return _written(snapshot)
-
-
-def _written(snapshot: Snapshot) -> str:
-    return b64encode(zlib.compress(msgspec.msgpack.encode(snapshot), 1)).decode()
-
-
-def watched(text: str, watch: ContractWatch) -> Watched:
-    """State of one contract."""
-    slices = [(one.environment, one.route, list(one.values)) for one in watch.slices.found]
-    said: dict[str, list[Said]] = {}
-    for asked in watch.asked:
-        said.setdefault(asked.question.identity, []).append(as_told(asked.question))
-    return Watched(
-        text,
-        slices,
-        {asked.question.identity: _state(asked) for asked in watch.asked},
-        dict(watch.hours),
-        {
-            environment: {route: dict(names) for route, names in routes.items()}
-            for environment, routes in watch.releases.names.items()
-        },
-        watch.contract.version,
-        watch.contract.hash,
-        watch.contract.owner,
-        said,
-        _quiet(watch.silence),
-    )
-
-
-def _quiet(silence: Silence) -> Quiet:
-    silence.grow()
-    known = {name: _packed(column) for name, column in silence.known.columns.items()}
-    expected = [(*place, *since) for place, since in silence.expected.items()]
-    return Quiet(known, silence.at_ns, silence.hour, expected, sorted(silence.seen))
+def text_of(snapshot: Snapshot) -> str:
+    """As `read` reads it."""
+    return b64encode(zstd.compress(msgspec.msgpack.encode(snapshot), options=FAR)).decode()
 
 
 def as_told(question: Question) -> Said:
@@ -162,30 +140,38 @@ def as_told(question: Question) -> Said:
 def read(said: str) -> Snapshot:
     """Raises ValueError for anything else."""
     try:
-        return _snapshot.decode(zlib.decompress(b64decode(said)))
-    except (zlib.error, msgspec.MsgspecError) as error:
+        packed_up = b64decode(said)
+        return _snapshot.decode(zstd.decompress(packed_up) if packed_up.startswith(ZSTD) else zlib.decompress(packed_up))
+    except (zlib.error, zstd.ZstdError, msgspec.MsgspecError) as error:
         raise ValueError(f"no snapshot: {error}") from None
 
 
 def restore(watch: ContractWatch, was: Watched) -> None:
     """Give a contract that has seen nothing what its questions knew. An alarm that is called otherwise now is raised anew."""
-    kept = [_keep(watch, Slice(where[0], where[1], tuple((c, v) for c, v in where[2]))) for where in was.slices]
+    kept = np.array([_keep(watch, Slice(one[0], one[1], tuple((c, v) for c, v in one[2]))) for one in was.slices], np.bool_)
     watch.hours, watch.releases.names = dict(was.hours), was.releases
     if was.quiet is not None:
-        _miss(watch.silence, was.quiet, np.array(kept, np.bool_))
+        _miss(watch.silence, was.quiet, kept)
     for asked in watch.asked:
         known = was.asked.get(asked.question.identity)
         if known is not None:
-            _fill(asked, known, np.array(kept, np.bool_))
+            _fill(asked, known, kept)
             said = was.said.get(asked.question.identity, ())
             if said and asked.question.rule not in {one.rule for one in said}:
                 asked.alarms.forget(np.ones(len(asked.alarms.firing), np.bool_))
         asked.grow(len(watch.slices))
 
 
-def _miss(silence: Silence, was: Quiet, kept: NDArray[np.bool_]) -> None:
-    for name in silence.known.columns:
-        setattr(silence.known, name, array(*was.known[name])[kept])
+def whole(of: type[OfCells], columns: Columns, cells: Packed | None, slices: int) -> OfCells:
+    """State of so many slices: what was written down; of the others, and in columns that there were not then, nothing."""
+    found, mine = of.empty(slices), _mine(cells, slices)
+    for name in found.columns.keys() & columns.keys():
+        getattr(found, name)[mine] = unpacked(columns[name])
+    return found
+
+
+def _miss(silence: Silence, was: Quiet, kept: Mask) -> None:
+    silence.known = whole(Known, was.known, was.cells, len(kept)).of(kept)
     silence.grow()
     silence.at_ns, silence.hour, silence.seen = was.at_ns, was.hour, set(was.seen)
     silence.expected = {(environment, route): (since, fired) for environment, route, since, fired in was.expected}
@@ -202,32 +188,36 @@ def _any(watch: ContractWatch) -> tuple[str, str]:
     return watch.contract.models[0], watch.contract.releases[0]
 
 
-def _state(asked: Asked) -> State:
-    parts = {part: {name: _packed(column) for name, column in getattr(asked, part).columns.items()} for part in asked.PARTS}
-    return State(parts, {part: getattr(asked, part).at for part in _rings(asked)})
-
-
-def _rings(asked: Asked) -> list[str]:
-    return [part for part in asked.PARTS if isinstance(getattr(asked, part), Sliding)]
-
-
-def _fill(asked: Asked, known: State, kept: NDArray[np.bool_]) -> None:
+def _fill(asked: Asked, known: State, kept: Mask) -> None:
+    """kept: of all slices there were, those that are still."""
     for part in asked.PARTS:
-        state = getattr(asked, part)
+        state, columns = getattr(asked, part), known.parts.get(part)
+        if not columns:
+            continue  # left out, or written before there was such a part
         if isinstance(state, Tail | Early):
-            state.restore({name: array(*column) for name, column in known.parts.get(part, {}).items()}, kept)
-            continue
-        for name in state.columns:
-            column = array(*known.parts[part][name])[kept]
-            setattr(state, name, column.astype(getattr(state, name).dtype))
-    for part in _rings(asked):
-        getattr(asked, part).at = known.at[part]
+            state.restore({name: unpacked(column) for name, column in columns.items()}, kept)
+        elif isinstance(state, Sliding):
+            state.grow(int(kept.sum()))
+            mine = _mine(known.cells, len(kept))
+            for name, column in columns.items():
+                getattr(state, name)[mine[kept]] = unpacked(column)[kept[mine]]
+            state.at = known.at[part]
+        else:
+            if isinstance(state, Baseline) and "mean" in columns:
+                columns = _by_hour(columns)
+            setattr(asked, part, whole(type(state), columns, known.cells, len(kept)).of(kept))
 
 
-def _packed(array: NDArray[np.float64]) -> tuple[bytes, tuple[int, ...]]:
-    return np.ascontiguousarray(array, "<f8").tobytes(), array.shape
+def _mine(cells: Packed | None, slices: int) -> Mask:
+    return np.ones(slices, np.bool_) if cells is None else unpacked(cells) > 0
 
 
-def array(data: bytes, shape: tuple[int, ...]) -> Any:
-    """A column that was written down."""
-    return np.frombuffer(data, "<f8").reshape(shape).copy()
+def _by_hour(columns: Columns) -> Columns:
+    """A baseline as it was written before: mean and 1 / n of hours, those of the day where an hour has no calls; n of the day."""
+    mean, inverse, all_n = (unpacked(columns[name]) for name in ("mean", "inverse", "n"))
+    with np.errstate(all="ignore"):
+        n = np.where(all_n[:, None] > 0, np.round(1 / inverse), 0.0)
+    one = n.sum(1) > all_n  # some hours hold nothing and say what the day says; if all do, one holds all
+    n[one] = np.where(n[one] < all_n[one, None], n[one], 0.0)
+    n[:, 0] += np.where(n.sum(1) == 0, all_n, 0.0)
+    return {"n": packed(n), "s": packed(np.where(n > 0, n * mean, 0.0))}

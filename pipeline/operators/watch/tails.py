@@ -5,6 +5,7 @@ a fifth before the bound on say it to 1 %. They are kept sparse, in the parts of
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,9 @@ class Tail:
 
     parts: dict[int, Entries] = field(default_factory=dict)
 
+    PLACE: ClassVar[str] = "code"
+    """The column that says of which cell and bin an entry is."""
+
     @property
     def columns(self) -> dict[str, Floats]:
         """All entries, one after the other: their part, their code and how many."""
@@ -38,8 +42,6 @@ class Tail:
 
     def restore(self, columns: dict[str, Floats], kept: np.ndarray) -> None:
         """What was written down, of the cells that are kept, numbered anew."""
-        if not columns:
-            return  # written before there were any
         place = np.cumsum(kept) - 1
         code = columns["code"].astype(np.int64)
         cell, bin_ = code // MOST_BINS, code % MOST_BINS
