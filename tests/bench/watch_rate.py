@@ -53,6 +53,12 @@ def comparing(metrics: tuple[str, ...]) -> str:
     return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{', '.join(metrics)}]}}\n"
 
 
+def usual() -> str:
+    """One objective, and shares against the same hours before."""
+    names = ", ".join(rule.partition(",")[0] for rule in SUMS)
+    return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{names}], baseline: same_hours_before}}\n"
+
+
 def mixed() -> str:
     """Ten objectives and ten comparisons."""
     head, *rules = contract((*SUMS, *COUNTED)).split("\n  - ")
@@ -121,14 +127,14 @@ def tell(name: str, text: str, windows: list[Panes], every: int = 1) -> None:
 
 
 def of_releases(windows: list[Panes], releases: str) -> list[Panes]:
-    """A window for each letter, of the release it names. Windows come again with their calls in other slices, so no hour of the
-    day resembles another one more than it would.
+    """A window for each letter, of the release it names. Windows come again with their calls shuffled over the slices: what is
+    compressed finds no hour of the day in another one.
     """
-    found = []
+    found, g = [], np.random.default_rng(2)
     for i, release in enumerate(releases):
-        window, by = windows[i % len(windows)], 97 * (i // len(windows))
-        series = (*window.series[by:], *window.series[:by])
-        found.append(replace(window, series=tuple((*one[:3], release, *one[4:]) for one in series)))
+        window = windows[i % len(windows)]
+        series = tuple((*window.series[at][:3], release, *window.series[at][4:]) for at in g.permutation(len(window.series)))
+        found.append(replace(window, series=series))
     return found
 
 
@@ -158,6 +164,7 @@ if __name__ == "__main__":
         ("once they chose", comparing(COMPARED), "1" * 35 + "2" * 40, 1),
         ("in all hours of the day", comparing(COMPARED), "1" * 50 + "2" * 50, 30),
         ("ten, and ten objectives", mixed(), "1" * 50 + "2" * 50, 30),
+        ("four with the same hours of a week", usual(), "1" * 190, 60),
     )
     for name, text, releases, every in cases:
         tell(name, text, of_releases(list(windows), releases), every)
