@@ -6,7 +6,7 @@ is said once, in the description of its panel.
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
+from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, REFUSED, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
 from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
 from grafana.traces import traces
@@ -96,8 +96,8 @@ VECTOR = (
     ),
     numbers(
         "Refusals",
-        "Refusals over all calls; how an answer reads is known of English only.",
-        total(f"{ratio('sum(refusals)', N)} AS Refusals"),
+        "Refusals over the answers that were looked at; how an answer reads is known of English only.",
+        total(f"{ratio(*REFUSED)} AS Refusals"),
         "percentunit",
         8,
     ),

@@ -8,7 +8,7 @@ back to it, so a longer window is the sum of the shorter ones in it. What is sum
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from grafana.alerts import amount, plain
 from grafana.sql import SEEN, Query, among, named
@@ -235,17 +235,9 @@ def rung(beyond: str, scale: int) -> str:
 
 
 def _bad_and_all(metric: Metric) -> tuple[str, str]:
-    """Of a ratio what its budget calls bad, and of how many."""
-    bad = f"r.{metric.of} - r.{metric.events}" if metric.better is Better.HIGH else f"r.{metric.events}"
-    return f"toFloat64({bad})", f"toFloat64(r.{metric.of})"
-
-
-def _beyond_and_all(measure: Measure) -> tuple[str, str]:
-    """Of a measure how many values lie beyond the bound of its budget, and how many there are."""
-    bins, counts = f"r.{measure.ladder}_bins", f"r.{measure.ladder}_bin_counts"
-    side = "<" if measure.better is Better.HIGH else ">"
-    edge = rung("b.beyond", measure.scale)
-    return f"toFloat64(arraySum((x, c) -> if(x {side} {edge}, c, 0), {bins}, {counts}))", f"toFloat64(arraySum({counts}))"
+    """Of a ratio what its budget calls bad, and of how many, as sums of a series."""
+    bad = f"r.{metric.of}_sum - r.{metric.events}_sum" if metric.better is Better.HIGH else f"r.{metric.events}_sum"
+    return bad, f"r.{metric.of}_sum"
 
 
 def _since(asked: str) -> str:
@@ -271,56 +263,75 @@ def _spent(asked: str, rows: str, within: str, columns: Iterable[str], model: st
     )
 
 
-def _of_named(family: Family, subject: str, of: Mapping[str, tuple[str, str]], columns: Iterable[str]) -> str:
-    """Of the budgets whose `subject`, ratio or measure, has a name: by name what is bad of it and how many there are."""
-    bad, n = (f"multiIf({', '.join(f'b.{subject} = {name!r}, {parts[i]}' for name, parts in of.items())}, 0)" for i in range(2))
-    asked = f"{subject} IN ({_quoted(of)})"
-    model = () if family is Family.TRACES else ("model",)
-    rows = (
-        f"SELECT {', '.join((*ROUTE, 'release', 'window_start', *model, *columns))} FROM {LONGER[family]} FINAL\n"
-        f"WHERE {_since(asked)}"
+def _summed(family: Family, asked: str, sums: Iterable[str], counted: str, only: str = "") -> str:
+    """Rows of hours as sums of each series and the shortest period that reaches back to them: there are most of them, so they are
+    matched after. counted: the sum without which an hour was not counted.
+    """
+    periods = f"(SELECT arraySort(groupUniqArray(period_ns)) FROM budgets WHERE {asked})"
+    reaches = "window_start >= $__toTime - toIntervalSecond(intDiv(p, 1000000000))"
+    read = ", ".join(("window_start", *_series(family), *sums))
+    added = ", ".join(f"sum(toFloat64({name})) AS {name}_sum" for name in sums)
+    return (
+        f"SELECT {', '.join(_series(family))}, arrayFirst(p -> {reaches}, {periods}) AS period_ns,\n"
+        f"  groupUniqArrayIf(window_start, {counted} > 0) AS hours, {added}\n"
+        f"FROM (SELECT {read} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)}{only})\n"
+        f"GROUP BY {', '.join((*_series(family), 'period_ns'))}"
     )
-    within = "r.window_start >= $__toTime - toIntervalSecond(intDiv(b.period_ns, 1000000000))"
-    seen = f"uniqExactIf(r.window_start, {n} > 0)"
-    return _spent(asked, rows, within, (seen, bad, n, n), "r.model" if model else "''")
+
+
+def _of_ratios() -> str:
+    """Of the budgets of what calls are: by name what is bad of it and of how many."""
+    ratios = {one.name: one for one in _of(Family.CALLS) if one.kind is Kind.RATIO}
+    parts = {name: _bad_and_all(one) for name, one in ratios.items()}
+    bad, n = (f"multiIf({', '.join(f'b.ratio = {name!r}, {both[i]}' for name, both in parts.items())}, 0)" for i in range(2))
+    asked = f"ratio IN ({_quoted(ratios)})"
+    rows = _summed(Family.CALLS, asked, sorted({x for one in ratios.values() for x in (one.events, one.of)}), "requests")
+    return _spent(asked, rows, "r.period_ns <= b.period_ns", ("uniqExactArray(r.hours)", bad, n, n), "r.model")
+
+
+def _of_measure(measure: Measure) -> str:
+    """Of the budgets of a measure how many values lie beyond their bound. Its ladder alone is read, and only if one asks;
+    patterns are matched with series, since each match is an expression of its own.
+    """
+    asked, family = f"measure = '{measure.name}'", measure.family
+    bins, counts = (f"{measure.ladder}_{what}" for what in ("bins", "bin_counts"))
+    side = "<" if measure.better is Better.HIGH else ">"
+    series = ", ".join(_series(family))
+    bounds = f"SELECT DISTINCT beyond, period_ns, {rung('beyond', measure.scale)} AS edge FROM budgets WHERE {asked}"
+    hours = (
+        f"SELECT window_start, {series}, {bins}, {counts} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)} AND notEmpty({bins})"
+    )
+    rows = (
+        f"SELECT beyond, period_ns, {series}, groupUniqArray(window_start) AS hours, sum(arraySum({counts})) AS whole,\n"
+        f"  sum(arraySum((x, c) -> if(x {side} edge, c, 0), {bins}, {counts})) AS bad\n"
+        f"FROM ({bounds}) AS m CROSS JOIN (\n{hours}) AS h\n"
+        "WHERE window_start >= $__toTime - toIntervalSecond(intDiv(period_ns, 1000000000))\n"
+        f"GROUP BY beyond, period_ns, {series}"
+    )
+    columns = ("uniqExactArray(r.hours)", "toFloat64(r.bad)", "toFloat64(r.whole)", "toFloat64(r.whole)")
+    within = "r.period_ns = b.period_ns AND r.beyond = b.beyond"
+    return _spent(asked, rows, within, columns, "r.model" if "model" in _series(family) else "''")
 
 
 EVALUATOR = "replaceRegexpOne(ratio, '\\\\.fail$', '')"
 
 
 def _of_evaluators() -> str:
-    """Of the budgets of what an evaluator fails: shares are weighted, n is how many scores they are of.
-
-    Of scores there are most rows: summed into series and the shortest period that reaches back to them, and matched after.
-    """
+    """Of the budgets of what an evaluator fails: shares are weighted, n is how many scores they are of."""
     asked = "endsWith(ratio, '.fail')"
-    keys = (*_series(Family.SCORES), "period_ns")
-    periods = f"(SELECT arraySort(groupUniqArray(period_ns)) FROM budgets WHERE {asked})"
-    reaches = "window_start >= $__toTime - toIntervalSecond(intDiv(p, 1000000000))"
     sums = ("fails_weight", "checked_weight", "checked")
-    read = ", ".join(("window_start", *_series(Family.SCORES), *sums))
-    rows = (
-        f"SELECT {', '.join(_series(Family.SCORES))}, arrayFirst(p -> {reaches}, {periods}) AS period_ns,\n"
-        f"  groupUniqArrayIf(window_start, checked > 0) AS hours, {', '.join(f'sum(toFloat64({x})) AS {x}_sum' for x in sums)}\n"
-        f"FROM (SELECT {read} FROM {LONGER[Family.SCORES]} FINAL\nWHERE {_since(asked)}\n"
-        f"  AND evaluator IN (SELECT {EVALUATOR} FROM budgets WHERE {asked}))\nGROUP BY {', '.join(keys)}"
-    )
+    only = f"\n  AND evaluator IN (SELECT {EVALUATOR} FROM budgets WHERE {asked})"
     columns = ("uniqExactArray(r.hours)", *(f"r.{name}_sum" for name in sums))
-    return _spent(asked, rows, "r.period_ns <= b.period_ns", columns, "r.model", f" AND r.evaluator = {EVALUATOR}")
+    own = f" AND r.evaluator = {EVALUATOR}"
+    return _spent(
+        asked, _summed(Family.SCORES, asked, sums, "checked", only), "r.period_ns <= b.period_ns", columns, "r.model", own
+    )
 
 
 def budgets() -> Query:
     """A row for each budget: what is left of it over its period, from hours."""
-    ratios = {one.name: one for one in _of(Family.CALLS) if one.kind is Kind.RATIO}
-    summed = sorted({name for one in ratios.values() for name in (one.events, one.of)})
-    parts = [
-        _of_evaluators(),
-        _of_named(Family.CALLS, "ratio", {name: _bad_and_all(one) for name, one in ratios.items()}, summed),
-    ]
-    for family in (Family.CALLS, Family.TRACES):
-        measures = {one.name: one for one in MEASURES.values() if one.family is family and one.digest and one.ladder}
-        columns = [f"{one.ladder}_{what}" for one in measures.values() for what in ("bins", "bin_counts")]
-        parts.append(_of_named(family, "measure", {name: _beyond_and_all(one) for name, one in measures.items()}, columns))
+    measured = [_of_measure(one) for one in MEASURES.values() if one.digest and one.ladder]
+    parts = [_of_evaluators(), _of_ratios(), *measured]
     return Query(
         f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf(1 - target, 0) AS Left,\n"
         "  bad AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
