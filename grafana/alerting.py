@@ -21,8 +21,12 @@ MINUTE = 60
 
 FIRING = """SELECT contract, owner, environment, route, toFloat64(count()) AS firing
 FROM latest_alerts
-WHERE state = 'firing' AND severity = '{severity}' AND $__timeFilter(at)
+WHERE state = 'firing' AND severity = '{severity}' AND kind IN ('objective', 'regression', 'burn_rate') AND $__timeFilter(at)
 GROUP BY contract, owner, environment, route"""
+UNJUDGED = """SELECT kind, contract, environment, route, toFloat64(count()) AS firing
+FROM latest_alerts
+WHERE state = 'firing' AND kind IN ('no_data', 'pipeline') AND $__timeFilter(at)
+GROUP BY kind, contract, environment, route"""
 LAST_SAID = """SELECT stage, {value} AS {name}
 FROM (SELECT stage, source, argMax(value, time_ns) AS v FROM status
 WHERE $__timeFilter(time) AND metric = '{metric}' AND value >= 0{also}
@@ -65,6 +69,16 @@ RULES: tuple[Rule, ...] = (
         "A promise is broken: ticket",
         "{{ $values.B.Value }} alerts of severity ticket fire for {{ $labels.route }}, contract {{ $labels.contract }}",
         FIRING.format(severity="ticket"),
+        0,
+        "ticket",
+        look_back_s=400 * 86_400,
+        board="tailrace-contract",
+    ),
+    Rule(
+        "tailrace-unjudged",
+        "watch misses data, or cannot judge",
+        "{{ $values.B.Value }} alerts of kind {{ $labels.kind }} fire {{ $labels.route }}; `tailrace alerts` says of what",
+        UNJUDGED,
         0,
         "ticket",
         look_back_s=400 * 86_400,

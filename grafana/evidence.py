@@ -36,7 +36,8 @@ MOST = ("n", "unit", "estimate", "baseline_n", "baseline_estimate", "log_e_value
 
 TOLD = (
     "SELECT contract, environment, route, metric, countIf(state = 'firing') AS firing, count() AS alarms, max(at) AS last, "
-    + ", ".join(f"argMax(l.{name}, ifNull(l.log_e_value, 0)) AS {name}" for name in MOST)
+    f"argMax(tuple({', '.join(f'l.{name}' for name in MOST)}), ifNull(l.log_e_value, 0)) AS strongest, "
+    + ", ".join(f"strongest.{i} AS {name}" for i, name in enumerate(MOST, 1))
     + f"\nFROM latest_alerts AS l\nWHERE kind = 'regression' AND first_seen <= $__toTime AND release = {chosen('candidate')} "
     f"AND previous_release = {chosen('baseline')}\n  AND {OF_ROUTE}\nGROUP BY contract, environment, route, metric"
 )

@@ -247,6 +247,10 @@ DEAD_ROWS = (
 )
 
 
+UNJUDGED = FAR - 100
+"""Minutes after noon at which watch misses a route, and a source has stopped."""
+
+
 def placed(alert: Alert, minute: int, **changes: Any) -> Alert:
     """An alert whose times are so many minutes after noon, told whole."""
     at = NOON_NS + minute * MINUTE_NS
@@ -280,6 +284,8 @@ ALERTS = (
         state=AlertState.RESOLVED,
         resolved_ns=NOON_NS + MINUTE_NS,
     ),
+    placed(alerts.NO_DATA, UNJUDGED, slice=()),
+    replace(alerts.PIPELINE, at_ns=NOON_NS + UNJUDGED * MINUTE_NS),
     placed(alerts.BURN_RATE, 0, short_window_ns=5 * MINUTE_NS, window_ns=HOUR_NS),
     placed(alerts.BURN_RATE, 1, state=AlertState.RESOLVED, resolved_ns=NOON_NS + MINUTE_NS),
 )

@@ -14,7 +14,7 @@ import yaml
 
 from grafana import alerting
 from pipeline.operators.boards.macros import TimeRange
-from tests.board_rows import NOON, WORST_NS
+from tests.board_rows import NOON, UNJUDGED, WORST_NS
 from tests.contracts.boards import Asked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +80,15 @@ def test_a_firing_page_and_ticket_fire_at_once_with_route_and_owner(asked: Asked
         found = [dict(labels) for labels, holds in over(asked, RULES[uid], NOON + 5 * MINUTE).items() if holds]
         assert len(found) == n
         assert (found[0]["contract"], found[0]["route"], found[0]["owner"]) == ("chat", "chat", "team-support")
+
+
+def test_what_is_not_judged_has_a_rule_of_its_own(asked: Asked) -> None:
+    since = NOON + UNJUDGED * MINUTE
+    assert not any(over(asked, RULES["tailrace-unjudged"], since - MINUTE).values())
+    found = [dict(labels) for labels, holds in over(asked, RULES["tailrace-unjudged"], since + MINUTE).items() if holds]
+    assert sorted(one["kind"] for one in found) == ["no_data", "pipeline"]
+    before, after = ({*over(asked, RULES["tailrace-ticket"], since + n * MINUTE)} for n in (-1, 1))
+    assert before == after, "no promise is broken by them"
 
 
 def test_no_new_pane_fires_when_none_comes(asked: Asked) -> None:

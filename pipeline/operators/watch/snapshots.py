@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.alerts import AlertKind
 from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.release import Baseline
@@ -157,7 +158,8 @@ def restore(watch: ContractWatch, was: Watched) -> None:
         if known is not None:
             _fill(asked, known, kept)
             said = was.said.get(asked.question.identity, ())
-            if said and asked.question.rule not in {one.rule for one in said}:
+            of_before = not was.said and asked.question.kind is AlertKind.BURN_RATE  # all of a budget had one fingerprint then
+            if of_before or (said and asked.question.rule not in {one.rule for one in said}):
                 asked.alarms.forget(np.ones(len(asked.alarms.firing), np.bool_))
         asked.grow(len(watch.slices))
 
