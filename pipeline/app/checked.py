@@ -66,12 +66,16 @@ def rows(findings: Sequence[Finding], every: bool = False) -> list[list[str]]:
     every: a row for each slice, but where nothing at all was counted.
     """
     told: dict[object, list[Finding]] = {}
-    for one in findings:
-        alert, is_silent = one.alert, one.verdict is Verdict.TOO_FEW and not one.alert.n
+    for one in sorted(findings, key=_is_silent):
+        alert, is_silent = one.alert, _is_silent(one)
         alone = not is_silent and (every or one.verdict in TOLD_EACH or not alert.slice)
         key = id(one) if alone else (alert.environment, alert.route, alert.rule, one.verdict, is_silent)
         told.setdefault(key, []).append(one)
     return [row(those[0]) if len(those) == 1 and those[0].alert.n else _together(those) for those in told.values()]
+
+
+def _is_silent(one: Finding) -> bool:
+    return one.verdict is Verdict.TOO_FEW and not one.alert.n
 
 
 def _together(those: Sequence[Finding]) -> list[str]:
