@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from pipeline.operators.watch.out_of_force import REMOVED
-from tests.panes import MINUTE_NS, NOON_NS
+from pipeline.operators.watch.silence import Silence
+from pipeline.operators.watch.slices import Slice, Slices
+from tests.panes import MINUTE_NS, NOON_NS, trace_pane, trace_panes
 from tests.unit.test_watch import ERRORS
-from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, stage
+from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, readable, stage
 
 DAY = 240
 """Minutes of a day: an hour of these logs is ten."""
@@ -128,6 +130,46 @@ def test_a_route_that_is_named_and_never_comes_is_told_after_a_day() -> None:
     assert some[0]["at_ns"] - some[0]["first_seen_ns"] == DAY * MINUTE_NS
     assert some[0]["fingerprint"] == some[1]["fingerprint"]
     assert {one["id"] for one in missed(log, 11, (3, 22, 23, 40))} == {one["id"] for one in some}
+
+
+def traces_alone(minutes: int) -> Log:
+    """Traces of the route, and no calls."""
+    log = Log()
+    log.contracts(errors=MISSED)
+    for minute in range(minutes):
+        log.put(b"traces", trace_panes(trace_pane(minute, [5], cohort="a")), minute)
+        log.frontiers(minute, [0], 1, "traces")
+        log.frontiers(minute, [0], 1)
+    return log
+
+
+@pytest.mark.parametrize("crashes", [(), (3,), (26,), (3, 15, 26, 27)])
+def test_traces_are_no_calls_of_a_route_that_never_comes(crashes: tuple[int, ...]) -> None:
+    log = traces_alone(2 * DAY)
+    some = missed(log)
+    assert told(some) == [("firing", {}, DAY + 1)]
+    assert some[0]["detail"] == "never seen since the contract is in force"
+    assert {one["id"] for one in missed(log, 30, crashes)} == {some[0]["id"]}
+    assert {one["state"] for one in missed(log, 30, crashes)} == {"firing"}
+    log.window(2 * DAY, [on_time(2 * DAY, 1, 0, cohort="a")])
+    over = missed(log, 30, crashes)[-1]
+    assert (over["state"], over["detail"]) == ("resolved", missed(log)[-1]["detail"])
+    assert over["detail"].startswith("the first calls came")
+
+
+def test_a_slice_whose_route_has_no_room_waits_by_itself() -> None:
+    contract = readable("errors", MISSED)
+    assert contract is not None
+    slices = Slices(contract, 2)
+    for cohort in "ab":
+        slices.add(Slice("prod", "chat", (("cohort", cohort),)))
+    silence = Silence(slices, 600 * 10**9, MINUTE_NS)
+    for minute in range(2):
+        start = NOON_NS + minute * MINUTE_NS
+        silence.window(start, start + MINUTE_NS, np.array([1.0, 1.0 - minute]))
+    silence.window(NOON_NS + 2 * MINUTE_NS, NOON_NS + 3 * MINUTE_NS, np.array([0.0, 1.0]))
+    assert silence.known.passed.sum(1).tolist() == [3, 3]
+    assert silence.known.unlikely.tolist() == pytest.approx([np.log1p(1 / 2) * 2, 0])
 
 
 def test_only_the_partition_of_a_route_waits_for_it() -> None:

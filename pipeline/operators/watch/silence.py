@@ -117,8 +117,11 @@ class Silence:
     _whole: Rows = field(default_factory=lambda: np.zeros(0, np.intp))
 
     def expect(self, places: set[tuple[str, str]]) -> None:
-        """The routes that the contract names exactly and that are watched here."""
-        found = {(one.environment, one.route) for one in self.slices.found}
+        """The routes that the contract names exactly and that are watched here. Seen are those with calls: panes of traces and
+        of scores make slices too.
+        """
+        self.grow()
+        found = {(one.environment, one.route) for row, one in enumerate(self.slices.found) if self.known.last_ns[row] > 0}
         self.seen = (self.seen | found) & places
         self.expected = {place: self.expected.get(place, (0, 0)) for place in sorted(places - self.seen)}
 
@@ -159,14 +162,15 @@ class Silence:
         yield from ((Slice(*place), since, fired) for place, (since, fired) in self.expected.items() if fired)
 
     def grow(self) -> None:
-        """Room for the slices there are."""
-        new = self.slices.found[len(self._may) :]
+        """Room for the slices there are. One whose route has no row waits by itself."""
+        begin, new = len(self._may), self.slices.found[len(self._may) :]
         if new:
-            self.known.grow(len(self.slices))
             may = [not NOT_MISSED & {column for column, _ in one.values} for one in new]
             self._may = np.concatenate((self._may, np.array(may, np.bool_)))
-            whole = [self.slices.add(Slice(one.environment, one.route)) for one in new]
-            self._whole = np.concatenate((self._whole, np.array(whole, np.intp)))
+            whole = np.array([self.slices.add(Slice(one.environment, one.route)) for one in new], np.intp)
+            own = np.arange(begin, begin + len(new))
+            self._whole = np.concatenate((self._whole, np.where(whole >= 0, whole, own)))
+            self.known.grow(len(self.slices))
 
     def _silent(self, line_ns: int) -> Iterator[Missed]:
         known, k = self.known, self._hypotheses()
