@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.model.stream import Source
+from pipeline.operators.frontiers import FRONTIER_KEY, Frontier, encode_frontier
 from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.troubles import Troubles
 from pipeline.stages.watch import Outputs, Watch
-from tests.panes import MINUTE_NS, NOON_NS
+from tests.panes import MINUTE_NS, NOON_NS, panes
 from tests.unit.test_watch import ERRORS
-from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, readable, stage
+from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, readable, stage, traffic
 
 DAY = 24 * 60
 
@@ -23,8 +24,6 @@ def spoken(log: Log, minutes: Sequence[int], silent: Sequence[int] = (), rows: i
 
 
 def _panes(minute: int, rows: int) -> bytes:
-    from tests.panes import panes  # noqa: PLC0415
-
     return panes(*[on_time(minute, 10, 0, cohort=f"c{i}") for i in range(rows)])
 
 
@@ -49,6 +48,81 @@ def test_a_source_that_stops_is_told_once_and_is_over_when_it_has_come_back_for_
     for batch, crashes in ((7, (2, 5, 9, 13)), (1, (35, 36, 60, 90, 120)), (1000, ())):
         again = alerts(folded(stage(replace(POLICY, snapshot_every_ns=9 * MINUTE_NS)), log, batch, crashes))
         assert {one["id"] for one in again} == {one["id"] for one in told}, batch
+
+
+PAUSED = (300, 360)
+"""Minutes between which nobody says a word; patience is ten."""
+SELDOM = replace(POLICY, snapshot_every_ns=9 * MINUTE_NS)
+
+
+def caught_up_one_by_one() -> Log:
+    """After an hour without a word source 0 says all it has, then source 1, in one minute of the log. The cohort pro gets worse
+    in that hour, and source 1 alone has it.
+    """
+    log = Log()
+    log.contracts(errors=ERRORS)
+    begin, end = PAUSED
+    of = [
+        [row | {"source": f"spans:{int(row['cohort'] == 'pro')}:e"} for row in rows] for rows in traffic(3, end + 20, begin, 0.3)
+    ]
+    for minute in range(begin):
+        log.window(minute, of[minute], sources=2)
+    for minute in range(begin, end, 8):  # what is no word of a source does not shorten the pause
+        log.contracts(minute, errors=ERRORS)
+    for source in ("spans:0:e", "spans:1:e"):
+        for minute in range(begin, end):
+            log.put(None, panes(*[row for row in of[minute] if row["source"] == source]), end)
+            until = NOON_NS + (minute + 1) * MINUTE_NS
+            said = Frontier(source=source, partitions=2, family="calls", on_time_ns=until, final_ns=until, revision=minute)
+            log.put(FRONTIER_KEY, encode_frontier(said), end)
+    for minute in range(end, end + 20):
+        log.window(minute, of[minute], sources=2)
+    return log
+
+
+def test_a_pause_of_all_is_the_silence_of_none() -> None:
+    log, watch = caught_up_one_by_one(), stage()
+    state, _ = watch.step(watch.open(LOG, None), log.records, 0)
+    assert state.waiting.late == 0
+    told = alerts(folded(watch, log))
+    assert of_pipeline(told) == []
+    assert told != [], "what was caught up is judged"
+    for batch, begin, step in ((1, 1000, 90), (7, 130, 9), (30, 31, 3)):
+        for at in range(begin, len(log.records) // batch, step):
+            again = alerts(folded(stage(SELDOM), log, batch, (at, at + 2)))
+            assert {one["id"] for one in again} == {one["id"] for one in told}, (batch, at)
+
+
+def test_one_that_does_not_come_back_after_a_pause_is_left_out_once_more_and_told_once() -> None:
+    """Source 1 stops at 5 and is told at 16. All are silent from 20 to 79; it is back at 110, for twenty minutes at 130."""
+    log = Log()
+    log.contracts(errors=ERRORS)
+    spoken(log, [*range(20), *range(80, 140)], silent=range(5, 110))
+    rule = "sources_left_out calls spans:1"
+    told = alerts(folded(stage(), log))
+    assert of_pipeline(told) == [("firing", rule, 16), ("resolved", rule, 131)]
+    watch = stage()
+    state = watch.open(LOG, None)
+    for record in log.records:
+        state, _ = watch.step(state, [record], 0)
+        minute = (state.log_ns - NOON_NS) // MINUTE_NS
+        if record.key == FRONTIER_KEY and 80 < minute < 110:
+            assert len(state.frontiers.left_out(state.log_ns)) == (minute > 91), minute
+    for crashes in ((5,), (12, 13), (20, 21, 40)):
+        again = alerts(folded(stage(SELDOM), log, 7, crashes))
+        assert {one["id"] for one in again} == {one["id"] for one in told}
+
+
+def test_a_pause_of_one_topic_is_not_shortened_by_words_of_another() -> None:
+    frontiers = Frontiers(10 * MINUTE_NS)
+    for source in (0, 1):
+        frontiers.heard("calls", f"spans:{source}:e", 2, NOON_NS, NOON_NS)
+    frontiers.heard("scores", "scores:0:e", 1, NOON_NS, NOON_NS + 8 * MINUTE_NS)
+    later = NOON_NS + 16 * MINUTE_NS
+    frontiers.heard("calls", "spans:0:e", 2, later, later)
+    assert frontiers.left_out(later) == []
+    assert frontiers.whole_ns("calls", later) == NOON_NS
+    assert frontiers.left_out(later + 11 * MINUTE_NS) == ["calls spans:0", "calls spans:1", "scores scores:0"]
 
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:

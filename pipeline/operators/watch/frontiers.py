@@ -1,9 +1,11 @@
 """When a window is whole: every source of its family has said so.
 
 A source is a partition of the log that aggregate (or scores) folds. How many there are stands in what each says. One that is
-silent while others are heard is waited for so much log time, then left out and named: it comes back with its next word.
+silent while others are heard is waited for so much log time, then left out and named: it comes back with its next word. Where no
+partition of its topic was heard for so long, that was nobody's silence, and all are waited for anew from the next word on.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,11 +22,14 @@ class Word(msgspec.Struct):
 
 
 class Topic(msgspec.Struct):
-    """One log: how many partitions it has, since when it is spoken of, and what each said."""
+    """One log: how many partitions it has, since when it is spoken of, and what each said. resumed_ns: log time of the first word
+    after nobody had said one for longer than the patience.
+    """
 
     partitions: int
     since_ns: int
     words: dict[int, Word]
+    resumed_ns: int = BEGINNING
 
 
 @dataclass(slots=True)
@@ -40,6 +45,8 @@ class Frontiers:
         topic, partition, epoch = source.rsplit(":", 2)
         known = self.topics.setdefault(family, {}).setdefault(topic, Topic(partitions, now_ns, {}))
         known.partitions = max(known.partitions, partitions)
+        if now_ns - max((word.heard_ns for word in known.words.values()), default=now_ns) > self.patience_ns:
+            known.resumed_ns = now_ns
         last = known.words.get(int(partition))
         before = last.on_time_ns if last is not None and last.epoch == epoch else BEGINNING
         known.words[int(partition)] = Word(epoch, max(before, on_time_ns), now_ns)
@@ -59,13 +66,21 @@ class Frontiers:
 
     def left_out(self, now_ns: int) -> list[str]:
         """Sources nobody waits for any more, as `family topic:partition`."""
-        return [
-            f"{family} {name}:{partition}"
-            for family, topics in self.topics.items()
-            for name, topic in topics.items()
-            for partition in range(topic.partitions)
-            if self._is_left_out(topic, topic.words.get(partition), now_ns)
-        ]
+        return [name for name, topic, word in self._sources() if self._is_left_out(topic, word, now_ns)]
+
+    def silent(self, now_ns: int) -> list[str]:
+        """Sources that were not heard for longer than the patience, whether others were or not; named likewise."""
+        return [name for name, topic, word in self._sources() if now_ns - _heard_ns(topic, word) > self.patience_ns]
+
+    def _sources(self) -> Iterator[tuple[str, Topic, Word | None]]:
+        for family, topics in self.topics.items():
+            for name, topic in topics.items():
+                for partition in range(topic.partitions):
+                    yield f"{family} {name}:{partition}", topic, topic.words.get(partition)
 
     def _is_left_out(self, topic: Topic, word: Word | None, now_ns: int) -> bool:
-        return now_ns - (word.heard_ns if word is not None else topic.since_ns) > self.patience_ns
+        return now_ns - max(_heard_ns(topic, word), topic.resumed_ns) > self.patience_ns
+
+
+def _heard_ns(topic: Topic, word: Word | None) -> int:
+    return topic.since_ns if word is None else word.heard_ns

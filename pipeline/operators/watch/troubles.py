@@ -67,10 +67,10 @@ class Troubles:
             yield _told(rule, self.firing.pop(rule), now_ns, False)
 
     def of_sources(self, frontiers: Frontiers, now_ns: int) -> Iterator[Seen]:
-        """Sources nobody waits for any more."""
-        patience = shown_duration(frontiers.patience_ns)
-        for name in frontiers.left_out(now_ns):
-            if self._speaks(name):
+        """Sources nobody waits for any more. One that is waited for anew, because all were silent, is not back yet."""
+        patience, left_out = shown_duration(frontiers.patience_ns), set(frontiers.left_out(now_ns))
+        for name in frontiers.silent(now_ns):
+            if self._speaks(name) and (name in left_out or f"{SOURCE} {name}" in self.firing):
                 said = f"{name} has said nothing for {patience}: windows are judged without what it holds"
                 yield Seen(f"{SOURCE} {name}", said, STAYS * frontiers.patience_ns)
 
