@@ -117,6 +117,18 @@ def test_what_lasts_is_what_is_usual_after_a_week() -> None:
     assert "it lasted for a week, so it is what is usual now" in told[1]["text"]
 
 
+@pytest.mark.parametrize(("history", "lasts", "back"), [(2.3, 9.0, (2, 1)), (1.3, 6.75, (1, 1))])
+def test_an_end_tells_the_days_it_was_held_against(history: float, lasts: float, back: tuple[int, int]) -> None:
+    """Not those of the baseline that is fixed in the same hour for what comes next: a whole week, or none. Of two days before
+    the alarm one is in the last week when it ends.
+    """
+    begins = int(history * DAY)
+    told = said(days(begins + int((lasts + 0.6) * DAY), range(begins, begins + int(lasts * DAY)), times=2.0))
+    ends = [(one["state"], one["window_ns"] / MINUTE_NS / DAY) for one in told if one["slice"] == PRO][:2]
+    assert ends == [("firing", back[0]), ("resolved", back[1])]
+    assert f"the same hours of {4 * back[1]}h before: " in told[1]["text"]
+
+
 def test_hours_of_an_alarm_are_nobodys_baseline() -> None:
     """The next day is held against the days before, so the same again is told again as soon."""
     day_after = BEGINS + DAY

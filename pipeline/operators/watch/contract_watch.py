@@ -247,6 +247,7 @@ class ContractWatch:
         return self._usually(change, asked) if isinstance(asked, SameHours) else change
 
     def _usually(self, change: Change, asked: SameHours) -> Change:
-        back_ns = int(asked.before.days[change.row]) * HOURS * self.hour_ns
+        assert change.look.days is not None, "a look at the same hours before says on how many days they lie"
+        back_ns = int(change.look.days[change.row]) * HOURS * self.hour_ns
         lasted = not change.is_firing and len(asked.lasted) > change.row and bool(asked.lasted[change.row])
         return replace(change, back_ns=back_ns, lasted=lasted)

@@ -151,7 +151,7 @@ class SameHours(Asked):
         look = Look(told.n, told.s, told.n, log_e, needed, phi, batches, raised, nothing, told.base_n, told.base_mean)
         with np.errstate(all="ignore"):
             a_day = np.nan_to_num(self.spread.hourly() * HOURS / told.n, posinf=1.0)
-        return replace(look, a_day=np.maximum(a_day, 1.0))
+        return replace(look, a_day=np.maximum(a_day, 1.0), days=self.before.days.copy())  # the next stratum fixes its own
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over what the limit allows."""
