@@ -11,7 +11,7 @@ from pipeline.model.stream import Message
 from pipeline.operators.alerts.cloud_event import decode
 from pipeline.operators.watch.out_of_force import REMOVED, UNREADABLE
 from tests.panes import NOON_NS
-from tests.unit.test_watch import ERRORS, day
+from tests.unit.test_watch import ERRORS, day, released
 from tests.watched import LOG, Log, alerts, folded, readable, stage, traffic
 
 MINUTES = 1060
@@ -66,6 +66,20 @@ def test_what_is_asked_no_more_ends_and_says_why(text: str, why: str) -> None:
     for batch, crashes in ((50, (3, 20, 42)), (7, (300, 303, 304)), (len(log.records) - 31, (1,))):
         again = of_promises(folded(stage(), log, batch, crashes))
         assert {one["id"] for one in again} == {fired["id"], ended["id"]}
+
+
+@pytest.mark.parametrize("text", ["", "name: regressions\nversion: 2\nroutes: ["])
+def test_the_end_of_a_regression_names_the_releases_it_was_told_of(text: str) -> None:
+    log = released(0.2, after=120)
+    log.contracts(819, **({"regressions": text} if text else {}))
+    for minute, rows in enumerate(traffic(8, 5, 0, 0.2, begin=820), 820):
+        log.window(minute, [row | {"release": "2"} for row in rows])
+    told = [one for one in of_promises(folded(stage(), log)) if one["slice"]]
+    assert [one["state"] for one in told] == ["firing", "resolved"]
+    for one in told:
+        assert (one["kind"], one["baseline"]) == ("regression", "previous_release")
+        assert (one["release"], one["previous_release"]) == ("2", "1")
+    assert told[0]["fingerprint"] == told[1]["fingerprint"]
 
 
 def test_what_is_asked_as_before_goes_on_without_a_word() -> None:

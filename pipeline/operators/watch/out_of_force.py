@@ -1,7 +1,8 @@
 """What fires and is asked no more: alerts that end it, and say why.
 
 A contract is taken away, is replaced by one that asks otherwise, or cannot be read by this version. Nothing was measured that
-would end an alarm, so its end has no numbers. It stands at the last whole window; where it stands in the log decides its id.
+would end an alarm, so its end has no numbers; that of a regression names the releases it was told of. It
+stands at the last whole window; where it stands in the log decides its id.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,11 +10,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pipeline.model.alerts import Alert, AlertKind, AlertState, Tier
-from pipeline.model.contracts import SEVERITY
+from pipeline.model.contracts import SEVERITY, Baseline
 from pipeline.model.log_time import BEGINNING
 from pipeline.model.metrics import Family
 from pipeline.operators.watch.asked import Alarms
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.silence import Known
 from pipeline.operators.watch.silence_told import RULE
 from pipeline.operators.watch.slices import Slice
@@ -41,6 +43,8 @@ def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Ma
         lasting.add(about)
         (kind, rule, metric, _), environment, route, values = about
         at_ns = max(line.get(said.family, BEGINNING), first_ns)
+        of_releases = said.baseline == Baseline.PREVIOUS_RELEASE
+        release, previous = Releases(was.releases).pair(environment, route) if of_releases else ("", "")
         yield Alert(
             kind=AlertKind(kind),
             state=AlertState.RESOLVED,
@@ -56,6 +60,9 @@ def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Ma
             metric=metric,
             unit=said.unit,
             rule=rule,
+            baseline=said.baseline,
+            release=release,
+            previous_release=previous,
             window_ns=said.window_ns,
             short_window_ns=said.short_ns,
             first_seen_ns=crossed_ns or first_ns,

@@ -66,7 +66,9 @@ class State(msgspec.Struct):
 
 
 class Said(msgspec.Struct):
-    """Of one question what its alerts say, so that one can be ended though its contract cannot be read any more."""
+    """Of one question what its alerts say, so that one can be ended though its contract cannot be read any more. baseline:
+    of a comparison; "" in snapshots of before.
+    """
 
     kind: str
     rule: str
@@ -76,6 +78,7 @@ class Said(msgspec.Struct):
     family: str
     window_ns: int
     short_ns: int
+    baseline: str = ""
 
 
 class Quiet(msgspec.Struct):
@@ -135,6 +138,7 @@ def as_told(question: Question) -> Said:
         metric.family.value,
         question.window_ns,
         question.short_ns,
+        question.baseline.value if question.baseline else "",
     )
 
 
