@@ -9,7 +9,9 @@ import pytest
 from pipeline.app.checked import why
 from pipeline.operators.alerts import webhooks
 from pipeline.operators.alerts.cloud_event import decode
+from pipeline.operators.watch.around import Around
 from pipeline.operators.watch.standing import Verdict
+from pipeline.operators.watch.week import HOURS_KEPT, Week
 from tests.unit.test_check import judged
 from tests.unit.test_watch_same_hours import BEGINS, CONTRACT, DAY, log_of
 from tests.watched import alerts, folded, on_time, stage
@@ -84,3 +86,21 @@ def test_check_and_webhooks_say_it_too() -> None:
     (event,) = [m for m in messages if m.topic == "alerts" and b'"only_here"' in (m.value or b"")]
     for body in webhooks.FORMATS.values():
         assert "only here" in str(body(decode(event.value or b""), "key"))
+
+
+def test_what_came_since_an_hour_against_a_loop_over_all_hours() -> None:
+    g, week, hour, rows = np.random.default_rng(2), Week.empty(4), 1000, np.array([3, 1])
+    n, s = (g.integers(0, most, (4, HOURS_KEPT)).astype(np.float32) for most in (3, 9))
+    week.n[:], week.s[:] = n, np.where(n > 0, s, 0)
+    around = Around.of(week, rows, hour, np.array([7.0, 0.0]), np.array([2.0, 0.0]))
+    for begin in range(hour - HOURS_KEPT + 24, hour + 1):
+        found = around.since(begin)
+        for at, (row, now) in enumerate(zip(rows, ((7.0, 2.0), (0.0, 0.0)), strict=True)):
+            had = {one: (float(week.n[row, one % HOURS_KEPT]), float(week.s[row, one % HOURS_KEPT])) for one in range(832, hour)}
+            had[hour], want = now, np.zeros(4)
+            for one in range(begin, hour + 1):
+                base = np.sum([had[old] for old in range(one - 24, 831, -24) if old < begin], 0)
+                if base[0] > 0:
+                    much, total = had[one]
+                    want += much, total, much * base[1] / base[0], much * much / base[0]
+            np.testing.assert_allclose([x[at] for x in (found.n, found.s, found.expected, found.squares)], want, rtol=1e-12)

@@ -26,6 +26,7 @@ from pipeline.operators.evidence.detector import HOURS, Detector, spoken
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM
 from pipeline.operators.evidence.release import Baseline, Release
+from pipeline.operators.watch.around import Around
 from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.extent import Sums, extents
 from pipeline.operators.watch.questions import Counted, Question
@@ -162,25 +163,18 @@ class SameHours(Asked):
         found, hour = [Extent.UNKNOWN] * len(look.n), int(self.week.last.max(initial=0)) + 1
         counts = self.run.counts(self._speaks(self.opened.data(self.base), look.dispersion)) & (self.run.begins > 0)
         begins = np.where(counts, self.run.begins, hour // self.detector.hours * self.detector.hours)
+        rows = np.flatnonzero(np.isin(groups, groups[look.raised]))
+        phi, batches, starts, open_n, open_s = (
+            one[rows]
+            for one in (look.dispersion, look.batches, HOURS / self.detector.hours, self.spread.open_n, self.spread.open_s)
+        )
+        around, of_group = Around.of(self.week, rows, hour, open_n, open_s), np.unique(groups[rows], return_inverse=True)[1]
         for begin in np.unique(begins[look.raised]):
-            sums = self._since(int(max(begin, hour - HOURS_KEPT + HOURS)), hour)
-            those = extents(
-                self.question.asked, sums, groups, look.dispersion, look.batches, self.alpha, HOURS / self.detector.hours
-            )
-            for row in np.flatnonzero(look.raised & (begins == begin)):
-                found[row] = those[row]
+            sums = around.since(int(max(begin, hour - HOURS_KEPT + HOURS)))
+            those = extents(self.question.asked, sums, of_group, phi, batches, self.alpha, starts)
+            for at in np.flatnonzero((look.raised & (begins == begin))[rows]):
+                found[rows[at]] = those[at]
         return found
-
-    def _since(self, begin: int, hour: int) -> Sums:
-        """Of all slices what came from `begin` until now in `hour`, and the same hours of the days before it."""
-        zero = np.zeros(len(self.before.days))
-        sums = Sums(zero, zero, zero, zero)
-        for one in range(begin, hour + 1):
-            n, s = (self.spread.open_n, self.spread.open_s) if one == hour else self.week.sums([one])
-            base_n, base_s = self.week.sums([at for at in range(one - HOURS, hour - HOURS_KEPT - 1, -HOURS) if at < begin])
-            with np.errstate(all="ignore"):
-                sums += Sums.of(n, s, base_n, base_s / base_n)
-        return sums
 
     def _speaks(self, data: Data, phi: Floats) -> Mask:
         asked = self.question.asked

@@ -1,6 +1,5 @@
 """What the hours of the last week held, and of it what lies at the same hours of the days before."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,11 +41,6 @@ class Week(Cells):
         self.n[:, hour % HOURS_KEPT], self.s[:, hour % HOURS_KEPT] = n, s
         self.since = np.where(np.isnan(self.since), hour + 1, self.since)
         self.last[:] = hour
-
-    def sums(self, hours: Sequence[int]) -> tuple[Floats, Floats]:
-        """Of all cells how many there were in some hours of the last week, and their sum."""
-        at = np.array(hours, np.intp) % HOURS_KEPT
-        return self.n[:, at].sum(1, np.float64), self.s[:, at].sum(1, np.float64)
 
     def forget_from(self, hours: Floats, cells: NDArray[np.bool_]) -> None:
         """Of some cells nothing is known of the hours from these on."""
