@@ -12,9 +12,7 @@ from grafana.alerts import SLICE, amount, plain
 from grafana.panels import BAD, MOMENT, WARN, WIDE, Panel, cells, sample, words
 from grafana.promised import OF_ROUTE, ROUTE, fits
 from grafana.sql import SEEN, Query, chosen, named
-
-MOST_SHOWN = 1_000_000
-"""Odds beyond it are only said to be so. `pipeline/app/foreground.py` says them in the same words."""
+from pipeline.operators.alerts.wording import MOST_ODDS
 
 STATES = {"worse": BAD, "was worse": WARN, "no alarm": "text"}
 STATE = "multiIf(firing > 0, 'worse', alarms > 0, 'was worse', 'no alarm')"
@@ -45,7 +43,7 @@ TOLD = (
 
 def odds(log_e: str) -> str:
     """A natural logarithm as odds in words; null where there is none."""
-    said = f"if({log_e} < log({MOST_SHOWN}), concat(toString(round(exp({log_e}))), ' : 1'), '> {MOST_SHOWN:,} : 1')"
+    said = f"if({log_e} < log({MOST_ODDS}), concat(toString(round(exp({log_e}))), ' : 1'), '> {MOST_ODDS:,} : 1')"
     return f"if({log_e} IS NULL, NULL, {said})"
 
 

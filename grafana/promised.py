@@ -229,7 +229,10 @@ def counted() -> Query:
 
 
 def rung(beyond: str, scale: int) -> str:
-    """Index of the ladder's first edge at or above a bound (`pipeline/operators/ladder.py`): edges are rounded to integers."""
+    """Index of the ladder's first edge at or above a bound (`pipeline/operators/ladder.py`): edges are rounded to integers.
+
+    Beyond 9e10 a bound that is next to an edge, by one unit, may be taken for it: logarithms do not tell them apart.
+    """
     steps = f"2 * log(greatest(ceil({beyond} * {scale}) - 0.5, 1) / {LOWEST}) / log(1.02)"
     return f"greatest(0, toInt64(ceil({steps})))"
 

@@ -25,6 +25,7 @@ from pipeline.app.up import Running, pipeline
 from pipeline.connectors.clock import steady
 from pipeline.connectors.local_setup import Say
 from pipeline.errors import EngineError, SettingsError
+from pipeline.operators.alerts.wording import MOST_ODDS
 from pipeline.operators.estimates import Estimate
 from pipeline.operators.traffic import RELEASES
 from pipeline.settings import SECOND, Settings
@@ -268,8 +269,8 @@ def _alerts(running: Running, generator: traffic.Generator) -> Table | str:
 
 
 def _odds(log_e: float) -> str:
-    """Evidence as odds against chance; beyond a million nobody counts."""
-    return f"{exp(log_e):,.0f} : 1" if log_e < log(1e6) else "> 1,000,000 : 1"
+    """Evidence as odds against chance."""
+    return f"{exp(log_e):,.0f} : 1" if log_e < log(MOST_ODDS) else f"> {MOST_ODDS:,} : 1"
 
 
 def _estimate(one: Estimate) -> str:

@@ -11,6 +11,9 @@ from pipeline.operators.contracts.amounts import shown, shown_duration
 
 NAME_CHARS = 60
 TEXT_CHARS = 1000
+MOST_ODDS = 1_000_000
+"""Odds beyond it are only said to be so."""
+
 DIGITS = 3
 """Significant ones of what was measured."""
 
