@@ -29,7 +29,7 @@ from pipeline.topics import topics
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in DOCUMENTS}
-README, RUNBOOK = TEXTS["README.md"], TEXTS["docs/runbook.md"]
+RUNBOOK, SPANS, GUARANTEES = TEXTS["docs/runbook.md"], TEXTS["docs/spans.md"], TEXTS["docs/guarantees.md"]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -125,8 +125,8 @@ def test_named_topic_exists(name: str) -> None:
     assert set(re.findall(r"tailrace\.[a-z-]+\.v\d+", TEXTS[name])) <= known
 
 
-def test_defaults_in_the_readme_are_the_settings() -> None:
-    rows = re.findall(r"^\| `TAILRACE_([A-Z_]+)` \| ([\d.]+) \|", README, re.MULTILINE)
+def test_defaults_in_the_documents_are_the_settings() -> None:
+    rows = re.findall(r"^\| `TAILRACE_([A-Z_]+)` \| ([\d.]+) \|", TEXTS["docs/settings.md"], re.MULTILINE)
     assert rows
     assert all(Settings.model_fields[name.lower()].default == float(value) for name, value in rows)
 
@@ -140,22 +140,22 @@ def test_every_reason_has_its_heading_and_query() -> None:
 
 
 def test_every_guarantee_names_a_test() -> None:
-    table = README.partition("\n## Guarantees\n")[2].partition("\n## ")[0]
+    table = GUARANTEES.partition("\n## Guarantees\n")[2].partition("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("|")][2:]
     assert rows
     assert all(TEST.search(row) for row in rows)
 
 
 def test_exporter_is_that_of_the_collector_we_ship() -> None:
-    shown = next(raw for raw in map(yaml.safe_load, fenced(README, "yaml")) if "exporters" in raw)["exporters"]["kafka"]
+    examples = map(yaml.safe_load, fenced(TEXTS["README.md"], "yaml"))
+    shown = next(raw for raw in examples if "exporters" in raw)["exporters"]["kafka"]
     shipped = yaml.safe_load((ROOT / "deploy/otel/collector.yaml").read_text())["exporters"]["kafka"]
     assert {key: shipped[key] for key in shown if key != "brokers"} == {key: shown[key] for key in shown if key != "brokers"}
 
 
 def test_series_and_price_files_are_accepted() -> None:
-    examples = list(map(yaml.safe_load, fenced(README, "yaml")))
-    series = next(raw for raw in examples if "route" in raw)
-    prices = next(raw for raw in examples if isinstance(raw, list))
+    series = next(raw for raw in map(yaml.safe_load, fenced(SPANS, "yaml")) if "route" in raw)
+    (prices,) = map(yaml.safe_load, fenced(TEXTS["docs/measures.md"], "yaml"))
     assert read_series(series).keys() == SERIES_COLUMNS.keys()
     book = OwnBook.over(BundledBook(), prices)
     bill = who_bills("openai", ("gpt-4o-mini-2024-07-18",), "", book.knows)
@@ -164,8 +164,8 @@ def test_series_and_price_files_are_accepted() -> None:
     assert price.tiers[0].input == 120_000
 
 
-def test_default_paths_in_the_readme_are_those_of_the_code() -> None:
-    said = {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in re.findall(r"^\| (\w+) \| (`.+`) \|$", README, re.MULTILINE)}
+def test_default_paths_in_the_documents_are_those_of_the_code() -> None:
+    said = {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in re.findall(r"^\| (\w+) \| (`.+`) \|$", SPANS, re.MULTILINE)}
     assert read_series({column: said[column] for column in SERIES_COLUMNS}) == SERIES_COLUMNS
 
 

@@ -59,9 +59,10 @@ def test_what_is_shipped_is_a_contract(path: Path) -> None:
     assert [error.message for error in validator.iter_errors(yaml.safe_load(path.read_text()))] == []
 
 
-def test_the_contract_of_the_readme_is_one() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text().partition("\n## Contracts\n")[2]
-    found = contract(text.partition("```yaml\n")[2].partition("```")[0])
+@pytest.mark.parametrize("name", ["README.md", "docs/contracts.md"])
+def test_the_contract_of_the_documents_is_one(name: str) -> None:
+    text = (Path(__file__).parents[2] / name).read_text().partition("```yaml\nname: ")[2]
+    found = contract("name: " + text.partition("```")[0])
     assert (found.name, len(found.objectives), len(found.error_budgets)) == ("support", 5, 1)
 
 
