@@ -39,6 +39,9 @@ OUTCOMES = ("keeps", "breaks", "not enough data")
 
 NAMES = ("verdict", "severity", "rule", "route", "slice", "n", "estimate", "95 % between", "bound", "evidence", "why")
 
+SHARED = (NAMES.index("rule"), NAMES.index("severity"))
+"""What findings of one rule have in common: a heading where a line is too short for all."""
+
 
 def row(found: Finding) -> list[str]:
     """A finding in the units people read, in the order of NAMES."""

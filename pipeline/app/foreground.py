@@ -177,7 +177,7 @@ def _results(running: Running, generator: traffic.Generator, freshness: traffic.
     for row in traffic.performance_table(running.settings, generator.since_s, RELEASES):
         before, after = row["p99_old"], row["p99_new"]
         change = after / before - 1 if before and after and row["n_new"] >= 30 else None
-        shown = "" if change is None else f"{change:+.0%}"
+        shown = "" if change is None else f"{change:+z.0%}"
         tokens = (f"{int(row[name]) / 1e3:,.0f}k" for name in ("input_tokens", "output_tokens"))
         drawn.add_row(
             *(Text(row[name]) for name in ("route", "model", "cohort")),
@@ -242,7 +242,7 @@ def _quality(running: Running, generator: traffic.Generator) -> Table:
             _estimate(row.all_of),
             "" if row.fails is None else _estimate(row.fails),
             *("" if one is None else _estimate(one) for one in (before, after)),
-            Text("" if before is None or after is None else f"{after.mean - before.mean:+.2f}", "bold red" if apart else ""),
+            Text("" if before is None or after is None else f"{after.mean - before.mean:+z.2f}", "bold red" if apart else ""),
         )
     judged = traffic.traces_judged(running.settings, generator.since_s)
     drawn.caption = f"{judged:,} of {generator.sent.sampled:,} sampled traces are judged; 1 is best; n: effective scores"

@@ -4,8 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -40,12 +42,44 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
 def answer(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Console) -> None:
     """Rows as a table; where that is wider than `out`, one value a line: forty columns folded into 180 characters say nothing."""
     drawn = table(names, rows)
-    if not rows or Measurement.get(out, out.options.update_width(WIDEST), drawn).maximum <= out.width:
+    if not rows or _fits(drawn, out):
         out.print(drawn)
         return
     for number, row in enumerate(rows, 1):
         cells = ["" if cell is None else str(cell) for cell in row]
         out.print(table([f"row {number}", ""], list(zip(names, cells, strict=True))))
+
+
+def under_headings(names: Sequence[str], rows: Sequence[Sequence[str]], heading: Sequence[int], out: Console) -> None:
+    """Rows as a table; where that is wider than `out`, under a heading of the cells they share, each with its last cell below it.
+
+    heading: places of the cells a heading is made of.
+    """
+    drawn = table(names, rows)
+    if not rows or _fits(drawn, out):
+        out.print(drawn)
+        return
+    kept = [i for i in range(len(names) - 1) if i not in heading]
+    widths = [max(cell_len(printable(row[i])) for row in (names, *rows)) for i in kept]
+    groups: dict[str, list[Sequence[str]]] = {}
+    for row in rows:
+        groups.setdefault(", ".join(printable(row[i]) for i in heading), []).append(row)
+    _line(names, kept, widths, out)
+    for shared, those in groups.items():
+        out.print(Text(f"\n{shared}", "bold"), soft_wrap=True)
+        for row in those:
+            _line(row, kept, widths, out)
+            if row[-1]:
+                out.print(Padding(Text(printable(row[-1]), "dim"), (0, 0, 0, 6), expand=False))
+
+
+def _line(row: Sequence[str], kept: Sequence[int], widths: Sequence[int], out: Console) -> None:
+    cells = [set_cell_size(printable(row[i]), width) for i, width in zip(kept, widths, strict=True)]
+    out.print(Text("  " + "  ".join(cells).rstrip()), soft_wrap=True)
+
+
+def _fits(drawn: Table, out: Console) -> bool:
+    return Measurement.get(out, out.options.update_width(WIDEST), drawn).maximum <= out.width
 
 
 def calibration(told: Mapping[str, Any], out: Console) -> None:

@@ -56,14 +56,23 @@ def _stages(settings: Settings, say: Say, wishes: Mapping[str, str]) -> Iterator
     with hold(settings, say) as engines:
         env = {**engines, **wishes}
         here = settings.model_copy(update={_field(name): _like(settings, name, value) for name, value in env.items()})
-        for change in apply_topics(here):
-            say(f"topic {change.topic}: {change.action}{f', {change.detail}' if change.detail else ''}")
-        for applied in apply_schema(here):
-            say(f"schema: {applied}")
+        _prepare(here, say)
         with fleet(here, env, settings.local_dir / "logs", say) as running:
             say(f"started {', '.join(process.name for process in running.processes)}; waiting until they have joined")
             _await_members(here, running)
             yield Running(here, env, running)
+
+
+def _prepare(settings: Settings, say: Say) -> None:
+    """Topics and schema. What was made is counted, what differs is said one by one."""
+    changes = apply_topics(settings)
+    if created := sum(change.action == "created" for change in changes):
+        say(f"topics: {created} created")
+    for change in changes:
+        if change.action == "differs":
+            say(f"topic {change.topic} differs and is left alone: {change.detail}")
+    if applied := apply_schema(settings):
+        say(f"schema: {len(applied)} steps applied")
 
 
 def _await_members(settings: Settings, running: Fleet) -> None:

@@ -41,7 +41,7 @@ def check(
     if json:
         print(orjson.dumps(checked.meant(done, code)).decode())
     else:
-        out.print(show.table(checked.NAMES, checked.rows(done.standing.findings, every)))
+        show.under_headings(checked.NAMES, checked.rows(done.standing.findings, every), checked.SHARED, out)
         for rule in done.not_judged:
             complain(f"{rule} is not judged yet")
         for rule in done.standing.not_compared:

@@ -34,6 +34,28 @@ def test_a_table_without_rows_shows_its_columns() -> None:
     assert printed(["route", "n"], [], 80) == ["route  n"]
 
 
+def test_rows_too_wide_stand_under_what_they_share_with_the_last_cell_below() -> None:
+    names, out = ["verdict", "rule", "slice", "why"], io.StringIO()
+    rows = [["broken", "latency", "cohort pro", "for a long time"], ["kept", "errors", "all", ""], ["kept", "latency", "de", ""]]
+    for width in (80, 30):
+        show.under_headings(names, rows, [1], Console(file=out, width=width))
+    assert [line.rstrip() for line in out.getvalue().splitlines()] == [
+        "verdict  rule     slice       why",
+        "broken   latency  cohort pro  for a long time",
+        "kept     errors   all",
+        "kept     latency  de",
+        "  verdict  slice",
+        "",
+        "latency",
+        "  broken   cohort pro",
+        "      for a long time",
+        "  kept     de",
+        "",
+        "errors",
+        "  kept     all",
+    ]
+
+
 def test_status_names_traces_that_never_fall_silent() -> None:
     said = dict.fromkeys(("delay_ns", "open_windows", "series", "overflow", "held_offsets", "reported_s_ago"), 0.0)
     for told, expected in (
