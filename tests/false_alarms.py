@@ -8,13 +8,13 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.evidence.detector import Detector
 from pipeline.operators.evidence.deviance import Data
 from pipeline.operators.evidence.dispersion import Dispersion, dispersion
 from pipeline.operators.evidence.hypothesis import LEAST, Hypothesis, Kind
 from pipeline.operators.evidence.release import Baseline, Release
 from tests import calls_in_sessions as calls
 from tests.calls_in_sessions import Days, some
+from tests.strata import Strata
 
 ALPHA, LIMIT, WARM_UP = 0.05, 0.02, 3
 
@@ -48,26 +48,23 @@ class Watch:
     """One metric of all slices over a day, by the rules."""
 
     def __init__(self, asked: Hypothesis, base_n, base_s, known: tuple, plain: tuple, seen: Dispersion, at_stake: int) -> None:
-        self.asked, self.base_n, self.base_s = asked, base_n, base_s
+        self.asked = asked
         self.known, self.plain, self.usual, self.line = known, plain, seen.hourly(), np.log(at_stake / ALPHA)
-        self.base = Baseline(base_n, base_s)
-        self.release, self.detector = Release.empty(len(base_n)), Detector.empty(len(base_n))
-        self.stratum = self.detector.baseline(0, base_n, base_s)
-        self.usual_mean = base_s.sum(1) / np.maximum(base_n.sum(1), 1.0)
+        self.base, self.release = Baseline(base_n, base_s), Release.empty(len(base_n))
+        self.strata = Strata(base_n[None], base_s[None])
         self.alarms = dict.fromkeys(RULES, False)
 
     def look(self, minute: int, n, s) -> None:
         hour = minute // 60
         self.release.add(hour, n, s)
-        self.detector.add(n, s)
-        for data, rules in ((self.release.data(self.base), RULES[:4]), (self._stratum(), RULES[4:])):
+        self.strata.add(n, s)
+        for data, rules in ((self.release.data(self.base), RULES[:4]), (self.strata.data(), RULES[4:])):
             near = np.flatnonzero(self._above(data) > 1.5)  # nobody says of the others that they are worse
             told = Data(*(getattr(data, column.name)[near] for column in fields(data)))
             for rule in rules:
                 self.alarms[rule] = self.alarms[rule] or (len(near) > 0 and bool(self._pages(rule, told, near).any()))
         if minute % 60 == 59:
-            self.detector.close_hour(hour, self.asked, self._stratum(), *self.known, self.usual)
-            self.stratum = self.detector.baseline((hour + 1) % 24, self.base_n, self.base_s)
+            self.strata.close_hour(self.asked, self.known, self.usual)
 
     def _above(self, data: Data):
         """How many standard errors, about."""
@@ -76,9 +73,6 @@ class Watch:
             error = self.known[0] * self.asked.spread(data.base_mean) * (1 / data.n + 1 / data.base_n)
             return np.where(data.n >= LEAST, (ratio - self.asked.r) / np.sqrt(error), 0.0)
 
-    def _stratum(self) -> Data:
-        return self.detector.data(*self.stratum, self.usual_mean)
-
     def _pages(self, rule: str, told: Data, near) -> NDArray[np.bool_]:
         plain, known = ((a[near], b[near]) for a, b in (self.plain, self.known))
         if rule == RULES[0]:
@@ -86,7 +80,7 @@ class Watch:
         if rule == RULES[1]:
             return self.asked.found(told, *plain).z > 1.645
         if rule == RULES[4]:
-            return self.detector.of(near).look(self.asked, told, *known) >= self.line
+            return self.strata.detector.of(near).look(self.asked, told, *known) >= self.line
         return self.asked.log_e(told, *(plain if rule == RULES[2] else known)) >= self.line
 
 

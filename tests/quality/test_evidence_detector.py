@@ -4,19 +4,14 @@ import numpy as np
 import pytest
 
 from pipeline.operators.evidence import bets, recovery
-from pipeline.operators.evidence.detector import Detector
-from pipeline.operators.evidence.deviance import Data, Floats, Found
+from pipeline.operators.evidence.deviance import Found
 from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM, Hypothesis, Kind
 from tests.shifted import ALPHA, BATCHES, HYPOTHESES, LINE, SHIFTS, Shifted, shifted
+from tests.strata import Strata
 
 KINDS = ("rate 0.1 %", "rate 3 %", "latency p95", "score", "cost")
 DAYS_BEFORE = (1, 7)
 STREAMS, LOOKS_AN_HOUR, CHANGE, HOURS = 60, 10, 12.5, 40
-
-
-def within(one: Detector, hour: int, base_n: Floats, base_s: Floats) -> Data:
-    n, mean = one.baseline(hour, base_n, base_s)
-    return one.data(n, mean, np.asarray(base_s.sum(1) / base_n.sum(1)))
 
 
 def found_after(g: np.random.Generator, one: Shifted, days: int) -> tuple[float, float]:
@@ -26,21 +21,19 @@ def found_after(g: np.random.Generator, one: Shifted, days: int) -> tuple[float,
     fixed, needed = one.fixed(days), one.needed(ENOUGH_A_STRATUM)
     hourly = LOOKS_AN_HOUR * np.ceil(max(fixed / 8, 2.4 * needed) / LOOKS_AN_HOUR)
     part, allowed = hourly / LOOKS_AN_HOUR, 2.5 * fixed if fixed >= needed else hourly / 2 + max(2.5 * fixed, 1.1 * needed)
-    detector, told = Detector.empty(STREAMS), np.full(STREAMS, np.inf)
+    told, usual = np.full(STREAMS, np.inf), np.full(STREAMS, hourly)
     known = np.full(STREAMS, one.dispersion), np.full(STREAMS, BATCHES)
-    base_n = np.full((STREAMS, 24), hourly * days)
-    base_s = one.draw(g, hourly * days, (STREAMS, 24), one.base)
+    strata = Strata(np.full((days, STREAMS, 24), hourly), one.draw(g, hourly, (days, STREAMS, 24), one.base))
     for look in range(HOURS * LOOKS_AN_HOUR):
-        hour, since = look // LOOKS_AN_HOUR, (look + 1) / LOOKS_AN_HOUR - CHANGE
-        detector.add(np.full(STREAMS, part), one.draw(g, part, (STREAMS,), one.new if since > 0 else one.base))
-        data = within(detector, hour % 24, base_n, base_s)
+        since = (look + 1) / LOOKS_AN_HOUR - CHANGE
+        strata.add(np.full(STREAMS, part), one.draw(g, part, (STREAMS,), one.new if since > 0 else one.base))
         if since > 0:
-            alarms = (detector.look(one.asked, data, *known) >= LINE) & np.isinf(told)
+            alarms = (strata.look(one.asked, known) >= LINE) & np.isinf(told)
             told[alarms] = since * hourly
             if np.isfinite(told).mean() > 0.6:
                 break
         if (look + 1) % LOOKS_AN_HOUR == 0:
-            detector.close_hour(hour % 24, one.asked, data, *known, np.full(STREAMS, hourly))
+            strata.close_hour(one.asked, known, usual)
     return float(np.median(told)) / fixed, float(np.median(told)) / allowed
 
 
@@ -58,26 +51,20 @@ def test_a_change_is_found_nearly_as_soon_as_if_its_time_were_known() -> None:
 
 @pytest.mark.parametrize("days", DAYS_BEFORE)
 def test_alarms_at_the_limit_are_twenty_days_apart(days: int) -> None:
-    """The baseline is what came in the `days` before, and moves on every day. One stream, all of alpha."""
+    """The baseline grows to a week, and moves on every hour. One stream, all of alpha."""
     g, streams, last = np.random.default_rng(9), 250, 40
     shares = np.repeat([0.01, 0.05, 0.2], streams)
     asked, hourly = Hypothesis(Kind.SHARE), np.full(len(shares), 12_000.0)
     known = np.ones(len(shares)), np.full(len(shares), np.inf)
-    hours = g.binomial(12_000, shares, (days, 24, len(shares))).astype(float)
-    detector, told = Detector.empty(len(shares)), np.full(len(shares), np.inf)
+    before = g.binomial(12_000, shares, (days, 24, len(shares))).astype(float).swapaxes(1, 2)
+    strata, told = Strata(np.full(before.shape, 12_000.0), before), np.full(len(shares), np.inf)
     for day in range(last):
-        base_n, base_s = np.full((len(shares), 24), 12_000.0 * days), hours.sum(0).T
-        today = np.zeros((24, len(shares)))
         for hour in range(24):
             for _ in range(3):
-                s = g.binomial(4_000, shares).astype(float)
-                today[hour] += s
-                detector.add(hourly / 3, s)
-                data = within(detector, hour, base_n, base_s)
-                alarms = (detector.look(asked, data, *known) >= np.log(1 / ALPHA)) & np.isinf(told)
+                strata.add(hourly / 3, g.binomial(4_000, shares).astype(float))
+                alarms = (strata.look(asked, known) >= np.log(1 / ALPHA)) & np.isinf(told)
                 told[alarms] = day + hour / 24
-            detector.close_hour(hour, asked, data, *known, hourly)
-        hours = np.concatenate((hours[1:], today[None]))
+            strata.close_hour(asked, known, hourly)
     on_first, apart = (told < 1).mean(), np.minimum(told, last).mean()
     print(f"\n{days} days before: alarm on day 1 {on_first:.3f}, in {last} {np.isfinite(told).mean():.2f}, mean {apart:.1f} days")
     assert on_first <= ALPHA

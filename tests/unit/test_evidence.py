@@ -205,9 +205,9 @@ def through_a_day(detector: Detector, n: float, shares: list[float]) -> list[flo
     told, asked = [], Hypothesis(Kind.SHARE)
     bound = (np.array([np.inf]), np.array([0.1]), np.array([0.1]))
     for hour, share in enumerate(shares):
-        detector.add(np.array([n]), np.array([n * share]))
-        told.append(float(detector.look(asked, detector.data(*bound), ONE, KNOWN)[0]))
-        detector.close_hour(hour % 24, asked, detector.data(*bound), ONE, KNOWN, np.array([n]))
+        opened = Data(np.array([n]), np.array([n * share]), *bound)
+        told.append(float(detector.look(asked, opened, ONE, KNOWN)[0]))
+        detector.close_hour(hour % 24, asked, opened, ONE, KNOWN, np.array([n]))
     return told
 
 

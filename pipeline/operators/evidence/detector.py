@@ -30,36 +30,16 @@ BETS = 5
 
 @dataclass(slots=True)
 class Detector(Cells):
-    """Per cell: m (cells, bets), logarithms of M; n, s of the stratum that is open; how many hours it has in all."""
+    """Per cell: m (cells, bets), logarithms of M; how many hours the open stratum has in all. What is in it, who asks keeps."""
 
     m: Floats
-    open_n: Floats
-    open_s: Floats
     hours: Floats
 
     NOTHING: ClassVar[dict[str, float]] = {"m": -np.inf, "hours": 1.0}
     WIDE: ClassVar[dict[str, int]] = {"m": BETS}
 
-    def add(self, n: Floats, s: Floats) -> None:
-        """What came in the open stratum."""
-        self.open_n += n
-        self.open_s += s
-
-    def baseline(self, hour: int, base_n: Floats, base_s: Floats) -> tuple[Floats, Floats]:
-        """Of baselines (cells, 24) what lies in the open strata, of which `hour` of the day is one: how many, and their mean."""
-        first = hour // self.hours * self.hours
-        within = np.arange(HOURS)
-        mask = (within >= first[:, None]) & (within < (first + self.hours)[:, None])
-        n = (base_n * mask).sum(1)
-        with np.errstate(all="ignore"):
-            return n, np.asarray((base_s * mask).sum(1) / n)
-
-    def data(self, base_n: Floats, base_mean: Floats, usual: Floats) -> Data:
-        """The open strata beside their baseline, or a bound: then base_n is inf. usual: the mean of all there is."""
-        return Data(self.open_n, self.open_s, base_n, base_mean, usual)
-
     def look(self, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Floats:
-        """Logarithm of the evidence as it stands."""
+        """Logarithm of the evidence as it stands. data: the open strata beside their baseline, or a bound: then base_n is inf."""
         found = spoken(asked, data, dispersion, batches)
         return np.asarray(log_mean(self._with(found, asked.bets)) - np.log(HOURS))
 
@@ -70,7 +50,6 @@ class Detector(Cells):
         over = np.mod(hour + 1, self.hours) == 0
         stepped = self._with(spoken(asked, data, dispersion, batches), asked.bets)
         self.m = np.where(over[:, None], stepped, self.m)
-        self.open_n, self.open_s = np.where(over, 0.0, self.open_n), np.where(over, 0.0, self.open_s)
         needed = asked.needed(data.usual, dispersion, ENOUGH_A_STRATUM[asked.kind])
         self.hours = np.where(over, _stratum(needed, hourly, (hour + 1) % HOURS), self.hours)
         return np.asarray(over)

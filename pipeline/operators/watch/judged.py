@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import Detector
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
@@ -19,14 +20,23 @@ from pipeline.operators.watch.tails import Tail
 
 
 @dataclass(slots=True)
+class Opened(Cells):
+    """Per cell: what the open stratum holds, n and their sum."""
+
+    n: Floats
+    s: Floats
+
+
+@dataclass(slots=True)
 class Judged(Asked):
     """State of an objective. tail: of a quantile the counts around its bound, over its window."""
 
     sliding: Sliding = field(default_factory=lambda: Sliding.over(0))
+    opened: Opened = field(default_factory=Opened.empty)
     detector: Detector = field(default_factory=Detector.empty)
     tail: Tail = field(default_factory=Tail)
 
-    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "detector", "tail")
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "opened", "detector", "tail")
 
     @classmethod
     def of(cls, question: Question, alpha: float) -> Self:
@@ -37,15 +47,17 @@ class Judged(Asked):
         """What a whole window says."""
         self.sliding.add(start_ns, counted.n, counted.s, counted.seen, counted.exact)
         self.spread.add(counted.n, counted.s)
-        self.detector.add(counted.n, counted.s)
+        self.opened.n += counted.n
+        self.opened.s += counted.s
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
         """`hour` is over. Returns of which cells the alarm is."""
         phi, batches = self.dispersion(routes)
         data = self._data()
-        opened = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)
-        over = self.recovered(opened, phi, batches)
-        self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
+        of_hour = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)
+        over = self.recovered(of_hour, phi, batches)
+        closed = self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
+        self.opened.forget(closed | over)
         self.detector.forget(over)
         self.close_spread(hour, routes)
         return over
@@ -82,5 +94,5 @@ class Judged(Asked):
         return quantile(question.threshold, self.tail.of(row), n, question.bound, phi, batches)
 
     def _data(self) -> Data:
-        bound = np.full(len(self.detector.open_n), self.question.bound)
-        return self.detector.data(np.full_like(bound, np.inf), bound, bound)
+        bound = np.full(len(self.opened.n), self.question.bound)
+        return Data(self.opened.n, self.opened.s, np.full_like(bound, np.inf), bound, bound)

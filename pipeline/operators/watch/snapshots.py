@@ -196,8 +196,9 @@ def _any(watch: ContractWatch) -> tuple[str, str]:
 
 def _fill(asked: Asked, known: State, kept: Mask) -> None:
     """kept: of all slices there were, those that are still."""
+    parts = _with_opened(known.parts)
     for part in asked.PARTS:
-        state, columns = getattr(asked, part), known.parts.get(part)
+        state, columns = getattr(asked, part), parts.get(part)
         if not columns:
             continue  # left out, or written before there was such a part
         if isinstance(state, Tail | Early):
@@ -212,6 +213,12 @@ def _fill(asked: Asked, known: State, kept: Mask) -> None:
             if isinstance(state, Baseline) and "mean" in columns:
                 columns = _by_hour(columns)
             setattr(asked, part, whole(type(state), columns, known.cells, len(kept)).of(kept))
+
+
+def _with_opened(parts: dict[str, Columns]) -> dict[str, Columns]:
+    """Of an objective what its open stratum holds was written with its bets before."""
+    bets = parts.get("detector", {})
+    return parts if "opened" in parts or "open_n" not in bets else parts | {"opened": {of: bets[f"open_{of}"] for of in "ns"}}
 
 
 def _mine(cells: Packed | None, slices: int) -> Mask:
