@@ -36,6 +36,7 @@ from mode.supervisors import CrashingSupervisor
 from pipeline.connectors.clock import steady, wait
 from pipeline.connectors.evaluating import Asking
 from pipeline.connectors.faust_security import credentials
+from pipeline.connectors.faust_seeking import SeekingConsumer
 from pipeline.connectors.kafka import Producer, unowned
 from pipeline.connectors.log_ids import LogIds
 from pipeline.connectors.owned_partition import Delivered, Outside, OwnedPartition
@@ -323,6 +324,11 @@ def _end_soon() -> None:
 
 
 class _App(faust.App):
+    def _new_transport(self) -> Any:
+        transport: Any = super()._new_transport()
+        transport.Consumer = SeekingConsumer
+        return transport
+
     def _new_conductor(self) -> Conductor:
         return _Conductor(app=self, beacon=None)
 
