@@ -1,12 +1,12 @@
 """A store as large as boards are promised to be fast on: a day of minutes, a month of hours and days, of a thousand series.
 
 The rows of a few minutes are made one by one, with real digests, and the store's own roll-ups make an hour and a day of them;
-all else are copies of these in other windows, made by the store.
+all else are these in other windows, written by the store.
 """
 
 import random
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -32,6 +32,9 @@ COHORTS = ("free", "pro", "team", "enterprise", "")
 LANGUAGES = ("en", "de", "fr", "es", "ja")
 SOURCES = 1
 """Partitions of spans in which each series has calls, a row of a minute for each."""
+
+WRITTEN = 120_000
+"""Rows of one statement: with digests of an hour each takes 20 kB of memory."""
 
 FAMILIES = ("panes", "trace_panes", "score_panes")
 
@@ -62,20 +65,19 @@ def series(every: int) -> Iterator[dict[str, str]]:
 def fill(settings: Settings, size: Size, now: float) -> int:
     """The schema and all rows in an empty database; the end of the newest window in Unix seconds, a whole hour.
 
-    Roll-ups stand still afterwards, so that nothing runs beside what is measured.
+    Nothing is rolled up or merged afterwards, so that nothing runs beside what is measured, also where the store is opened again.
     """
     apply_schema(settings)
     end = int(now) // HOUR * HOUR
     with connect(settings) as client:
         for table, block in _rows(size, end - HOUR):
             assert insert_blocks(client, table, [block]) == {}, table
-        for family in FAMILIES:
-            _spread(client, family, size, end - HOUR)
+        with ThreadPoolExecutor(len(FAMILIES)) as families:
+            list(families.map(lambda family: _spread(settings, family, size, end - HOUR), FAMILIES))
         for sql in (_traces_one_by_one(size, end), _status(size, end), _ledger(size, end)):
             client.command(sql)
         assert insert_blocks(client, "alerts", _told(size, end)) == {}
         assert insert_blocks(client, "contracts", [applied()]) == {}
-        _until_merged(client)
     return end
 
 
@@ -112,38 +114,49 @@ def _scores(at: dict[str, str], n: int, rng: random.Random) -> dict[str, Any]:
     return score_pane([score(i, value=rng.betavariate(8, 2), passed=rng.random() < 0.9, **of) for i in range(1 + n // 5)])
 
 
-def _spread(client: Client, family: str, size: Size, base: int) -> None:
-    """The patterns over the hour from `base`, that hour rolled up, and all three copied to the windows before."""
-    step = size.patterns * MINUTE_NS
-    for k in range(1, 60 // size.patterns):
-        _copy(client, family, [k * step], f"window_start < toDateTime({base + size.patterns * 60})")
+def _spread(settings: Settings, family: str, size: Size, base: int) -> None:
+    """The patterns over the hour from `base`, that hour rolled up, and all three once more in each of the windows before."""
     hours = [f"{family}_hourly", *(["panes_hourly_routes"] if family == "panes" else [])]
-    for rollup in (*hours, f"{family}_daily"):
-        client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
-        client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
-        client.command(f"SYSTEM STOP VIEW {rollup}_refresh")
-    within = f"window_start >= toDateTime({base})"
-    for hour in range(1, size.minutes // 60):
-        _copy(client, family, [-hour * HOUR_NS], within)
-    for rollup, first in product(hours, range(0, size.hours, 24)):
-        _copy(client, rollup, [-hour * HOUR_NS for hour in range(max(first, 1), min(first + 24, size.hours))], within)
-    _copy(client, f"{family}_daily", [-day * 24 * HOUR_NS for day in range(1, size.days)])
+    with connect(settings) as client:
+        for table in (family, *hours, f"{family}_daily"):
+            client.command(f"ALTER TABLE {table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1")
+        minutes = [k * size.patterns * MINUTE_NS for k in range(60 // size.patterns)]
+        _repeat(client, family, minutes)
+        for rollup in (*hours, f"{family}_daily"):
+            client.command(f"SYSTEM REFRESH VIEW {rollup}_refresh")
+            client.command(f"SYSTEM WAIT VIEW {rollup}_refresh")
+            client.command(f"DROP VIEW {rollup}_refresh SYNC")
+        _repeat(client, family, [-hour * HOUR_NS for hour in range(size.minutes // 60)])
+        for rollup in hours:
+            _repeat(client, rollup, [-hour * HOUR_NS for hour in range(size.hours)])
+        _repeat(client, f"{family}_daily", [-day * 24 * HOUR_NS for day in range(size.days)])
 
 
-def _copy(client: Client, table: str, shifts_ns: Sequence[int], where: str = "true") -> None:
-    """The rows once more, once for each of the shifts, so many nanoseconds later."""
-    if not shifts_ns:
-        return
+def _repeat(client: Client, table: str, shifts_ns: list[int]) -> None:
+    """Each row of the table once for each of the shifts, so many nanoseconds later.
+
+    All windows of some routes by one statement, since the key begins with the route: no part then holds keys between those of
+    another, so that a query finds them as if they were merged, and no row is written twice.
+    """
     stored = (
         "SELECT name FROM system.columns\n"
         "WHERE database = currentDatabase() AND table = {table:String} AND default_kind IN ('', 'DEFAULT')"
     )
     names = ", ".join(client.query(stored, {"table": table}).result_columns[0])
     moved = ", ".join(f"{column} + shift AS {column}" for column in ("window_start_ns", "window_end_ns"))
-    client.command(
-        f"INSERT INTO {table} ({names}) SELECT {names} FROM (SELECT * REPLACE ({moved}) FROM\n"
-        f"(SELECT * FROM {table} WHERE {where}) AS r CROSS JOIN (SELECT arrayJoin({list(shifts_ns)}) AS shift) AS s)"
-    )
+    client.command(f"CREATE TABLE {table}_once AS {table}")
+    client.command(f"INSERT INTO {table}_once ({names}) SELECT {names} FROM {table}")
+    client.command(f"TRUNCATE TABLE {table}")
+    rows = int(client.command(f"SELECT count() FROM {table}_once"))
+    some = max(1, WRITTEN * len(ROUTES) // (rows * len(shifts_ns)))
+    for routes in (ROUTES[i : i + some] for i in range(0, len(ROUTES), some)):
+        client.command(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM (SELECT * REPLACE ({moved})\n"
+            f"FROM (SELECT * FROM {table}_once WHERE route IN {routes}) AS r\n"
+            f"CROSS JOIN (SELECT arrayJoin({shifts_ns}) AS shift) AS s)",
+            settings={"min_insert_block_size_bytes": 0},
+        )
+    client.command(f"DROP TABLE {table}_once SYNC")
 
 
 def _traces_one_by_one(size: Size, end: int) -> str:
@@ -187,10 +200,3 @@ def _told(size: Size, end: int) -> list[bytes]:
         encode(placed(alerts.REGRESSION, newest - 5 * i, route=ROUTES[i % len(ROUTES)], slice=(("cohort", f"c{i}"),)))
         for i in range(size.alerts)
     ]
-
-
-def _until_merged(client: Client, within: float = 60) -> None:
-    """No merge is running, or `within` seconds are over."""
-    deadline = time.monotonic() + within
-    while client.command("SELECT count() FROM system.merges WHERE database = currentDatabase()") and time.monotonic() < deadline:
-        time.sleep(0.5)
