@@ -18,6 +18,7 @@ from pipeline.model.contracts import DAY_NS, Baseline, Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.alerts.wording import named
 from pipeline.operators.contracts.amounts import shown_duration
+from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.standing import Fold, not_judged, standing
@@ -99,7 +100,8 @@ def _usual_ns(contract: Contract, settings: Settings) -> int:
     regression = contract.regression
     if regression is None or regression.baseline is not Baseline.SAME_HOURS_BEFORE:
         return 0
-    return HOURS_KEPT * int(settings.watch_hour * SECOND)
+    choosing = 0 if all(limit.metric.is_share for limit in regression.limits) else HOURS
+    return (choosing + HOURS_KEPT) * int(settings.watch_hour * SECOND)
 
 
 def _families(contract: Contract, settings: Settings) -> list[Family]:

@@ -6,6 +6,7 @@ Reading is of the blocks as aggregate writes them.
 The snapshot is of all that is known after the last minute; where something is left out, the next one knows how much fits.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from time import process_time
 
@@ -53,10 +54,9 @@ def comparing(metrics: tuple[str, ...]) -> str:
     return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{', '.join(metrics)}]}}\n"
 
 
-def usual() -> str:
-    """One objective, and shares against the same hours before."""
-    names = ", ".join(rule.partition(",")[0] for rule in SUMS)
-    return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{names}], baseline: same_hours_before}}\n"
+def usual(names: Iterable[str]) -> str:
+    """One objective, and what is held against the same hours before."""
+    return f"{HEAD}  - {{metric: {SUMS[0]}}}\nregression: {{metrics: [{', '.join(names)}], baseline: same_hours_before}}\n"
 
 
 def mixed() -> str:
@@ -164,7 +164,9 @@ if __name__ == "__main__":
         ("once they chose", comparing(COMPARED), "1" * 35 + "2" * 40, 1),
         ("in all hours of the day", comparing(COMPARED), "1" * 50 + "2" * 50, 30),
         ("ten, and ten objectives", mixed(), "1" * 50 + "2" * 50, 30),
-        ("four with the same hours of a week", usual(), "1" * 190, 60),
+        ("four shares with the same hours of a week", usual(rule.partition(",")[0] for rule in SUMS), "1" * 190, 60),
+        ("quantiles and means with them while they choose", usual(COMPARED), "1" * 60, 1),
+        ("with the same hours of a week", usual(COMPARED), "1" * 220, 60),
     )
     for name, text, releases, every in cases:
         tell(name, text, of_releases(list(windows), releases), every)

@@ -34,8 +34,12 @@ objectives:
 """
 
 
-def sessions(g: np.random.Generator, per_minute: np.ndarray, release: str = "1", slower: float = 1.0) -> Iterator[Panes]:
-    """The windows of a day: calls of a session lie in one window and resemble each other; traffic swings by 70 %."""
+def sessions(
+    g: np.random.Generator, per_minute: np.ndarray, release: str = "1", slower: float = 1.0, swing: float = 0.0
+) -> Iterator[Panes]:
+    """The windows of a day: calls of a session lie in one window and resemble each other; traffic swings by 70 %. swing: of how
+    long calls take.
+    """
     series = tuple(("prod", "chat", "m", release, f"cohort{i}", "en") for i in range(SLICES))
     for window in range(WINDOWS):
         wave = 1 + 0.7 * math.sin(2 * math.pi * window / WINDOWS)
@@ -43,7 +47,8 @@ def sessions(g: np.random.Generator, per_minute: np.ndarray, release: str = "1",
         calls = g.geometric(1 / CALLS_A_SESSION, len(slices))
         of = np.repeat(np.arange(len(slices)), calls)
         z = math.sqrt(LIKENESS) * g.standard_normal(len(slices))[of] + math.sqrt(1 - LIKENESS) * g.standard_normal(len(of))
-        values = np.rint(MEDIAN * slower * np.exp(SIGMA * z)).astype(np.int64)
+        median = MEDIAN * slower * (1 + swing * math.sin(2 * math.pi * window / WINDOWS))
+        values = np.rint(median * np.exp(SIGMA * z)).astype(np.int64)
         codes, count = np.unique(slices[of] * MOST_BINS + bins(values), return_counts=True)
         counts = Counts(codes // MOST_BINS, (codes % MOST_BINS).astype(np.uint16), count.astype(np.float64))
         numbers = {name: np.zeros(SLICES) for name in NUMBERS[Family.CALLS]}
@@ -98,7 +103,7 @@ def _capped_mean(factor: float) -> float:
     return factor * math.exp(SIGMA**2 / 2) * below + math.exp(SIGMA * cap) * above
 
 
-def _on_the_limit() -> float:
+def on_the_limit() -> float:
     """So many times as long, and the mean of what is cut lies on the limit."""
     low, high = 1.0, 1.2
     for _ in range(50):
@@ -114,7 +119,7 @@ def slices_with_alarms(metric: str) -> int:
     assert found is not None
     watch, g = ContractWatch.of(found, 60 * MINUTE_NS, 1000), np.random.default_rng(12)
     per_minute, alarms, window = np.exp(g.uniform(np.log(0.5), np.log(20), SLICES)), set(), 0
-    slower = 1 + LIMIT if metric == "latency.p95" else _on_the_limit()
+    slower = 1 + LIMIT if metric == "latency.p95" else on_the_limit()
     for day in range(BEFORE + SINCE):
         for panes in sessions(g, per_minute, *(("1", 1.0) if day < BEFORE else ("2", slower))):
             start, end = (at * WINDOW_MINUTES * MINUTE_NS for at in (window, window + 1))

@@ -219,11 +219,6 @@ WRONG = [
     (objective("{metric: cost_per_trace.p95, at_most: $1}") + "select: {model: gpt-5}\n", 5, "select.model cannot choose them"),
     (LEAST + "select: {release: 2.4.0}\nregression: {}\n", 7, "none is before it"),
     # Regression.
-    (
-        objective("{metric: latency.p99, at_most: 4s}") + "regression: {baseline: same_hours_before}\n",
-        6,
-        "only shares and scores",
-    ),
     (LEAST + "regression: {limit: 2}\n", 6, "regression.limit: 2 is no limit; write 2% for two percent of the baseline"),
     (LEAST + "regression: {limit: 0%}\n", 6, "0% is out of range; a limit is above 0% and below 100%"),
     (LEAST + "regression: {limits: {latency.p99: 5%}}\n", 6, "regression.limits.latency.p99: latency.p99 is not compared"),

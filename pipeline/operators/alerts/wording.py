@@ -84,6 +84,8 @@ def before(alert: Alert) -> str:
     """What a metric is compared with; its amount follows."""
     if alert.baseline != Baseline.SAME_HOURS_BEFORE:
         return "before"
+    if not alert.window_ns:
+        return "the same hours before:"
     days, rest = divmod(alert.window_ns, DAY_NS)
     back = shown_duration(alert.window_ns) if rest or not days else "the day" if days == 1 else f"{days} days"
     return f"the same hours of {back} before:"

@@ -58,10 +58,6 @@ def of_chosen(reader: Reader, contract: Contract) -> None:
     if regression and regression.baseline is Baseline.PREVIOUS_RELEASE and only_one:
         says = "select.release chooses one release, so none is before it; take same_hours_before, or a pattern of releases"
         reader.wrong(("regression", "baseline"), says)
-    if regression and regression.baseline is Baseline.SAME_HOURS_BEFORE:
-        for name in (limit.metric.name for limit in regression.limits if not limit.metric.is_share):
-            says = f"{name} cannot be compared with the same hours before, only shares and scores can"
-            reader.wrong(("regression", "baseline"), f"{says}; name those in `metrics`, or take previous_release")
 
 
 def _at(index: int) -> KeyPath:

@@ -34,7 +34,7 @@ class Dispersion(Cells):
 
     squares: of differences of successive hourly means, each scaled to the variance of one call. expected: what that is for
     independent calls. pairs: how many. events: of the hours. n, s: of all hours, for the long mean. last_n, last_mean: of the
-    hour before; open_n, open_s: of this one.
+    hour before, or as many as say as much about how far it was from the usual, and how far; open_n, open_s: of this one.
     """
 
     squares: Floats
@@ -53,13 +53,19 @@ class Dispersion(Cells):
         self.open_n += n
         self.open_s += s
 
-    def close_hour(self, sizes: bool) -> None:
-        """An hour is over. sizes: the variance function is m², else m(1 - m)."""
+    def close_hour(self, sizes: bool, usual: tuple[Floats, Floats] | None = None) -> None:
+        """An hour is over. sizes: the variance function is m², else m(1 - m). usual: how many the same hour of the days before
+        held, and their mean: then hours are compared by how far they are from it, and those without one are not.
+        """
         n, some = self.open_n, self.open_n > 0
         self.n += n
         self.s += self.open_s
         mean = np.divide(self.open_s, n, out=np.zeros_like(n), where=some)
         long = np.divide(self.s, self.n, out=np.zeros_like(n), where=self.n > 0)
+        if usual is not None:
+            base_n, base_mean = usual
+            some = some & (base_n > 0)
+            mean, n = np.where(some, mean - base_mean, 0.0), np.where(some, n / (1 + n / np.maximum(base_n, 1.0)), 0.0)
         pair = some & (self.last_n > 0)
         weight = np.divide(n * self.last_n, n + self.last_n, out=np.zeros_like(n), where=pair)
         one = long * long if sizes else long * (1 - long)
@@ -68,7 +74,7 @@ class Dispersion(Cells):
         self.squares += np.minimum(weight * (mean - self.last_mean) ** 2, most)
         self.expected += np.where(pair, one, 0.0)
         self.pairs += pair
-        self.events += np.where(some, n / CALLS_PER_EVENT if sizes else self.open_s, 0.0)
+        self.events += np.where(some, self.open_n / CALLS_PER_EVENT if sizes else self.open_s, 0.0)
         self.last_n, self.last_mean = np.where(some, n, self.last_n), np.where(some, mean, self.last_mean)
         self.open_n, self.open_s = np.zeros_like(n), np.zeros_like(n)
 

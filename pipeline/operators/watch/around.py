@@ -26,8 +26,18 @@ class Around:
     base_s: Floats
 
     @classmethod
-    def of(cls, week: Week, rows: NDArray[np.intp], hour: int, open_n: Floats, open_s: Floats) -> Self:
-        """Of some slices. hour: the one that is open, which holds open_n, open_s of these."""
+    def of(
+        cls,
+        week: Week,
+        rows: NDArray[np.intp],
+        hour: int,
+        open_n: Floats,
+        open_s: Floats,
+        last: NDArray[np.float32] | None = None,
+    ) -> Self:
+        """Of some slices. hour: the one that is open, which holds open_n, open_s of these. last: of all slices, by hour of day,
+        sums of the last 24 hours, where what is compared with the week is counted otherwise; then nothing is known before them.
+        """
         first = hour - HOURS_KEPT
         places = np.arange(first, hour) % HOURS_KEPT
         days = np.zeros((2, DAYS + 1, HOURS, len(rows)))
@@ -35,7 +45,11 @@ class Around:
             days[at, :DAYS] = column[rows].T[places].reshape(DAYS, HOURS, -1)
             days[at, DAYS, 0] = now
         n, s = days
-        after = (np.cumsum(one[::-1], 0)[::-1] for one in (n, s, n * n))
+        new = s
+        if last is not None:
+            new = np.zeros_like(s)
+            new[DAYS - 1], new[DAYS, 0] = last[rows].T[places[-HOURS:] % HOURS], open_s
+        after = (np.cumsum(one[::-1], 0)[::-1] for one in (n, new, n * n))
         before = (np.cumsum(one, 0) for one in (n, s))
         return cls(first, *(one.reshape(-1, len(rows)) for one in (*after, *before)))
 

@@ -50,7 +50,7 @@ class Look:
     """What is known of every cell. n, s, seen: of an objective's window, or since a release. log_e, needed: evidence and its
     line. base_n, base_mean: of what it is compared with; inf and the bound of an objective. exact: the sum itself, where s is the
     part of it that is evidence. a_day: how many times as many a day holds, where evidence is of strata that follow each other.
-    days: on how many the baseline rests, of the same hours before.
+    days: on how many the baseline rests, of the same hours before; beyond: of their quantiles, as of `shape.py`.
     """
 
     n: Floats
@@ -67,6 +67,7 @@ class Look:
     exact: Floats | None = None
     a_day: Floats | None = None
     days: Floats | None = None
+    beyond: NDArray[np.float32] | None = None
 
     def level(self, told: Told) -> Floats:
         """What is held against the bound: a mean, or the sum itself; nan where there is none."""
@@ -119,10 +120,14 @@ class Asked:
 
     def close_spread(self, hour: int, routes: NDArray[np.intp]) -> None:
         """`hour` is over."""
-        self.spread.close_hour(self.question.sizes)
+        self.spread.close_hour(self.question.sizes, self.usual(hour))
         if hour % HOURS == HOURS - 1:
             self.spread.close_day()
             self.yesterday.dispersion, self.yesterday.batches = self.dispersion(routes, live=True)
+
+    def usual(self, hour: int) -> tuple[Floats, Floats] | None:  # noqa: ARG002 - of those that know it
+        """Of the same hour of the days before how many, and their mean, where hours of the day are not counted alike."""
+        return None
 
     def over_limit(self, look: Look) -> Floats:
         """Of a comparison: by how much the estimate is over what the limit allows, relative to the baseline; towards worse."""

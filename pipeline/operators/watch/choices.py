@@ -46,6 +46,15 @@ class Choice:
         """Calls it takes to choose."""
         return max(LEAST_FIRST, round(EXPECTED / self.tail))
 
+    @property
+    def from_below(self) -> bool:
+        """Whether the lowest values choose. What a mean counts of a call is cut above, whatever is worse."""
+        return self.below and not self.is_mean
+
+    def kept(self, n: Floats) -> Floats:
+        """Of so many calls that choose how many of the worst are to be kept."""
+        return np.maximum(2 * self.tail * self.enough, 1.01 * self.tail * n + 1)
+
     def limits(self, rungs: Floats) -> Floats:
         """Of rungs before those that nothing worse than allowed lies beyond; of a mean the same cap."""
         if self.is_mean:

@@ -1,6 +1,6 @@
 """One contract over the routes of a partition: whole windows in, alarms that begin and end out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.judged import Judged
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.measured import Held, Measured, state_of
+from pipeline.operators.watch.measured_hours import MeasuredHours, usual_of
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
@@ -83,7 +84,7 @@ class ContractWatch:
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
         asked = comparisons(contract)
         compared = [state_of(question, alpha) for question in asked if question.baseline is Baseline.PREVIOUS_RELEASE]
-        usual = [SameHours.of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
+        usual = [usual_of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
         slices = Slices(contract, most_slices)
         shortest_ns = min(objective.window_ns for objective in contract.objectives)
         return cls(contract, slices, judged, compared, usual, hour_ns, Silence(slices, hour_ns, shortest_ns))
@@ -118,24 +119,22 @@ class ContractWatch:
                 tail = judged.question.tail(panes)
                 if isinstance(judged, Judged) and tail is not None:
                     judged.tail.add(judged.sliding, start_ns, tail.spread(chosen, rows, len(placed)))
-        for usual in self.usual:
-            if usual.question.family is family:
-                usual.add(start_ns // self.hour_ns % HOURS, self._counted(usual.question, panes, chosen, rows))
-        if self.compared:
+        hour = start_ns // self.hour_ns % HOURS
+        self._compare([one for one in self.usual if one.question.family is family], hour, panes, chosen, rows)
+        if compared := [one for one in self.compared if one.question.family is family]:
             kept = self.releases.current(panes, SERIES_OF[family])[chosen]
-            self._compare(family, start_ns // self.hour_ns % HOURS, panes, chosen[kept], rows[kept])
+            self._compare(compared, hour, panes, chosen[kept], rows[kept])
         yield from self._looks(family, start_ns, end_ns)
 
-    def _compare(self, family: Family, hour: int, panes: Panes, chosen: Ints, rows: Ints) -> None:
+    def _compare(self, of: Sequence[Compared | SameHours], hour: int, panes: Panes, chosen: Ints, rows: Ints) -> None:
         """Count what is compared. What lies in each slice of a ladder is found once for all that ask."""
-        of = [one for one in self.compared if one.question.family is family]
-        ladders = {one.question.ladder for one in of if isinstance(one, Measured)}
+        ladders = {one.question.ladder for one in of if isinstance(one, Measured | MeasuredHours)}
         counts = {
             name: panes.ladders.get(name, Counts.none()).spread(chosen, rows, len(panes.series)).rising() for name in ladders
         }
         for compared in of:
             counted = self._counted(compared.question, panes, chosen, rows)
-            if isinstance(compared, Measured):
+            if isinstance(compared, Measured | MeasuredHours):
                 compared.count(hour, counted.n, counts[compared.question.ladder])
             else:
                 compared.add(hour, counted)
@@ -241,7 +240,7 @@ class ContractWatch:
         first, crossed, where = int(asked.alarms.first_ns[row]), int(asked.alarms.crossed_ns[row]), self.slices.found[row]
         names = self.release_of(asked.question, where, back)
         itself = asked.quantile(look, row) if isinstance(asked, Judged) else NO_QUANTILE
-        held = asked.held(row) if isinstance(asked, Measured) else None
+        held = asked.held(look, row) if isinstance(asked, Measured | MeasuredHours) else None
         n = int(counts[row])
         change = Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)
         return self._usually(change, asked) if isinstance(asked, SameHours) else change

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.deviance import Floats
-from pipeline.operators.watch.asked import Mask
+from pipeline.operators.watch.asked import Look, Mask
 from pipeline.operators.watch.choices import Choice
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.early import Early
@@ -44,7 +44,7 @@ class Hour(Cells):
 class Held:
     """What a slice is held against, in the measure's unit, None where it is not known: the rung before, what the limit makes of
     it, the rung that this release chose or would choose by now. first_n: calls before that chose, or were too few to; enough:
-    how many it takes.
+    how many it takes. alike: that they are the same at all hours of the day.
     """
 
     before: float | None
@@ -52,6 +52,7 @@ class Held:
     now: float | None
     first_n: int
     enough: int
+    alike: bool = True
 
 
 @dataclass(slots=True)
@@ -110,25 +111,23 @@ class Measured(Compared):
         """Against the baseline."""
         return self.hour.n, self.hour.s
 
-    def held(self, row: int) -> Held:
+    def held(self, look: Look, row: int) -> Held:  # noqa: ARG002 - as `MeasuredHours.held`
         """What a slice is held against."""
         choice, before = self.choice, self.against.rung[row : row + 1]
         now = self.own.rung[row]
         if np.isnan(now):
-            now = self.early.rungs(choice.tail * self.own.n, choice.below and not choice.is_mean)[row]
+            now = self.early.rungs(choice.tail * self.own.n, choice.from_below)[row]
         then, allowed, now = (choice.value(float(rung)) for rung in (before[0], choice.limits(before)[0], now))
         return Held(then, allowed, now, int(self.against.n[row]), choice.enough)
 
     def _choose(self, n: Floats, counts: Counts, chosen: Mask) -> None:
         """Cells that have enough calls choose; those calls are not counted."""
         choice = self.choice
-        from_below = choice.below and not choice.is_mean
         self.own.n += np.where(chosen, 0.0, n)
-        enough = np.maximum(2 * choice.tail * choice.enough, 1.01 * choice.tail * self.own.n + 1)
-        self.early.add(counts, ~chosen, from_below, enough)
+        self.early.add(counts, ~chosen, choice.from_below, choice.kept(self.own.n))
         ripe = ~chosen & (self.own.n >= choice.enough)
         if ripe.any():
-            self.own.rung[ripe] = self.early.rungs(choice.tail * self.own.n, from_below)[ripe]
+            self.own.rung[ripe] = self.early.rungs(choice.tail * self.own.n, choice.from_below)[ripe]
             self.early.forget(ripe)
 
 

@@ -228,26 +228,25 @@ def comparisons(contract: Contract) -> tuple[Question, ...]:
     regression = contract.regression
     if regression is None:
         return ()
-    same_hours = regression.baseline is Baseline.SAME_HOURS_BEFORE
     return tuple(
         Question(
             AlertKind.REGRESSION,
             f"regression {limit.metric.name}",
             limit.metric,
             regression.severity,
-            _compared(limit),
+            compared(limit),
             Told.BY_EVIDENCE,
             limit=limit,
             baseline=regression.baseline,
             choice=chosen,
         )
         for limit in regression.limits
-        for chosen in (None if same_hours else choice(limit),)
+        for chosen in (choice(limit),)
         if limit.metric.is_share or chosen is not None
     )
 
 
-def _compared(limit: Limit) -> Hypothesis:
+def compared(limit: Limit) -> Hypothesis:
     """The limit of a quantile sits in the rung its release is held against, so none is left to its share."""
     metric, floor = limit.metric, limit.metric.better is Better.HIGH
     if metric.kind is Kind.QUANTILE:

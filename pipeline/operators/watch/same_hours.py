@@ -103,6 +103,8 @@ class SameHours(Asked):
     lasted: Mask = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "detector", "week", "opened", "base", "before", "run")
+    KNOWN_HOURS: ClassVar[int] = HOURS_KEPT - HOURS
+    """So far back at most it is known what each hour held against its baseline."""
 
     @classmethod
     def of(cls, question: Question, alpha: float) -> Self:
@@ -131,7 +133,7 @@ class SameHours(Asked):
         worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
         hours = self.detector.hours
         closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
-        self.run.add(closed, data, worth, hour + 1 - hours)
+        self.add_strata(closed, data, worth, hour + 1 - hours)
         self.opened.forget(closed)
         self.begins(over)
         self.week.close_hour(hour, self.spread.open_n, self.spread.open_s)
@@ -146,13 +148,25 @@ class SameHours(Asked):
         phi, batches = self.dispersion(routes)
         asked, data = self.question.asked, self.opened.data(self.base)
         log_e = self.detector.look(asked, data, phi, batches)
-        told = self.run.with_open(data, self._speaks(data, phi))
+        told = self.run.with_open(data, self.speaks(phi))
         needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
         raised = (self.alarms.firing == 0) & (log_e >= needed)
         look = Look(told.n, told.s, told.n, log_e, needed, phi, batches, raised, nothing, told.base_n, told.base_mean)
         with np.errstate(all="ignore"):
             a_day = np.nan_to_num(self.spread.hourly() * HOURS / told.n, posinf=1.0)
         return replace(look, a_day=np.maximum(a_day, 1.0), days=self.before.days.copy())  # the next stratum fixes its own
+
+    def add_strata(self, closed: Mask, data: Data, worth: Floats, begin: Floats) -> None:
+        """Strata are over. worth: of each by itself, begin: the hour in which it began."""
+        self.run.add(closed, data, worth, begin)
+
+    def open_hour(self) -> tuple[Floats, Floats]:
+        """What it holds against the baseline: how many, and their sum."""
+        return self.spread.open_n, self.spread.open_s
+
+    def last_hours(self) -> NDArray[np.float32] | None:
+        """What the last 24 hours held against the baseline, by hour of day; None where the week says it."""
+        return None
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over what the limit allows."""
@@ -161,31 +175,32 @@ class SameHours(Asked):
     def extents(self, look: Look, groups: NDArray[np.intp]) -> list[Extent]:
         """Whether the siblings got worse too, of slices whose alarm is raised: since the change of the slice."""
         found, hour = [Extent.UNKNOWN] * len(look.n), int(self.week.last.max(initial=0)) + 1
-        counts = self.run.counts(self._speaks(self.opened.data(self.base), look.dispersion)) & (self.run.begins > 0)
+        counts = self.run.counts(self.speaks(look.dispersion)) & (self.run.begins > 0)
         begins = np.where(counts, self.run.begins, hour // self.detector.hours * self.detector.hours)
         rows = np.flatnonzero(np.isin(groups, groups[look.raised]))
         phi, batches, starts, open_n, open_s = (
-            one[rows]
-            for one in (look.dispersion, look.batches, HOURS / self.detector.hours, self.spread.open_n, self.spread.open_s)
+            one[rows] for one in (look.dispersion, look.batches, HOURS / self.detector.hours, *self.open_hour())
         )
-        around, of_group = Around.of(self.week, rows, hour, open_n, open_s), np.unique(groups[rows], return_inverse=True)[1]
+        around = Around.of(self.week, rows, hour, open_n, open_s, self.last_hours())
+        of_group = np.unique(groups[rows], return_inverse=True)[1]
         for begin in np.unique(begins[look.raised]):
-            sums = around.since(int(max(begin, hour - HOURS_KEPT + HOURS)))
+            sums = around.since(int(max(begin, hour - self.KNOWN_HOURS)))
             those = extents(self.question.asked, sums, of_group, phi, batches, self.alpha, starts)
             for at in np.flatnonzero((look.raised & (begins == begin))[rows]):
                 found[rows[at]] = those[at]
         return found
 
-    def _speaks(self, data: Data, phi: Floats) -> Mask:
+    def speaks(self, phi: Floats) -> Mask:
+        """Of which cells the open stratum holds enough to say something."""
         asked = self.question.asked
-        return asked.may_speak(data, phi, ENOUGH_A_STRATUM[asked.kind])
+        return asked.may_speak(self.opened.data(self.base), phi, ENOUGH_A_STRATUM[asked.kind])
 
     def _hour(self, of_day: int) -> Data:
         """The hour that ends, beside the same hour before."""
         means, inverse = self.base.by_hour()
         with np.errstate(all="ignore"):
             base_n, mean = 1 / inverse[:, of_day], means[:, of_day]
-        return Data(self.spread.open_n, self.spread.open_s, base_n, mean, mean)
+        return Data(*self.open_hour(), base_n, mean, mean)
 
     def _fix(self, hour: int, cells: Mask) -> None:
         """Strata begin with that hour: these are their baselines, whatever comes."""

@@ -22,6 +22,8 @@ from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH, ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Look, Mask
 from pipeline.operators.watch.contract_watch import Change, ContractWatch, State
+from pipeline.operators.watch.measured import Measured
+from pipeline.operators.watch.measured_hours import MeasuredHours
 from pipeline.operators.watch.panes_read import Panes
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.raised import alert
@@ -207,8 +209,10 @@ def _missing(asked: State, look: Look) -> Floats:
             enough = ENOUGH if question.baseline is Baseline.PREVIOUS_RELEASE else ENOUGH_A_STRATUM
             needed = question.asked.needed(_usual(look), look.dispersion, enough[question.asked.kind])
             lies = np.minimum(look.n, look.base_n)
-            if question.choice is not None:  # no call of this release is one of the release before
+            if isinstance(asked, Measured):  # no call of this release is one of the release before
                 needed = np.where(look.base_n > 0, needed, 0.0)
+            if isinstance(asked, MeasuredHours):
+                missing = np.maximum(missing, asked.to_choose())
         else:
             needed = question.asked.needed(look.base_mean, look.dispersion, ENOUGH_A_STRATUM[question.asked.kind])
             lies = asked.spread.n + asked.spread.open_n

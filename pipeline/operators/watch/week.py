@@ -42,6 +42,16 @@ class Week(Cells):
         self.since = np.where(np.isnan(self.since), hour + 1, self.since)
         self.last[:] = hour
 
+    def usual(self, hour: int) -> tuple[Floats, Floats]:
+        """Of the hours a day and more before the one that ended last: how many, and their mean; 0 of none."""
+        at = (hour - HOURS * np.arange(1, DAYS)) % HOURS_KEPT
+        n, s = (column[:, at].sum(1, np.float64) for column in (self.n, self.s))
+        return n, np.divide(s, n, out=np.zeros_like(n), where=n > 0)
+
+    def begin(self, cells: NDArray[np.bool_], hour: int) -> None:
+        """Of some cells nothing is known of the hours before this one."""
+        self.n[cells], self.s[cells], self.since[cells] = 0.0, 0.0, hour
+
     def forget_from(self, hours: Floats, cells: NDArray[np.bool_]) -> None:
         """Of some cells nothing is known of the hours from these on."""
         last = self.last[cells, None]
