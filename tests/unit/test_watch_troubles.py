@@ -192,3 +192,30 @@ def test_another_partition_that_does_not_speak_says_nothing() -> None:
         _, effects = watch.step(state, [replace(record, source=source) for record in log.records], 0)
         said += len(of_pipeline(alerts(effects.messages)))
     assert said == 1
+
+
+def test_after_a_pause_of_everything_nobody_is_missed_whoever_speaks_first() -> None:
+    """Kafka was gone for an hour; scores speaks first, then aggregate. Then aggregate alone stops, which is told."""
+    log = Log()
+    log.contracts(errors=ERRORS)
+    for minute in (*range(60), *range(120, 180)):
+        scores = Frontier(source="scores:0:s", partitions=1, family="scores", on_time_ns=1, final_ns=1, revision=minute)
+        log.put(FRONTIER_KEY, encode_frontier(scores), minute)
+        if minute < 160:
+            log.window(minute, [on_time(minute, 10, 0)], sources=2)
+    told = of_pipeline(alerts(folded(stage(), log)))
+    assert told == [("firing", f"sources_left_out calls spans:{partition}", 171) for partition in (0, 1)]
+
+
+def test_of_a_log_made_anew_with_fewer_partitions_none_of_before_is_missed() -> None:
+    log = Log()
+    log.contracts(errors=ERRORS)
+    for minute in range(200):
+        epoch, partitions = ("e", 4) if minute < 60 else ("f", 2)
+        log.put(None, _panes(minute, 1), minute)
+        end = NOON_NS + (minute + 1) * MINUTE_NS
+        for partition in range(partitions):
+            source = f"spans:{partition}:{epoch}"
+            said = Frontier(source=source, partitions=partitions, family="calls", on_time_ns=end, final_ns=end, revision=minute)
+            log.put(FRONTIER_KEY, encode_frontier(said), minute)
+    assert not alerts(folded(stage(), log))

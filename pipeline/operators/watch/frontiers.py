@@ -2,7 +2,8 @@
 
 A source is a partition of the log that aggregate (or scores) folds. How many there are stands in what each says. One that is
 silent while others are heard is waited for so much log time, then left out and named: it comes back with its next word. Where no
-partition of its topic was heard for so long, that was nobody's silence, and all are waited for anew from the next word on.
+partition of its topic was heard for so long, that was nobody's silence, and all are waited for anew from the next word on; so are
+all sources of all families where nobody was heard.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class Word(msgspec.Struct):
 
 class Topic(msgspec.Struct):
     """One log: how many partitions it has, since when it is spoken of, and what each said. resumed_ns: log time of the first word
-    after nobody had said one for longer than the patience.
+    after nobody of it, or nobody at all, had said one for longer than the patience.
     """
 
     partitions: int
@@ -41,12 +42,20 @@ class Frontiers:
     line: dict[str, int] = field(default_factory=dict)
 
     def heard(self, family: str, source: str, partitions: int, on_time_ns: int, now_ns: int) -> None:
-        """A source has spoken. A word of another incarnation of a log replaces that of the one before."""
+        """A source has spoken. The first word of another incarnation of a log replaces all of the one before, which may have had
+        more partitions.
+        """
         topic, partition, epoch = source.rsplit(":", 2)
-        known = self.topics.setdefault(family, {}).setdefault(topic, Topic(partitions, now_ns, {}))
+        topics = self.topics.setdefault(family, {})
+        known = topics.get(topic)
+        if known is None or all(word.epoch != epoch for word in known.words.values()):
+            known = topics[topic] = Topic(partitions, now_ns, {})
         known.partitions = max(known.partitions, partitions)
-        if now_ns - max((word.heard_ns for word in known.words.values()), default=now_ns) > self.patience_ns:
-            known.resumed_ns = now_ns
+        everyone = [one for of_family in self.topics.values() for one in of_family.values()]
+        for resumed in ([known], everyone):
+            if now_ns - _last_heard_ns(resumed, now_ns) > self.patience_ns:
+                for one in resumed:
+                    one.resumed_ns = now_ns
         last = known.words.get(int(partition))
         before = last.on_time_ns if last is not None and last.epoch == epoch else BEGINNING
         known.words[int(partition)] = Word(epoch, max(before, on_time_ns), now_ns)
@@ -80,6 +89,10 @@ class Frontiers:
 
     def _is_left_out(self, topic: Topic, word: Word | None, now_ns: int) -> bool:
         return now_ns - max(_heard_ns(topic, word), topic.resumed_ns) > self.patience_ns
+
+
+def _last_heard_ns(topics: list[Topic], otherwise_ns: int) -> int:
+    return max((word.heard_ns for topic in topics for word in topic.words.values()), default=otherwise_ns)
 
 
 def _heard_ns(topic: Topic, word: Word | None) -> int:
