@@ -28,6 +28,7 @@ from pipeline.operators.watch.frontiers import Frontiers
 from pipeline.operators.watch.panes_read import Waiting, read_panes
 from pipeline.operators.watch.raised import alert
 from pipeline.operators.watch.silence_told import silence_told
+from pipeline.operators.watch.slices import Here
 from pipeline.operators.watch.snapshots import Texts
 from pipeline.operators.watch.troubles import Troubles
 from pipeline.operators.watch.written import ALL, Written, written
@@ -219,13 +220,18 @@ class Watch:
         state.texts[name] = text
         contract, watch = self.read(name, text), None
         if contract is not None:
-            watch = ContractWatch.of(contract, self.policy.hour_ns, self.policy.most_slices)
+            watch = ContractWatch.of(contract, self.policy.hour_ns, self.policy.most_slices, self._here(state))
             if was is not None:
                 snapshots.restore(watch, was)
             watch.silence.expect(self._watched_here(state, contract))
             state.contracts[name] = (text, watch)
         if was is not None:
             state.ends += out_of_force.ended(name, was, watch, out_of_force.UNREADABLE, state.frontiers.line)
+
+    def _here(self, state: Partition) -> Here:
+        """Whether the panes of a route come to this partition; to one that was added since this worker started may come any."""
+        mine, of = state.source.partition, self.policy.partitions
+        return lambda environment, route: mine >= of or partition_of(route_key(environment, route), of) == mine
 
     def _watched_here(self, state: Partition, contract: Contract) -> set[tuple[str, str]]:
         """Routes that the contract names exactly, environment and all, and whose panes come to this partition."""

@@ -24,7 +24,7 @@ from pipeline.operators.watch.questions import Counted, Question, burn_rates, co
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.same_hours import SameHours
 from pipeline.operators.watch.silence import Missed, Silence
-from pipeline.operators.watch.slices import Slice, Slices
+from pipeline.operators.watch.slices import Here, Slice, Slices
 
 ALPHA = 0.05
 """Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
@@ -77,7 +77,7 @@ class ContractWatch:
     hours: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, contract: Contract, hour_ns: int, most_slices: int) -> "ContractWatch":
+    def of(cls, contract: Contract, hour_ns: int, most_slices: int, here: Here = lambda *_: True) -> "ContractWatch":
         """Nothing seen yet."""
         judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in objectives(contract)]
         judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
@@ -85,7 +85,7 @@ class ContractWatch:
         asked = comparisons(contract)
         compared = [state_of(question, alpha) for question in asked if question.baseline is Baseline.PREVIOUS_RELEASE]
         usual = [usual_of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
-        slices = Slices(contract, most_slices)
+        slices = Slices(contract, most_slices, here)
         shortest_ns = min(objective.window_ns for objective in contract.objectives)
         return cls(contract, slices, judged, compared, usual, hour_ns, Silence(slices, hour_ns, shortest_ns))
 

@@ -114,6 +114,7 @@ class Draft:
             watch.contract.owner,
             said,
             quiet,
+            watch.hour_ns,
         )
 
 

@@ -1,8 +1,8 @@
 """What fires and is asked no more: alerts that end it, and say why.
 
-A contract is taken away, is replaced by one that asks otherwise, or cannot be read by this version. Nothing was measured that
-would end an alarm, so its end has no numbers; that of a regression names the releases it was told of. It
-stands at the last whole window; where it stands in the log decides its id.
+A contract is taken away, is replaced by one that asks otherwise, or cannot be read by this version; a route comes to another
+partition of panes; evidence has other hours. Nothing was measured that would end an alarm, so its end has no numbers; that of a
+regression names the releases it was told of. It stands at the last whole window; where it stands in the log decides its id.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,8 @@ from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.snapshots import Quiet, Said, Watched, as_told, whole
 
 REMOVED = "the contract is no longer in force"
+MOVED = "panes has more partitions, and those of this route come to another one; its evidence begins anew"
+OTHER_HOURS = "evidence is counted in other hours (TAILRACE_WATCH_HOUR), so it begins anew"
 UNREADABLE = "this version of Tailrace cannot read the contract in force"
 
 Asks = tuple[str, str, str, tuple[int, ...]]
@@ -69,7 +71,7 @@ def ended(name: str, was: Watched, now: ContractWatch | None, why: str, line: Ma
             at_ns=at_ns,
             fired_ns=first_ns,
             resolved_ns=at_ns,
-            detail=why if now is None else _replaced(about, now),
+            detail=why if now is None else _replaced(about, was, now),
         )
 
 
@@ -110,9 +112,13 @@ def _asks(one: Said) -> Asks:
     return one.kind, one.rule, one.metric, windows
 
 
-def _replaced(about: About, now: ContractWatch) -> str:
-    """Whether it is asked otherwise, or not at all."""
+def _replaced(about: About, was: Watched, now: ContractWatch) -> str:
+    """Whether it is asked with other hours, elsewhere, otherwise, or not at all."""
     asked, environment, route, values = about
+    if not was.has_hours_of(now):
+        return OTHER_HOURS
+    if not now.slices.here(environment, route):
+        return MOVED
     questions = {_asks(as_told(one.question)) for one in now.asked}
     asks = asked in questions and Slice(environment, route, values) in now.slices.found
     how = "asks it otherwise, so its evidence begins anew" if asks else "does not ask it any more"

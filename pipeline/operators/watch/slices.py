@@ -1,6 +1,6 @@
 """Which slices of a contract a series lies in: the route as a whole, and one of each set of columns the contract names."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,9 @@ from pipeline.operators.watch.panes_read import SERIES_OF
 
 SERIES_KNOWN = 4
 """Series whose slices are remembered, in times of how many slices there may be; then they are found again."""
+
+Here = Callable[[str, str], bool]
+"""Whether the panes of an environment and route are for this partition."""
 
 NO_ROWS: NDArray[np.intp] = np.zeros(0, np.intp)
 
@@ -28,12 +31,13 @@ class Slice:
 
 @dataclass(slots=True)
 class Slices:
-    """The slices of one contract that were seen, a row each. most: how many there may be; others are left out. left_out: how
-    often a pane lay in one of these.
+    """The slices of one contract that were seen, a row each. most: how many there may be; others are left out. here: of which
+    routes. left_out: how often a pane lay in one of those that are left out.
     """
 
     contract: Contract
     most: int
+    here: Here = lambda *_: True
     found: list[Slice] = field(default_factory=list)
     left_out: int = 0
     _row: dict[Slice, int] = field(default_factory=dict)
@@ -84,11 +88,12 @@ class Slices:
 
     def _find(self, family: Family, named: dict[str, str]) -> tuple[NDArray[np.intp], int]:
         """Its slices, and how many there is no room for."""
-        fits = is_for(self.contract, named["environment"], named["route"], named.get("model", ""), named["release"])
-        if not fits:
+        environment, route = named["environment"], named["route"]
+        fits = is_for(self.contract, environment, route, named.get("model", ""), named["release"])
+        if not fits or not self.here(environment, route):
             return NO_ROWS, 0
         rows = [
-            self.add(Slice(named["environment"], named["route"], tuple((column, named[column]) for column in columns)))
+            self.add(Slice(environment, route, tuple((column, named[column]) for column in columns)))
             for columns in self.contract.slices_of(family)
         ]
         kept = np.array([row for row in rows if row >= 0], np.intp)

@@ -93,7 +93,9 @@ class Quiet(msgspec.Struct):
 
 
 class Watched(msgspec.Struct):
-    """State of one contract. said: by identity the questions that share it; one may be called by several rules."""
+    """State of one contract. said: by identity the questions that share it; one may be called by several rules. hour_ns: of its
+    evidence; 0 in snapshots of before.
+    """
 
     text: str
     slices: list[tuple[str, str, list[tuple[str, str]]]]
@@ -105,6 +107,11 @@ class Watched(msgspec.Struct):
     owner: str = ""
     said: dict[str, list[Said]] = {}
     quiet: Quiet | None = None
+    hour_ns: int = 0
+
+    def has_hours_of(self, watch: ContractWatch) -> bool:
+        """Whether its hours are those of `watch`: numbers of other hours mean nothing to it."""
+        return self.hour_ns in (0, watch.hour_ns)
 
 
 class Snapshot(msgspec.Struct):
@@ -152,7 +159,11 @@ def read(said: str) -> Snapshot:
 
 
 def restore(watch: ContractWatch, was: Watched) -> None:
-    """Give a contract that has seen nothing what its questions knew. An alarm that is called otherwise now is raised anew."""
+    """Give a contract that has seen nothing what its questions knew. An alarm that is called otherwise now is raised anew.
+    Of other hours nothing is taken.
+    """
+    if not was.has_hours_of(watch):
+        return
     kept = np.array([_keep(watch, Slice(one[0], one[1], tuple((c, v) for c, v in one[2]))) for one in was.slices], np.bool_)
     watch.hours, watch.releases.names = dict(was.hours), was.releases
     if was.quiet is not None:
@@ -184,9 +195,10 @@ def _miss(silence: Silence, was: Quiet, kept: Mask) -> None:
 
 
 def _keep(watch: ContractWatch, one: Slice) -> bool:
-    """Whether the contract still speaks of a slice; then it is one."""
+    """Whether the contract still speaks of a slice, and its panes still come here; then it is one."""
     speaks = tuple(column for column, _ in one.values) in watch.contract.slices
-    return speaks and is_for(watch.contract, one.environment, one.route, *_any(watch)) and watch.slices.add(one) >= 0
+    for_it = is_for(watch.contract, one.environment, one.route, *_any(watch)) and watch.slices.here(one.environment, one.route)
+    return speaks and for_it and watch.slices.add(one) >= 0
 
 
 def _any(watch: ContractWatch) -> tuple[str, str]:
