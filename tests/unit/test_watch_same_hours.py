@@ -176,6 +176,22 @@ def test_another_baseline_is_another_question() -> None:
     assert alerts(folded(stage(), log)) == []
 
 
+def test_other_models_or_releases_are_another_question() -> None:
+    """What was seen of one model is no baseline of another."""
+    rows = list(days(2 * DAY + 90))
+    worse = [[one | {"errors": 3 * int(one["errors"]), "model": "large"} for one in window] for window in rows[2 * DAY :]]
+    small = [[one | {"model": "small"} for one in window] for window in rows[: 2 * DAY]]
+    told = []
+    for models in (("'*'", "'*'"), ("small", "large")):
+        log = log_of(small, CONTRACT + f"select: {{model: {models[0]}}}\n")
+        log.contracts(2 * DAY, usual=CONTRACT.replace("version: 1", "version: 2") + f"select: {{model: {models[1]}}}\n")
+        for at, window in enumerate(worse, 2 * DAY):
+            log.window(at, window)
+        told.append([one for one in alerts(folded(stage(), log)) if one["kind"] == "regression"])
+    assert told[0] != [], "these streams are no trap"
+    assert told[1] == []
+
+
 # Scores, and what check says.
 
 

@@ -20,7 +20,7 @@ from pipeline.operators.watch.measured import Held, Measured, state_of
 from pipeline.operators.watch.measured_hours import MeasuredHours, usual_of
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
-from pipeline.operators.watch.questions import Counted, Question, burn_rates, comparisons, objectives
+from pipeline.operators.watch.questions import Counted, Question, asked_of, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.same_hours import SameHours
 from pipeline.operators.watch.silence import Missed, Silence
@@ -79,10 +79,10 @@ class ContractWatch:
     @classmethod
     def of(cls, contract: Contract, hour_ns: int, most_slices: int, here: Here = lambda *_: True) -> "ContractWatch":
         """Nothing seen yet."""
-        judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in objectives(contract)]
-        judged += [Burned.of(question, ALPHA) for question in burn_rates(contract)]
+        judged: list[Judged | Burned] = [Judged.of(question, ALPHA) for question in asked_of(contract, objectives(contract))]
+        judged += [Burned.of(question, ALPHA) for question in asked_of(contract, burn_rates(contract))]
         alpha = 1 - contract.regression.confidence if contract.regression else ALPHA
-        asked = comparisons(contract)
+        asked = asked_of(contract, comparisons(contract))
         compared = [state_of(question, alpha) for question in asked if question.baseline is Baseline.PREVIOUS_RELEASE]
         usual = [usual_of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
         slices = Slices(contract, most_slices, here)

@@ -5,14 +5,14 @@ The bound of a quantile is one on a share too, of what lies beyond it.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from pipeline.model.alerts import AlertKind
-from pipeline.model.contracts import LEAST_N, Baseline, Contract, Direction, ErrorBudget, Limit, Objective, Severity
+from pipeline.model.contracts import EVERYTHING, LEAST_N, Baseline, Contract, Direction, ErrorBudget, Limit, Objective, Severity
 from pipeline.model.metrics import Better, Family, Kind, Measure, Metric, Unit
 from pipeline.operators.evidence import hypothesis
 from pipeline.operators.evidence.deviance import Floats
@@ -60,7 +60,7 @@ class Question:
     window_ns: how far back an objective looks, or a burn rate; short_ns: its short window; allowed: the share that may be bad.
     limit: what a comparison allows; baseline: with what it is. threshold: beyond which a value is bad, of quantiles and measures;
     beyond: the value the contract says. cut: of a mean what a value counts as. choice: of a comparison of quantiles or means,
-    what is chosen for it.
+    what is chosen for it. selected: of which models and releases it is asked; "": of all.
     """
 
     kind: AlertKind
@@ -82,6 +82,7 @@ class Question:
     beyond: float = math.nan
     cut: Sizes | None = None
     choice: Choice | None = None
+    selected: str = ""
 
     @property
     def family(self) -> Family:
@@ -99,6 +100,8 @@ class Question:
         counted = f" {self.threshold or self.cut or self.choice}" if self.ladder else ""
         if self.baseline is Baseline.SAME_HOURS_BEFORE:
             counted += f" {self.baseline}"
+        if self.selected:
+            counted += f" of {self.selected}"
         return f"{self.kind} {self.metric.name} {self.asked} {self.bound!r} {self.window_ns} {self.short_ns}{counted}"
 
     @property
@@ -180,6 +183,13 @@ def _weighted(metric: Metric, sums: Sums) -> tuple[Floats, Floats]:
     with np.errstate(all="ignore"):
         n = np.where(weight > 0, weight**2 / sums[f"{of}_sq"], 0.0)
         return n, np.where(weight > 0, n * sums[metric.events] / (weight * per_value), 0.0)
+
+
+def asked_of(contract: Contract, questions: Iterable[Question]) -> list[Question]:
+    """The same, of the models and releases the contract selects: what was seen of others says nothing of these."""
+    parts = {"model": contract.models, "release": contract.releases}
+    selected = " ".join(f"{name} {sorted(those)}" for name, those in parts.items() if those != EVERYTHING)
+    return [replace(question, selected=selected) for question in questions]
 
 
 def objectives(contract: Contract) -> tuple[Question, ...]:
