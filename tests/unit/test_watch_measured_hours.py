@@ -204,6 +204,7 @@ def test_an_hour_with_enough_calls_has_a_rung_of_its_own_and_others_share_one() 
     assert state.week.n[of["free"]].sum() > 0
 
 
+@pytest.mark.slow
 def test_rungs_are_chosen_anew_when_what_is_usual_has_changed() -> None:
     """Twice as fast for days: nothing but a call of twice the old time would be told. After that the new rungs are asked."""
     faster = range(3 * DAY, 9999)
@@ -215,8 +216,9 @@ def test_rungs_are_chosen_anew_when_what_is_usual_has_changed() -> None:
     np.testing.assert_array_equal(later.own.rung[row], before.own.rung[row])
 
 
-def test_what_lasts_is_what_is_usual_and_chooses_anew() -> None:
-    told = said(days(BEGINS + 11 * DAY, range(BEGINS, 9999), 1.5), P95)
+@pytest.mark.slow
+def test_what_lasts_is_what_is_usual() -> None:
+    told = said(days(BEGINS + 7 * DAY + 40, range(BEGINS, 9999), 1.5), P95)
     assert [one["state"] for one in told] == ["firing", "resolved"]
     assert "it lasted for a week, so it is what is usual now" in told[1]["text"]
 
