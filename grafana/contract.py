@@ -3,8 +3,9 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.alerts import BROKEN, COLUMNS, SEVERITIES, broken, told
+from grafana.budgets import budgets
 from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
-from grafana.promised import OF_ROUTE, budgets, counted, objectives
+from grafana.promised import OF_ROUTE, counted, objectives
 from grafana.sql import Query
 from grafana.variables import assemble, component, view
 
@@ -52,7 +53,8 @@ PROMISED: tuple[Panel, ...] = (
         "range, and how many "
         "calls, traces or scores it is of. Low and high: the running interval of an alert, where one is firing. "
         "Slices: how many of them "
-        "are firing. A contract that was applied before this board was there shows once it is applied again.",
+        "are firing. Versions: those of the evaluator that the estimate is of, and who scored if others did too; watch judges "
+        "them together. A contract that was applied before this board was there shows once it is applied again.",
         objectives(),
         "short",
         12,

@@ -1,40 +1,50 @@
-"""What contracts in force promise, held against what is stored: the queries of the board *Contract*.
+"""What contracts in force promise, held against what is stored: the objectives of the board *Contract*.
 
-How a metric is made of columns, `pipeline/model/metrics.py` says. An estimate is over the objective's own window, which ends with
-the newest window of the range; up to six hours of minutes, longer windows of hours. Nothing is read from before the
-longest window that some promise has, and each row once: it is summed into its series and the shortest window that reaches
-back to it, so a longer window is the sum of the shorter ones in it. What is summed is then held against each contract's patterns.
+An estimate is over the objective's own window, which ends with the newest window of the range; up to six hours of minutes, longer
+windows of hours. Nothing is read from before the longest window that some promise has, and each row once: it is summed into
+its series and the shortest window that reaches back to it, so a longer window is the sum of the shorter ones in it.
+
+The server takes longer to plan such a query than to answer it, so this one is planned in few steps: the six tables, the known
+routes and the alarms give rows of one shape; what a metric is made of (`pipeline/model/metrics.py`) are places in these; and each
+row is held against each promise, by the contract's patterns, and summed once more.
 """
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from grafana.alerts import amount, plain
 from grafana.sql import SEEN, Query, among, named
 from pipeline.model.columns import OVERFLOW
-from pipeline.model.metrics import MEASURES, METRICS, QUANTILES, Better, Family, Kind, Measure, Metric
-from pipeline.operators.ladder import LOWEST
+from pipeline.model.metrics import METRICS, QUANTILES, Family, Kind, Metric, metric
 
 SIX_HOURS_NS = 6 * 3600 * 10**9
-STATES = {
+DIGESTS = {
     Family.CALLS: {"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
     Family.TRACES: {"cost_digest": "cost_state", "latency_digest": "latency_state"},
     Family.SCORES: {},
 }
+"""By the name of a digest in a pane its column in the store."""
+
 TABLES = {Family.CALLS: "panes", Family.TRACES: "trace_panes", Family.SCORES: "score_panes"}
 LONGER = {Family.CALLS: "panes_hourly_routes", Family.TRACES: "trace_panes_hourly", Family.SCORES: "score_panes_hourly"}
 """Of hours; no contract speaks of cohorts, so calls need none."""
 
+SOURCES = [(family, tables[family]) for tables in (TABLES, LONGER) for family in Family]
+"""Which rows a promise is about is the number of its source, from 1."""
+
+ALARMS = len(SOURCES) + 1
+MOST_DIGESTS = max(map(len, DIGESTS.values()))
+NO_ENDS = "CAST([], 'Array(Nullable(Float64))')"
+
 LEVELS = ", ".join(map(str, QUANTILES.values()))
 EMPTY = "CAST(base64Decode('AA=='), 'AggregateFunction(quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999), Float64)')"
-OF_SCORES = ("value_sum", "weight", "fails_weight", "checked_weight", "ok", "checked")
 PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
 ROUTE = ("environment", "route")
 MATCHED = (*ROUTE, "release", "model")
 OF_ROUTE = "\n  AND ".join(map(among, ROUTE))
-UNITS = {metric.name: metric.unit.value for metric in METRICS.values()}
-UNIT = f"transform(metric, {list(UNITS)}, {list(UNITS.values())}, if(endsWith(metric, '.fail'), 'share', 'score'))"
+SPEEDS = "arraySum(tps_bin_counts)"
+VERSION = "concat(evaluator_version, if(scorer = 'evaluate', '', concat(' by ', scorer)))"
 
 
 def fits(column: str, patterns: str) -> str:
@@ -42,63 +52,17 @@ def fits(column: str, patterns: str) -> str:
     return f"arrayExists(x -> match({column}, x) AND ({column} != '{OVERFLOW}' OR x = '^(?s:{OVERFLOW})$'), {patterns})"
 
 
-def _of(family: Family) -> list[Metric]:
-    return [metric for metric in METRICS.values() if metric.family is family]
+def of_family(family: Family) -> list[Metric]:
+    """The metrics with names of their own."""
+    return [one for one in METRICS.values() if one.family is family]
 
 
-def _quoted(names: Iterable[str]) -> str:
+def quoted(names: Iterable[str]) -> str:
+    """A list of texts."""
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _quantiles_of(family: Family, digest: str) -> Iterator[str]:
-    """The metrics that need this digest; of the others' rows none is merged."""
-    return (
-        metric.name
-        for metric in _of(family)
-        if metric.kind is Kind.QUANTILE and metric.measure and metric.measure.digest == digest
-    )
-
-
-def _columns(family: Family) -> list[str]:
-    """What is summed."""
-    if family is Family.SCORES:
-        return [*OF_SCORES]
-    return sorted({name for metric in _of(family) for name in (metric.events, metric.of, metric.n, *metric.unknown) if name})
-
-
-def _value(metric: Metric) -> str:
-    """What is no quantile."""
-    if metric.kind is Kind.SUM:
-        return f"toFloat64(s_{metric.events})"
-    if not metric.events:
-        return "NULL"
-    whole = " - ".join(f"s_{name}" for name in (metric.of, *metric.unknown))
-    return f"toFloat64(s_{metric.events}) / nullIf(toFloat64({whole}), 0)"
-
-
-def _quantile(family: Family, digest: str) -> tuple[str, str]:
-    """For whom, and the quantile that the metric's name says; null if no value was seen."""
-    names = _quoted(_quantiles_of(family, digest))
-    found = f"q_{STATES[family][digest]}[indexOf([{names}], metric)]"
-    return f"metric IN ({names})", f"if(isFinite({found}), {found}, NULL)"
-
-
-def _estimate(family: Family) -> tuple[str, str]:
-    """The value and its n, of the metric a row asks for."""
-    if family is Family.SCORES:
-        fails = "endsWith(metric, '.fail')"
-        mean = "toFloat64(s_value_sum) / 1e6 / nullIf(toFloat64(s_weight), 0)"
-        share = "toFloat64(s_fails_weight) / nullIf(toFloat64(s_checked_weight), 0)"
-        return f"if({fails}, {share}, {mean})", f"if({fails}, s_checked, s_ok)"
-    values = [_quantile(family, digest) for digest in STATES[family]]
-    values += [(f"metric = '{one.name}'", _value(one)) for one in _of(family) if one.kind is not Kind.QUANTILE]
-    value = ", ".join(f"{when}, {value}" for when, value in values)
-    counted = {one.n: [other.name for other in _of(family) if other.n == one.n] for one in _of(family)}
-    n = ", ".join(f"metric IN ({_quoted(names)}), {f's_{of}' if of else '0'}" for of, names in counted.items())
-    return f"multiIf({value}, NULL)", f"multiIf({n}, 0)"
-
-
-def _series(family: Family) -> list[str]:
+def series(family: Family) -> list[str]:
     """What patterns of contracts speak of, and an evaluator's name."""
     return [
         *ROUTE,
@@ -108,91 +72,136 @@ def _series(family: Family) -> list[str]:
     ]
 
 
-def _asked(family: Family) -> str:
-    """Promises of metrics of this family."""
+def _metrics(family: Family) -> list[Metric]:
     if family is Family.SCORES:
-        return f"match(metric, '\\\\.(mean|fail)$') AND metric NOT IN ({_quoted(METRICS)})"
-    return f"metric IN ({_quoted(metric.name for metric in _of(family))})"
+        return [found for name in ("x.mean", "x.fail") if (found := metric(name))]
+    return of_family(family)
 
 
-def _summed(family: Family, table: str, windows: str) -> str:
-    """What each series of the table has had, by the shortest of the promised windows that reach back to it, `within`.
+def _quantiles(family: Family) -> list[list[str]]:
+    """Of each digest the metrics that need it."""
+    quantiles = [one for one in _metrics(family) if one.kind is Kind.QUANTILE]
+    return [[one.name for one in quantiles if one.measure and one.measure.digest == digest] for digest in DIGESTS[family]]
 
-    Patterns are matched after: against some hundred sums, not against every row, for every promise.
+
+def _columns(family: Family) -> list[str]:
+    """What is summed. How many have a speed, the ladder alone tells."""
+    found = {name for one in _metrics(family) for name in (one.events, one.of, one.n, *one.unknown) if name}
+    return sorted(found) + ([SPEEDS] if family is Family.CALLS else [])
+
+
+def _made(one: Metric) -> list[int]:
+    """How a metric is made: its family, of a quantile the numbers of digest and level, and the places of its parts among the sums
+    of a row: events, of, n, and two that are unknown. From 1, 0 for none.
     """
-    wanted = f"{windows} AND {_asked(family)}"
-    digests = [f"countIf(metric IN ({_quoted(_quantiles_of(family, digest))})) > 0" for digest in STATES[family]]
-    sums = [f"sum(toInt256({name})) AS {name}" for name in _columns(family)]
-    # The condition is one constant of the query: where nobody asks for a digest, none is read.
-    sums += [
-        f"quantilesTDigestMergeState({LEVELS})(if(asked.{i}, {state}, {EMPTY})) AS {state}"
-        for i, state in enumerate(STATES[family].values(), 2)
-    ]
-    keys = ", ".join(_series(family))
-    read = ", ".join(("window_start_ns", keys, *_columns(family), *STATES[family].values()))
+    columns = ["", *_columns(one.family)]
+    family = [*Family].index(one.family) + 1
+    if one.kind is Kind.QUANTILE and one.measure:
+        digest, level = [*DIGESTS[one.family]].index(one.measure.digest), [*QUANTILES.values()].index(one.quantile)
+        return [family, digest + 1, level + 1, 0, 0, columns.index(one.n or SPEEDS), 0, 0]
+    unknown = [columns.index(name) for name in (*one.unknown, "", "")][:2]
+    return [family, 0, 0, columns.index(one.events), columns.index(one.of), columns.index(one.n) if one.n else 0, *unknown]
+
+
+FAMILY, DIGEST, LEVEL, EVENTS, OF, N, *UNKNOWN = (f"made[{i}]" for i in range(1, 9))
+MADE = {name: " ".join(map(str, _made(one))) for name, one in METRICS.items()}
+MEAN, FAIL = (" ".join(map(str, _made(one))) for one in _metrics(Family.SCORES))
+UNITS = {one.name: one.unit.value for one in METRICS.values()}
+
+PROMISES = (
+    f"SELECT {', '.join(PROMISE)}, {', '.join(f'{name}s' for name in MATCHED)},\n"
+    f"  arrayMap(x -> toUInt8(x), splitByChar(' ', transform(metric, [{quoted(MADE)}], [{quoted(MADE.values())}], "
+    f"if(endsWith(metric, '.fail'), '{FAIL}', '{MEAN}')))) AS made,\n"
+    f"  if(made[1] = {[*Family].index(Family.SCORES) + 1}, replaceRegexpOne(metric, '[.](mean|fail)$', ''), '') AS evaluator,\n"
+    f"  {FAMILY} + if(window_ns > {SIX_HOURS_NS}, {len(Family)}, 0) AS source FROM promises"
+)
+
+
+def _asked(number: int, family: Family) -> str:
+    """Promises about rows of this source."""
+    measures = {one.name.partition(".")[0] for one in METRICS.values() if family in (one.family, Family.SCORES)}
+    names = f"splitByChar('.', metric)[1] {'NOT ' if family is Family.SCORES else ''}IN ({quoted(sorted(measures))})"
+    return f"window_ns {'>' if number > len(Family) else '<='} {SIX_HOURS_NS} AND {names}"
+
+
+def _rows(number: int, family: Family, table: str) -> str:
+    """What each series of the table has had, by the shortest of the promised windows that reach back to it, `within`."""
+    keys, columns = series(family), _columns(family)
+    # These conditions are constants of the query: what nobody asks for is not read.
+    asked = [f"hasAny(asked.2, [{quoted(one)}])" for one in _quantiles(family)]
+    states = [f"if({on}, {state}, {EMPTY})" for on, state in zip(asked, DIGESTS[family].values(), strict=True)]
+    states += [EMPTY] * (MOST_DIGESTS - len(states))
+    sums = [f"sum(toInt256({f'if({asked[-1]}, {SPEEDS}, 0)' if name == SPEEDS else name}))" for name in columns]
+    names = [name if name in keys else f"'' AS {name}" for name in (*MATCHED, "evaluator")]
+    versions = f"groupUniqArray({VERSION})" if family is Family.SCORES else "emptyArrayString()"
     return (
         f"WITH (SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE}) AS until,\n"
-        f"(SELECT tuple({', '.join(('arraySort(groupUniqArray(window_ns))', *digests))}) FROM promises WHERE {wanted}) AS asked\n"
-        f"SELECT {keys}, arrayFirst(w -> window_start_ns >= until - w, asked.1) AS within, {', '.join(sums)}\n"
-        f"FROM (SELECT {read} FROM {table} FINAL\n"
+        "  (SELECT (arraySort(groupUniqArray(window_ns)), groupUniqArray(metric)) FROM promises\n"
+        f"  WHERE {_asked(number, family)}) AS asked\n"
+        f"SELECT {number} AS source, {', '.join(names)}, arrayFirst(w -> window_start_ns >= until - w, asked.1) AS within,\n"
+        f"  [{', '.join(sums)}] AS sums,\n"
+        f"  [{', '.join(f'quantilesTDigestMergeState({LEVELS})({one})' for one in states)}] AS digests, {versions} AS versions,\n"
+        f"  {NO_ENDS} AS ends\nFROM {table} FINAL\n"
         "PREWHERE window_start >= toDateTime(intDiv(until - arrayMax(asked.1), 1000000000)) AND window_start <= $__toTime\n"
-        f"WHERE window_end_ns <= until AND {OF_ROUTE})\n"
-        f"GROUP BY {keys}, within"
+        f"WHERE window_end_ns <= until AND {OF_ROUTE}\nGROUP BY {', '.join(keys)}, within"
     )
 
 
-def _estimated(family: Family) -> str:
-    """Rows (promise, environment, route, n, value)."""
-    states = (
-        f"quantilesTDigestMergeIf({LEVELS})(r.{state}, o.metric IN ({_quoted(_quantiles_of(family, digest))})) AS q_{state}"
-        for digest, state in STATES[family].items()
+def _known() -> str:
+    """Routes that had calls within the range, as rows of source 0."""
+    return (
+        "SELECT 0 AS source, environment, route, '' AS release, '' AS model, '' AS evaluator, 0 AS within, "
+        f"CAST([], 'Array(Int256)') AS sums,\n  [quantilesTDigestMergeState({LEVELS})({EMPTY})] AS digests, "
+        f"emptyArrayString() AS versions, {NO_ENDS} AS ends\n"
+        f"FROM {SEEN} WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}\nGROUP BY environment, route"
     )
-    sums = (f"sum(r.{name}) AS s_{name}" for name in _columns(family))
-    value, n = _estimate(family)
-    own = " AND r.evaluator = replaceRegexpOne(o.metric, '\\\\.(mean|fail)$', '')" if family is Family.SCORES else ""
-    matched = " AND ".join(fits(f"r.{one}" if one in _series(family) else "''", f"o.{one}s") for one in MATCHED)
-    promise = ", ".join(f"o.{name} AS {name}" for name in PROMISE)
-    short, long = f"window_ns <= {SIX_HOURS_NS}", f"window_ns > {SIX_HOURS_NS}"
-    rows = "\nUNION ALL\n".join(
-        f"SELECT *, {number} AS of_hours FROM (\n{_summed(family, table, windows)}\n)"
-        for number, (table, windows) in enumerate(((TABLES[family], short), (LONGER[family], long)))
+
+
+def _alarms() -> str:
+    """What fires of a contract's rule, which stand where others have release and model, as rows of the last source."""
+    return (
+        f"SELECT {ALARMS} AS source, environment, route, contract AS release, rule AS model, '' AS evaluator, 0 AS within,\n"
+        "  arrayMap(x -> toInt256(x), [countIf(tier = 'established'), count(), countIf(notEmpty(slice))]) AS sums,\n"
+        f"  [quantilesTDigestMergeState({LEVELS})({EMPTY})] AS digests, emptyArrayString() AS versions,\n"
+        "  [anyIf(low, empty(slice)), anyIf(high, empty(slice))] AS ends\n"
+        "FROM latest_alerts WHERE state = 'firing' AND kind IN ('objective', 'no_data')\n"
+        "GROUP BY environment, route, contract, rule"
+    )
+
+
+def _estimated() -> str:
+    """Rows (promise, environment, route, n, value, versions, alarms): of each promise and route that it is about."""
+    rows = "\nUNION ALL\n".join((_known(), _alarms(), *(_rows(number, *of) for number, of in enumerate(SOURCES, 1))))
+    of_series = " AND ".join(fits(f"r.{name}", f"o.{name}s") for name in MATCHED if name not in ROUTE)
+    whole = f"toFloat64(s[{OF}] - s[{UNKNOWN[0]}] - s[{UNKNOWN[1]}])"
+    events = f"toFloat64(s[{EVENTS}]) / if(evaluator != '' AND {EVENTS} = {_made(_metrics(Family.SCORES)[0])[3]}, 1e6, 1)"
+    value = (
+        f"multiIf({DIGEST} > 0, if(isFinite(q[{LEVEL}]), q[{LEVEL}], NULL), {EVENTS} = 0, NULL, "
+        f"{OF} = 0, {events}, {events} / nullIf({whole}, 0))"
     )
     return (
-        f"SELECT {', '.join((*PROMISE, *ROUTE))}, toInt64({n}) AS n, toNullable(toFloat64({value})) AS value FROM (\n"
-        f"SELECT {promise}, r.environment AS environment, r.route AS route, {', '.join((*sums, *states))}\n"
-        f"FROM (SELECT *, {long} AS of_hours FROM promises WHERE {_asked(family)}) AS o\n"
-        f"INNER JOIN (\n{rows}\n) AS r ON r.of_hours = o.of_hours\n"
-        f"WHERE r.within > 0 AND r.within <= o.window_ns AND {matched}{own}\n"
-        f"GROUP BY {', '.join((*PROMISE, *ROUTE))})"
+        f"SELECT {', '.join((*PROMISE, *ROUTE))}, toInt64(s[{N}]) AS n, {value} AS value,\n"
+        "  arrayStringConcat(arraySort(versions), ', ') AS versions, firing[1] AS established, firing[2] AS alarms,\n"
+        "  firing[3] AS slices, ends[1] AS low, ends[2] AS high\nFROM (\n"
+        f"SELECT {', '.join(f'o.{name} AS {name}' for name in (*PROMISE, 'evaluator', 'made'))}, r.environment AS environment, "
+        f"r.route AS route,\n  sumForEachIf(r.sums, r.source < {ALARMS}) AS s, anyIf(r.sums, r.source = {ALARMS}) AS firing,\n"
+        f"  anyIf(r.ends, r.source = {ALARMS}) AS ends, groupUniqArrayArray(r.versions) AS versions,\n"
+        f"  quantilesTDigestMergeIf({LEVELS})(r.digests[greatest(o.{DIGEST}, 1)], r.source = o.source) AS q\n"
+        f"FROM (\n{PROMISES}\n) AS o CROSS JOIN (\n{rows}\n) AS r\n"
+        f"WHERE {' AND '.join(fits(f'r.{name}', f'o.{name}s') for name in ROUTE)}\n"
+        f"  AND multiIf(r.source = 0, true, r.source = {ALARMS}, r.release = o.contract AND r.model = o.rule,\n"
+        f"    r.source = o.source AND r.within BETWEEN 1 AND o.window_ns AND r.evaluator = o.evaluator AND {of_series})\n"
+        f"GROUP BY {', '.join((*PROMISE, 'evaluator', 'made', *ROUTE))} HAVING countIf(r.source = 0) > 0)"
     )
 
 
-ESTIMATED = "\nUNION ALL\n".join(map(_estimated, Family))
-
-ALARMS = (
-    "SELECT contract, rule, environment, route, countIf(tier = 'established') AS established, count() AS alarms, "
-    "countIf(notEmpty(slice)) AS slices, anyIf(low, empty(slice)) AS low, anyIf(high, empty(slice)) AS high\n"
-    "FROM latest_alerts WHERE state = 'firing' AND kind IN ('objective', 'no_data') GROUP BY contract, rule, environment, route"
-)
-KNOWN = f"SELECT DISTINCT environment, route FROM {SEEN} WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}"
 BEYOND = "if(direction = 'at_most', value > bound, value < bound)"
 STATUS = (
     f"multiIf(established > 0, 'broken', alarms > 0 OR (n >= minimum AND ifNull({BEYOND}, false)), 'crossed', "
     "n < minimum OR value IS NULL, 'no data', 'kept')"
 )
 RANK = "indexOf(['broken', 'crossed', 'no data', 'kept'], Status)"
-
-_JUDGED = (
-    f"SELECT {', '.join(f'p.{name} AS {name}' for name in PROMISE)}, k.environment AS environment, k.route AS route, "
-    f"e.n AS n, e.value AS value, a.established AS established,\n"
-    "  a.alarms AS alarms, a.slices AS slices, a.low AS low, a.high AS high\n"
-    f"FROM promises AS p CROSS JOIN (\n{KNOWN}\n) AS k\n"
-    f"LEFT JOIN (\n{ESTIMATED}\n) AS e ON e.contract = p.contract AND e.rule = p.rule AND e.environment = k.environment "
-    "AND e.route = k.route\n"
-    f"LEFT JOIN (\n{ALARMS}\n) AS a ON a.contract = p.contract AND a.rule = p.rule AND a.environment = k.environment "
-    f"AND a.route = k.route\n"
-    f"WHERE {fits('k.environment', 'p.environments')} AND {fits('k.route', 'p.routes')}"
-)
+UNIT = f"transform(metric, [{quoted(UNITS)}], [{quoted(UNITS.values())}], if(endsWith(metric, '.fail'), 'share', 'score'))"
 
 
 def objectives() -> Query:
@@ -201,23 +210,23 @@ def objectives() -> Query:
         f"{STATUS} AS Status",
         *map(named, ROUTE),
         f"{plain('rule')} AS Objective",
-        f"concat(if(direction = 'at_most', '≤ ', '≥ '), {amount('bound')}) AS Target",
-        f"{amount('value')} AS Estimate",
+        "concat(if(direction = 'at_most', '≤ ', '≥ '), said[1]) AS Target",
+        "said[2] AS Estimate",
         "n AS n",
         "minimum AS Minimum",
-        f"{amount('low')} AS Low",
-        f"{amount('high')} AS High",
+        "said[3] AS Low",
+        "said[4] AS High",
         "slices AS Slices",
         "window_ns AS Window",
         "severity AS Severity",
         f"{plain('owner')} AS Owner",
         f"{plain('contract')} AS Contract",
+        f"{plain('versions')} AS Versions",
     )
+    said = f"{UNIT} AS unit, arrayMap(v -> {amount('v')}, [bound, value, low, high]) AS said"
     return Query(
-        "SELECT\n  "
-        + ",\n  ".join(columns)
-        + f"\nFROM (SELECT *, {UNIT} AS unit FROM (\n{_JUDGED}\n))\nORDER BY {RANK}, Environment, Route, Contract, "
-        "Objective\nLIMIT 500",
+        "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM (SELECT *, {said} FROM (\n{_estimated()}\n))\n"
+        f"ORDER BY {RANK}, Environment, Route, Contract, Objective\nLIMIT 500",
         table=True,
     )
 
@@ -225,122 +234,4 @@ def objectives() -> Query:
 def counted() -> Query:
     """One row: how many objectives stand how."""
     counts = ", ".join(f"countIf(status = '{name}') AS \"{name}\"" for name in ("kept", "crossed", "broken", "no data"))
-    return Query(f"SELECT {counts} FROM (SELECT {STATUS} AS status FROM (\n{_JUDGED}\n))", table=True)
-
-
-def rung(beyond: str, scale: int) -> str:
-    """Index of the ladder's first edge at or above a bound (`pipeline/operators/ladder.py`): edges are rounded to integers.
-
-    Beyond 9e10 a bound that is next to an edge, by one unit, may be taken for it: logarithms do not tell them apart.
-    """
-    steps = f"2 * log(greatest(ceil({beyond} * {scale}) - 0.5, 1) / {LOWEST}) / log(1.02)"
-    return f"greatest(0, toInt64(ceil({steps})))"
-
-
-def _bad_and_all(metric: Metric) -> tuple[str, str]:
-    """Of a ratio what its budget calls bad, and of how many, as sums of a series."""
-    bad = f"r.{metric.of}_sum - r.{metric.events}_sum" if metric.better is Better.HIGH else f"r.{metric.events}_sum"
-    return bad, f"r.{metric.of}_sum"
-
-
-def _since(asked: str) -> str:
-    """Hours within the longest period of the budgets that `asked` admits, of the selected routes."""
-    longest = f"(SELECT max(intDiv(period_ns, 1000000000)) FROM budgets WHERE {asked})"
-    return f"window_start >= $__toTime - toIntervalSecond({longest}) AND window_start <= $__toTime AND {OF_ROUTE}"
-
-
-def _spent(asked: str, rows: str, within: str, columns: Iterable[str], model: str, own: str = "") -> str:
-    """Rows (budget, environment, route, hours seen, share that is bad, n) of the budgets that `asked` admits.
-
-    columns: hours seen, what is bad, the whole and n, over `rows`; within: which rows a budget's period holds.
-    """
-    seen, bad, whole, n = columns
-    names = {"r.environment": "b.environments", "r.route": "b.routes", model: "b.models", "r.release": "b.releases"}
-    return (
-        "SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
-        f"  r.environment AS environment, r.route AS route, {seen} * 3600000000000 AS seen,\n"
-        f"  sum({bad}) / nullIf(sum({whole}), 0) AS bad, sum({n}) AS n\n"
-        f"FROM (SELECT * FROM budgets WHERE {asked}) AS b CROSS JOIN (\n{rows}\n) AS r\n"
-        f"WHERE {within} AND {' AND '.join(fits(*one) for one in names.items())}{own}\n"
-        "GROUP BY contract, rule, owner, target, period_ns, environment, route"
-    )
-
-
-def _summed(family: Family, asked: str, sums: Iterable[str], counted: str, only: str = "") -> str:
-    """Rows of hours as sums of each series and the shortest period that reaches back to them: there are most of them, so they are
-    matched after. counted: the sum without which an hour was not counted.
-    """
-    periods = f"(SELECT arraySort(groupUniqArray(period_ns)) FROM budgets WHERE {asked})"
-    reaches = "window_start >= $__toTime - toIntervalSecond(intDiv(p, 1000000000))"
-    read = ", ".join(("window_start", *_series(family), *sums))
-    added = ", ".join(f"sum(toFloat64({name})) AS {name}_sum" for name in sums)
-    return (
-        f"SELECT {', '.join(_series(family))}, arrayFirst(p -> {reaches}, {periods}) AS period_ns,\n"
-        f"  groupUniqArrayIf(window_start, {counted} > 0) AS hours, {added}\n"
-        f"FROM (SELECT {read} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)}{only})\n"
-        f"GROUP BY {', '.join((*_series(family), 'period_ns'))}"
-    )
-
-
-def _of_ratios() -> str:
-    """Of the budgets of what calls are: by name what is bad of it and of how many."""
-    ratios = {one.name: one for one in _of(Family.CALLS) if one.kind is Kind.RATIO}
-    parts = {name: _bad_and_all(one) for name, one in ratios.items()}
-    bad, n = (f"multiIf({', '.join(f'b.ratio = {name!r}, {both[i]}' for name, both in parts.items())}, 0)" for i in range(2))
-    asked = f"ratio IN ({_quoted(ratios)})"
-    rows = _summed(Family.CALLS, asked, sorted({x for one in ratios.values() for x in (one.events, one.of)}), "requests")
-    return _spent(asked, rows, "r.period_ns <= b.period_ns", ("uniqExactArray(r.hours)", bad, n, n), "r.model")
-
-
-def _of_measure(measure: Measure) -> str:
-    """Of the budgets of a measure how many values lie beyond their bound. Its ladder alone is read, and only if one asks;
-    patterns are matched with series, since each match is an expression of its own.
-    """
-    asked, family = f"measure = '{measure.name}'", measure.family
-    bins, counts = (f"{measure.ladder}_{what}" for what in ("bins", "bin_counts"))
-    side = "<" if measure.better is Better.HIGH else ">"
-    series = ", ".join(_series(family))
-    bounds = f"SELECT DISTINCT beyond, period_ns, {rung('beyond', measure.scale)} AS edge FROM budgets WHERE {asked}"
-    hours = (
-        f"SELECT window_start, {series}, {bins}, {counts} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)} AND notEmpty({bins})"
-    )
-    rows = (
-        f"SELECT beyond, period_ns, {series}, groupUniqArray(window_start) AS hours, sum(arraySum({counts})) AS whole,\n"
-        f"  sum(arraySum((x, c) -> if(x {side} edge, c, 0), {bins}, {counts})) AS bad\n"
-        f"FROM ({bounds}) AS m CROSS JOIN (\n{hours}) AS h\n"
-        "WHERE window_start >= $__toTime - toIntervalSecond(intDiv(period_ns, 1000000000))\n"
-        f"GROUP BY beyond, period_ns, {series}"
-    )
-    columns = ("uniqExactArray(r.hours)", "toFloat64(r.bad)", "toFloat64(r.whole)", "toFloat64(r.whole)")
-    within = "r.period_ns = b.period_ns AND r.beyond = b.beyond"
-    return _spent(asked, rows, within, columns, "r.model" if "model" in _series(family) else "''")
-
-
-EVALUATOR = "replaceRegexpOne(ratio, '\\\\.fail$', '')"
-
-
-def _of_evaluators() -> str:
-    """Of the budgets of what an evaluator fails: shares are weighted, n is how many scores they are of."""
-    asked = "endsWith(ratio, '.fail')"
-    sums = ("fails_weight", "checked_weight", "checked")
-    only = f"\n  AND evaluator IN (SELECT {EVALUATOR} FROM budgets WHERE {asked})"
-    columns = ("uniqExactArray(r.hours)", *(f"r.{name}_sum" for name in sums))
-    own = f" AND r.evaluator = {EVALUATOR}"
-    return _spent(
-        asked, _summed(Family.SCORES, asked, sums, "checked", only), "r.period_ns <= b.period_ns", columns, "r.model", own
-    )
-
-
-def budgets() -> Query:
-    """A row for each budget: what is left of it over its period, from hours."""
-    measured = [_of_measure(one) for one in MEASURES.values() if one.digest and one.ladder]
-    parts = [_of_evaluators(), _of_ratios(), *measured]
-    return Query(
-        f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf(1 - target, 0) AS Left,\n"
-        "  bad AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
-        f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
-        "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\nORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500\n"
-        # What the reader's profile asks for is right for digests and three times slower for sums of rows that FINAL merges.
-        "SETTINGS optimize_aggregation_in_order = 0",
-        table=True,
-    )
+    return Query(f"SELECT {counts} FROM (SELECT {STATUS} AS status FROM (\n{_estimated()}\n))", table=True)

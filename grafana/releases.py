@@ -148,9 +148,9 @@ REGRESSIONS: tuple[Panel, ...] = (
     COMPARED,
     cells(
         "Evidence",
-        "What watch told of releases within the range, newest first: a metric is more worse than its baseline than "
-        "the contract allows, with "
-        "evidence at the stated rate of error. The words are the alert's own.",
+        "What watch told of regressions within the range, newest first: a metric is more worse than before than its "
+        "contract allows, with evidence at the stated rate of error. Before is the release before or, where the contract "
+        "compares with these, the same hours of earlier days; the words are the alert's own and say which.",
         told("kind = 'regression'"),
         "short",
         9,

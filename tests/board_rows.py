@@ -320,6 +320,7 @@ objectives:
   - {metric: cost_per_trace.p95, at_most: 10 USD, minimum: 30}
   - {metric: cost.sum, at_most: 50 USD/day}
   - {metric: judge.mean, at_least: 0.5}
+  - {metric: tokens_per_second.p50, at_least: 40 tokens/s, window: 5m, minimum: 300, id: pace}
 regression: {metrics: [error.ratio, latency.p99, judge.mean], limits: {latency.p99: 10%, judge.mean: 5 points}}
 error_budgets:
   - {of: error.ratio, target: 90%}

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from grafana.promised import rung
+from grafana.budgets import rung
 from pipeline.operators.boards.macros import TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
 from tests.board_rows import DOLLAR, MS, NOON
@@ -236,7 +236,10 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     assert found["it's search", "slow"]["Status"] == "no data"
     cost = found["chat", "cost_per_trace.p95.at_most.15m"]
     assert (cost["Status"], cost["n"], cost["Estimate"]) == ("kept", 150, "3 USD")
-    assert found["chat", "judge.mean.at_least.1h"]["n"] == 350
+    score = found["chat", "judge.mean.at_least.1h"]
+    assert (score["n"], score["Versions"]) == (350, "1, 2")  # which watch judges together
+    pace = found["chat", "pace"]
+    assert (pace["Status"], pace["n"], pace["Estimate"], pace["Versions"]) == ("kept", 300, "50 tokens/s", "")
     budgets = {row["Budget"]: row for row in asked.panel("contract/Error budgets", A_DAY) if row["Route"] == "chat"}
     edge = EDGES[bin_at_or_above(1500 * MS)]
     slow = sum(ms * MS > edge for ms in [*range(10, 2001, 10), *range(20, 2001, 20)])
