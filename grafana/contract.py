@@ -7,6 +7,7 @@ from grafana.budgets import budgets
 from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
 from grafana.promised import OF_ROUTE, counted, objectives
 from grafana.sql import Query
+from grafana.standing import SLICES
 from grafana.variables import assemble, component, view
 
 UID = "tailrace-contract"
@@ -67,6 +68,7 @@ PROMISED: tuple[Panel, ...] = (
             "Objective": WIDE,
         },
     ),
+    SLICES,
     cells(
         "Error budgets",
         "Over their period up to the end of the range: which share of it is left, 0 % and less is used up. Seen: hours that were "

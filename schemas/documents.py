@@ -5,7 +5,7 @@ their own, `equalLengths`; a validator that does not know it checks everything e
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,9 +31,11 @@ from pipeline.model.contracts import Baseline, Direction, Severity
 from pipeline.model.log_time import BEGINNING, END_OF_TIME, MOST_SOURCES, MOST_UNENDING
 from pipeline.model.reasons import Reason
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES, SCORE_SQUARES, SCORE_SUMS
+from pipeline.model.standing_columns import STANDINGS
 from pipeline.operators.alerts.cloud_event import SOURCE, TYPES
 from pipeline.operators.frontiers import Family
 from pipeline.operators.told_twice import Rule
+from pipeline.operators.watch.standing import Verdict
 
 JSON = Path(__file__).parent / "json"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -61,25 +63,28 @@ NARROWER: dict[str, Document] = {
 """What a column's texts keep beyond their type, whatever the block."""
 
 
-def block(title: str, columns: Sequence[Column]) -> Document:
-    """The schema of a block: every column an array, none missing, none more, all equally long."""
+def block(title: str, columns: Sequence[Column], narrower: Mapping[str, Document] = NARROWER) -> Document:
+    """The schema of a block: every column an array, none missing, none more, all equally long. narrower: what texts and objects
+    keep beyond their type.
+    """
     return {
         "$schema": DRAFT,
         "title": title,
         "type": "object",
-        "properties": {column.name: _array(column) for column in columns},
+        "properties": {column.name: _array(column, narrower) for column in columns},
         "required": [column.name for column in columns],
         "additionalProperties": False,
         EQUAL_LENGTHS: True,
     }
 
 
-def _array(column: Column) -> Document:
+def _array(column: Column, narrower: Mapping[str, Document]) -> Document:
     if column.type == "integers":
         items = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": INT64["maximum"]}}
         return {"description": column.doc, "type": "array", "items": items}
     kind = [column.type, "null"] if column.nullable else column.type
-    bounds = {"integer": INT64, "string": NARROWER.get(column.name, {})}.get(column.type, {})
+    said = narrower.get(column.name, {})
+    bounds = {"integer": INT64, "string": said, "object": said}.get(column.type, {})
     return {"description": column.doc, "type": "array", "items": {"type": kind, **bounds}}
 
 
@@ -291,11 +296,15 @@ BLOCKS: dict[str, tuple[str, Sequence[Column]]] = {
     "ledger": ("Verdicts: what became of every span", LEDGER),
     "dead-letters": ("Records and spans that could not be understood", DEAD_LETTERS),
     "contracts": ("Contracts, each as it was applied; one row a message", CONTRACTS),
+    "standings": ("How promises stand, worst first; one contract a message", STANDINGS),
     "status": ("What the stages measured of themselves", STATUS),
 }
 """Title and columns of the blocks, by the name of their topic, or of what the key of its messages makes them."""
 
-DOCUMENTS: dict[str, Document] = {name: block(*said) for name, said in BLOCKS.items()} | {
+NARROWER_OF = {"standings": OF_ALERTS | {"verdict": {"enum": [*Verdict]}}}
+"""Blocks whose columns keep something else."""
+
+DOCUMENTS: dict[str, Document] = {name: block(*said, NARROWER_OF.get(name, NARROWER)) for name, said in BLOCKS.items()} | {
     "alerts": _alerts(),
     "progress": _progress(),
     "watch-state": _progress(),

@@ -12,12 +12,15 @@ from pipeline.connectors.clickhouse import insert_blocks
 from pipeline.model.alerts import Alert, AlertState, Tier
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, REPEATS, SERIES, STATUS, TRACES, Column
 from pipeline.model.contract_columns import CONTRACTS
-from pipeline.model.contracts import HOUR_NS
+from pipeline.model.contracts import HOUR_NS, Contract
+from pipeline.model.standing_columns import STANDINGS
 from pipeline.operators.alerts.cloud_event import encode
 from pipeline.operators.alerts.told import told
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.contracts.meaning import stored
 from pipeline.operators.contracts.reading import read
+from pipeline.operators.watch.standing import Finding, Verdict
+from pipeline.operators.watch.standing_told import row as standing_row
 from tests import alerts, spans
 from tests.panes import MINUTE_NS, NOON_NS, counted, digest, pane, panes, trace_pane, trace_panes
 from tests.scores import score, score_pane, score_panes, skipped
@@ -291,6 +294,15 @@ ALERTS = (
 )
 
 
+LIKELY = Finding(Verdict.LIKELY, replace(ALERTS[1], log_e_value=6.0, needed=8.0, hypotheses=150, detectable=0.4))
+STANDING = (
+    Finding(Verdict.BROKEN, ALERTS[0]),
+    LIKELY,
+    Finding(Verdict.TOO_FEW, replace(ALERTS[2], n=40, estimate=None, low=None, high=None, log_e_value=None), missing=560),
+    Finding(Verdict.KEPT, ALERTS[6]),
+)
+
+
 def hostile(name: str, n: int) -> dict[str, list[bytes]]:
     """Rows of a name that stands wherever somebody can put one, in the n-th of the far minutes."""
     minute, series = FAR + n, dict.fromkeys(SERIES, name)
@@ -304,6 +316,9 @@ def hostile(name: str, n: int) -> dict[str, list[bytes]]:
         "traces": [encode_rows(TRACES, [trace(FAR + n, minute, cost_nusd=MS, latency_ns=MS, failed=True, **of_trace)])],
         "spans": [spans.block([spans.span(FAR + n, NOON_NS + minute * MINUTE_NS, **series)])],
         "alerts": [encode(replace(alarm, text="worse", rule="rule", owner="o"))],
+        "standings": [
+            stands(replace(LIKELY, alert=replace(alarm, log_e_value=4.0)), at_ns=NOON_NS + minute * MINUTE_NS, contract="chat")
+        ],
     }
 
 
@@ -331,10 +346,22 @@ error_budgets:
 """
 
 
-def applied() -> bytes:
+def stands(*findings: Finding, at_ns: int = NOON_NS + MINUTE_NS, **changes: Any) -> bytes:
+    """A look at the contract that is in force."""
+    of = [replace(one, alert=replace(one.alert, contract_hash=promised().hash, **changes)) for one in findings]
+    return encode_rows(STANDINGS, [standing_row(one, 0, at_ns) for one in of])
+
+
+def promised() -> Contract:
     """A contract that speaks of every route."""
     found = read(PROMISES.encode(), "chat", ("judge",)).contract
     assert found is not None, "the contract is read"
+    return found
+
+
+def applied() -> bytes:
+    """As it was applied."""
+    found = promised()
     about = {"name": found.name, "version": 1, "hash": found.hash, "owner": found.owner, "text": PROMISES, "applied_ns": NOON_NS}
     return encode_rows(CONTRACTS, [about | {"applied_by": "", "removed": False, "meaning": stored(found)}])
 
@@ -360,6 +387,7 @@ def load(client: Client) -> None:
         "dead_letters": [timed(DEAD_LETTERS, DEAD_ROWS)],
         "alerts": [encode(alert) for alert in ALERTS],
         "contracts": [applied()],
+        "standings": [stands(*STANDING), stands(replace(STANDING[0], verdict=Verdict.KEPT), at_ns=NOON_NS)],
     }
     for n, name in enumerate(NAMES):
         for table, blocks in hostile(name, n).items():

@@ -18,7 +18,7 @@ from tests.panes import MINUTE_NS, NOON_NS, counted, pane, panes
 LOG = Source("tailrace.panes.v1", 0, "test")
 SIGMA = 0.8
 """Of the logarithm of what is measured."""
-POLICY = WatchPolicy(600 * 10**9, 600 * 10**9, 1000, 0)
+POLICY = WatchPolicy(600 * 10**9, 600 * 10**9, 1000, 0, 10**18)
 
 
 def readable(name: str, text: str) -> Contract | None:
@@ -27,7 +27,7 @@ def readable(name: str, text: str) -> Contract | None:
 
 def stage(policy: WatchPolicy = POLICY) -> Watch:
     """Contracts come from the log alone."""
-    return Watch(policy, Outputs("alerts", "status"), lambda: None, readable)
+    return Watch(policy, Outputs("alerts", "status", "standings"), lambda: None, readable)
 
 
 @dataclass

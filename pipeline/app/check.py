@@ -20,8 +20,9 @@ from pipeline.operators.alerts.wording import named
 from pipeline.operators.contracts.amounts import shown_duration
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.folded import Fold
 from pipeline.operators.watch.panes_read import SERIES_OF, Panes
-from pipeline.operators.watch.standing import Fold, not_judged, standing
+from pipeline.operators.watch.standing import not_judged, standing
 from pipeline.operators.watch.week import HOURS_KEPT
 from pipeline.settings import SECOND, Settings
 

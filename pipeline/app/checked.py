@@ -31,7 +31,7 @@ COUNTABLE = 10**9
 FINDABLE = 10
 """A change by more, tenfold or a thousand points, is none that is looked for."""
 
-TOLD_EACH = (Verdict.BROKEN, Verdict.CROSSED)
+TOLD_EACH = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED)
 """Have a row for each slice."""
 
 OUTCOMES = ("keeps", "breaks", "not enough data")

@@ -28,7 +28,14 @@ HOW = (
     "Quantiles are of merged t-digests, their intervals of ranks; shares have the interval of Agresti and Coull; both take calls "
     "for independent. Means of scores are weighted by how likely a trace was to be judged. – means: not known, or too few."
 )
-MARKS = {Verdict.BROKEN: Mark.BAD, Verdict.CROSSED: Mark.DOUBTFUL, Verdict.KEPT: Mark.GOOD, "firing": Mark.BAD}
+BAD = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED)
+MARKS = {
+    Verdict.BROKEN: Mark.BAD,
+    Verdict.LIKELY: Mark.DOUBTFUL,
+    Verdict.CROSSED: Mark.DOUBTFUL,
+    Verdict.KEPT: Mark.GOOD,
+    "firing": Mark.BAD,
+}
 MOST_FINDINGS = 40
 MOST_ALERTS = 50
 
@@ -118,14 +125,14 @@ def _held(scope: Scope, contract: Contract, say: Say) -> list[Grid]:
     of_whole = {one.alert.rule: one for one in found if not one.alert.slice}
     rows = []
     for rule, verdicts in counts.items():
-        worst = next((verdict for verdict in (Verdict.BROKEN, Verdict.CROSSED) if verdicts[verdict]), None)
+        worst = next((verdict for verdict in BAD if verdicts[verdict]), None)
         state = worst or (Verdict.KEPT if verdicts[Verdict.KEPT] else Verdict.TOO_FEW)
         told = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in Verdict if verdicts[verdict])
         cells = row(of_whole[rule])[5:9] if rule in of_whole else ["0", "–", "", ""]
         rows.append([state.value, rule, done.standing.severities[rule].value, *cells, told])
     names = ("state", "promise", "severity", "n", "estimate", "95 % between", "bound", "slices")
     grids = [_marked(summary(done, done.standing.exit_code(strict=False)), names, rows, frozenset(names[3:7]))]
-    bad = [one for one in found if one.verdict in {Verdict.BROKEN, Verdict.CROSSED}][:MOST_FINDINGS]
+    bad = [one for one in found if one.verdict in BAD][:MOST_FINDINGS]
     names = ("state", "promise", "slice", "n", "estimate", "95 % between", "bound", "why")
     if bad:
         cells_of = [row(one) for one in bad]

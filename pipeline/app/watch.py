@@ -13,6 +13,9 @@ from pipeline.settings import SECOND, Settings
 from pipeline.stages.watch import Outputs, Watch, WatchPolicy
 from pipeline.topics import progress_of
 
+LOOKS_AN_HOUR = 12
+"""How often it is told how everything stands: of what is an hour to the evidence."""
+
 log = logging.getLogger("tailrace.watch")
 
 
@@ -23,10 +26,11 @@ def watch_stage(settings: Settings, wanted: ContractsFollowed | None = None) -> 
         int(settings.source_patience * SECOND),
         settings.max_slices,
         int(settings.snapshot_every * SECOND),
+        max(int(settings.watch_hour * SECOND) // LOOKS_AN_HOUR, 1),
         settings.grafana_url,
         settings.panes_partitions,
     )
-    outputs = Outputs(settings.topic("alerts"), settings.topic("status"))
+    outputs = Outputs(settings.topic("alerts"), settings.topic("status"), settings.topic("standings"))
     return Watch(policy, outputs, wanted or nothing_more, readable, say=log.warning)
 
 

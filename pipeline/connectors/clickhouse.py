@@ -29,6 +29,7 @@ from pipeline.model.alerts import ALERTS
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, PANES, REPEATS, SPANS, STATUS, TRACE_PANES, TRACES, Column, JsonType
 from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.score_columns import COUNTED_SCORES, SCORE_PANES
+from pipeline.model.standing_columns import STANDINGS
 from pipeline.model.stream import Effects, Insert, Message
 from pipeline.operators.ddl import Migration, dialect, statements
 from pipeline.settings import Settings
@@ -50,6 +51,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "status": STATUS,
     "contracts": CONTRACTS,
     "alerts": ALERTS,
+    "standings": STANDINGS,
 }
 """The tables messages go into, with the columns a block, or the data of an event, brings."""
 
@@ -84,6 +86,7 @@ KEEP: Final[dict[str, str]] = {
     "dead_letters": "inserted_at + toIntervalDay({keep_ledger})",
     "status": "inserted_at + toIntervalDay({keep_ledger})",
     "alerts": "inserted_at + toIntervalDay({keep_alerts})",
+    "standings": "inserted_at + toIntervalDay({keep_panes})",
 }
 """How long a row stays after it was last written, by table. A pane that is not final stays as long as an hour's roll-up:
 it may still be replaced, and a roll-up counts it only as long as it is there."""

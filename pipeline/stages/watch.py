@@ -1,4 +1,4 @@
-"""watch: panes in; alerts out.
+"""watch: panes in; alerts out, and now and then how everything stands.
 
 The log alone decides: a window is judged when every source has said that it is whole (`operators/watch/frontiers.py`), by the
 contracts that stood in the log before it. State is long, days of evidence, so it is not folded again: it is written down with
@@ -30,6 +30,7 @@ from pipeline.operators.watch.raised import alert
 from pipeline.operators.watch.silence_told import silence_told
 from pipeline.operators.watch.slices import Here
 from pipeline.operators.watch.snapshots import Texts
+from pipeline.operators.watch.standing_told import standings_told
 from pipeline.operators.watch.troubles import Troubles
 from pipeline.operators.watch.written import ALL, Written, written
 from pipeline.topics import partition_of, route_key
@@ -52,12 +53,14 @@ class Outputs:
 
     alerts: str
     status: str
+    standings: str
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPolicy:
     """hour_ns: what counts as an hour of the day to the evidence. patience_ns: log time a silent source is waited for.
-    most_slices: of one contract in one partition. snapshot_every_ns: wall clock. grafana_url: where boards are. partitions: how
+    most_slices: of one contract in one partition. snapshot_every_ns: wall clock. stand_every_ns: event time from look to look of
+    how everything stands. grafana_url: where boards are. partitions: how
     many panes has.
     """
 
@@ -65,6 +68,7 @@ class WatchPolicy:
     patience_ns: int
     most_slices: int
     snapshot_every_ns: int
+    stand_every_ns: int
     grafana_url: str = ""
     partitions: int = 1
 
@@ -87,7 +91,7 @@ class Partition:
     position: int = 0
     log_ns: int = BEGINNING
     unreadable: int = 0
-    alerts: list[Message] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
     ends: list[Alert] = field(default_factory=list)
     moved: bool = False
     written: Written = ALL
@@ -135,8 +139,8 @@ class Watch:
         for record in batch:
             if record.offset >= state.begin:
                 self._fold(state, record)
-        messages = (*state.alerts, *self._status(state, now_ns), *self._ask(state, now_ns))
-        state.alerts = []
+        messages = (*state.told, *self._status(state, now_ns), *self._ask(state, now_ns))
+        state.told = []
         return state, Effects(messages=messages, progress=self._progress(state, now_ns))
 
     def _fold(self, state: Partition, record: Record) -> None:
@@ -167,6 +171,8 @@ class Watch:
         line = frontiers.whole_ns(family, state.log_ns)
         if line > before:
             self._judge(state, record.offset, family, line)
+        if family is Family.CALLS and line // self.policy.stand_every_ns > before // self.policy.stand_every_ns:
+            self._stand(state)
         self._look_after(state, record.offset)
 
     def _judge(self, state: Partition, offset: int, family: Family, line: int) -> None:
@@ -179,6 +185,14 @@ class Watch:
             self._tell(state, offset, watch.contract, watch.passed(family, line))
             for missed in watch.missed(line) if family is Family.CALLS else ():
                 self._write(state, offset, silence_told(watch.contract, missed))
+
+    def _stand(self, state: Partition) -> None:
+        """Tell how every promise stands, of slices that are told nothing of too. Said again it is the same."""
+        lines = {Family(family): line for family, line in state.frontiers.line.items() if line > BEGINNING}
+        for _, watch in state.contracts.values():
+            if len(watch.slices):
+                block = standings_told(watch, state.source.partition, lines)
+                state.told.append(Message(self.outputs.standings, 0, block))
 
     def _look_after(self, state: Partition, offset: int) -> None:
         """Tell what keeps this from judging all it should."""
@@ -198,7 +212,7 @@ class Watch:
 
     def _write(self, state: Partition, offset: int, one: Alert) -> None:
         made = told.told(one, state.source, offset, self.policy.grafana_url)
-        state.alerts.append(told.message(made, self.outputs.alerts))
+        state.told.append(told.message(made, self.outputs.alerts))
 
     def _change(self, state: Partition, offset: int, texts: Texts) -> None:
         """From here on these contracts hold. What one of them asks as before goes on; what none asks any more ends."""

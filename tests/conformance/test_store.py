@@ -16,8 +16,11 @@ from pipeline.model.contract_columns import CONTRACTS
 from pipeline.model.score_columns import SCORE_SQUARES, SCORE_SUMS
 from pipeline.operators.blocks import blank, empty_block, encode_rows
 from pipeline.operators.ddl import Migration, statements
+from pipeline.operators.watch.standing import Finding, Verdict
+from pipeline.operators.watch.standing_told import row as standing_row
 from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
+from tests.alerts import EVERY
 from tests.panes import NOON_NS, pane, panes, trace_pane
 from tests.scores import counted_score, score, score_pane, skipped
 from tests.spans import block as spans
@@ -166,6 +169,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "ledger": [blank(LEDGER) | {"stage": "decode", "source": "s", "names": "a.model, a.tokens"}],
     "dead_letters": [{c.name: "" if c.type == "string" else -1 for c in DEAD_LETTERS}],
     "contracts": [blank(CONTRACTS) | {"name": "support", "removed": False}],
+    "standings": [standing_row(Finding(Verdict.CROSSED, alert, missing=3), 2, NOON_NS) for alert in EVERY.values()],
     "status": [{c.name: "" if c.type == "string" else 0.5 if c.type == "number" else 0 for c in STATUS}],
 }
 

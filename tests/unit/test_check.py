@@ -13,8 +13,9 @@ from pipeline.cli import app
 from pipeline.model.alerts import AlertKind
 from pipeline.model.metrics import Family
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.folded import Fold
 from pipeline.operators.watch.panes_read import read_panes
-from pipeline.operators.watch.standing import Fold, Standing, Verdict, not_judged, standing
+from pipeline.operators.watch.standing import Standing, Verdict, not_judged, standing
 from tests.panes import panes
 from tests.unit.test_watch import BUDGET, ERRORS, REGRESSIONS
 from tests.watched import POLICY, on_time, readable, traffic

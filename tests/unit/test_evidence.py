@@ -250,3 +250,9 @@ def test_one_cohort_is_told_from_all() -> None:
         told = against_complement(cohort, others, ONE)
         assert (asked.log_e(told, ONE, KNOWN)[0] > 3) == here
         assert told.base_n[0] < 20000
+
+
+def test_a_share_that_is_much_too_small_lies_outside_though_it_has_hardly_any_information() -> None:
+    n, s, phi, batches = (np.array([x]) for x in (1132.0, 136.0, 1.88, 25.0))
+    low, high = interval.of_mean(Kind.SHARE, n, s, phi, batches)
+    assert 0.04 < low[0] < 0.12 < high[0] < 0.25

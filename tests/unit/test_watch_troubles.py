@@ -186,7 +186,7 @@ def test_another_partition_that_does_not_speak_says_nothing() -> None:
     spoken(log, range(5))
     said = 0
     for partition in range(4):
-        watch = Watch(replace(POLICY, partitions=4), Outputs("alerts", "status"), lambda: None, readable)
+        watch = Watch(replace(POLICY, partitions=4), Outputs("alerts", "status", "standings"), lambda: None, readable)
         source = Source(LOG.topic, partition, LOG.epoch)
         state = watch.open(source, None)
         _, effects = watch.step(state, [replace(record, source=source) for record in log.records], 0)

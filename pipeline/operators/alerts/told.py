@@ -17,17 +17,20 @@ def told(alert: Alert, source: Source, offset: int, grafana_url: str = "") -> Al
 
     source, offset: of the message that decided it. The same alert decided by the same message is the same alert.
     """
-    unknown: dict[str, Any] = {field.name: None for field in fields(alert) if _is_infinite(getattr(alert, field.name))}
-    bounded = replace(alert, **unknown | {"detail": alert.detail[:DETAIL_CHARS]})
-    who = fingerprint(bounded)
+    known = bounded(alert)
     return replace(
-        bounded,
-        fingerprint=who,
-        id=alert_id(who, source, offset, alert.at_ns),
-        text=wording.line(bounded),
-        sql=drilldown.sql(bounded),
-        board_url=drilldown.board_url(bounded, grafana_url),
+        known,
+        id=alert_id(known.fingerprint, source, offset, alert.at_ns),
+        text=wording.line(known),
+        sql=drilldown.sql(known),
+        board_url=drilldown.board_url(known, grafana_url),
     )
+
+
+def bounded(alert: Alert) -> Alert:
+    """The alert with its fingerprint and without a number that has no end."""
+    unknown: dict[str, Any] = {field.name: None for field in fields(alert) if _is_infinite(getattr(alert, field.name))}
+    return replace(alert, **unknown | {"detail": alert.detail[:DETAIL_CHARS], "fingerprint": fingerprint(alert)})
 
 
 def _is_infinite(value: object) -> bool:

@@ -5,7 +5,7 @@ enough to tell from. The numbers are those an alert would have, so both say the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -21,15 +21,16 @@ from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH, ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Look, Mask
-from pipeline.operators.watch.contract_watch import Change, ContractWatch, State
+from pipeline.operators.watch.contract_watch import ContractWatch, State
+from pipeline.operators.watch.folded import Fold
+from pipeline.operators.watch.likely import likely
 from pipeline.operators.watch.measured import Measured
 from pipeline.operators.watch.measured_hours import MeasuredHours
-from pipeline.operators.watch.panes_read import Panes
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.raised import alert
-from pipeline.operators.watch.slices import Slice
 
 Codes = NDArray[np.int8]
+Rows = NDArray[np.intp]
 
 
 class Verdict(StrEnum):
@@ -37,13 +38,15 @@ class Verdict(StrEnum):
 
     BROKEN = "broken"
     """Established: there is evidence at the stated rate of error, or it is a fact."""
+    LIKELY = "likely"
+    """Beyond the bound, and on a list of which no more than the contract's rate of false discoveries is expected to be wrong."""
     CROSSED = "crossed"
     """The estimate lies beyond the bound; nothing is claimed."""
     TOO_FEW = "not enough data"
     KEPT = "kept"
 
 
-ORDER = (Verdict.BROKEN, Verdict.CROSSED, Verdict.TOO_FEW, Verdict.KEPT)
+ORDER = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED, Verdict.TOO_FEW, Verdict.KEPT)
 """Of codes: the numbers of verdicts in arrays."""
 
 
@@ -75,74 +78,35 @@ class Standing:
     severities: dict[str, Severity] = field(default_factory=dict)
     not_compared: list[str] = field(default_factory=list)
 
+    def count(self, question: Question, codes: Codes) -> None:
+        """What was found of a question."""
+        rule, numbers = label(question), np.bincount(codes, minlength=len(ORDER))
+        self.severities[rule] = question.severity
+        self.counts[rule] = Counter({ORDER[code]: int(n) for code, n in enumerate(numbers) if n})
+
     def exit_code(self, strict: bool) -> int:
-        """Of promises of severity page and ticket. 0: they are kept. 1: one is broken (`strict`: or crossed). 2: none is, but of
-        one no slice has enough data, or there is none.
+        """Of promises of severity page and ticket. 0: they are kept. 1: one is broken (`strict`: or likely or crossed). 2: none
+        is, but of one no slice has enough data, or there is none.
         """
         judged = [found for rule, found in self.counts.items() if self.severities[rule] is not Severity.INFO]
-        bad = (Verdict.BROKEN, Verdict.CROSSED) if strict else (Verdict.BROKEN,)
+        bad = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED) if strict else (Verdict.BROKEN,)
         if any(found[verdict] for found in judged for verdict in bad):
             return 1
         return 2 if not judged or any(found.keys() <= {Verdict.TOO_FEW} for found in judged) else 0
 
 
-@dataclass(slots=True)
-class Fold:
-    """A contract's watch, what it told, and the last window of each family.
-
-    told: by question, slice and release what was told first, and when the last alarm was over; 0: it holds. A change is put into
-    words at once: its look is of state that goes on. since_ns: what was over by then is not told; what came before only teaches
-    what is usual. release: of a comparison with the same hours before, the newest one while it may be told; "": any.
-    """
-
-    watch: ContractWatch
-    since_ns: int = 0
-    release: str = ""
-    told: dict[str, dict[tuple[Slice, str], tuple[Alert, int]]] = field(default_factory=dict)
-    last: dict[Family, tuple[int, int]] = field(default_factory=dict)
-
-    def fold(self, family: Family, start_ns: int, end_ns: int, panes: Panes) -> None:
-        """Take in a whole window."""
-        for change in self.watch.fold(family, start_ns, end_ns, panes):
-            known, key = self.told.setdefault(change.question.identity, {}), (change.slice, change.release)
-            if not self._of_release(change):
-                continue
-            if change.is_firing:
-                goes_on = key in known and self._lies_in(known[key])
-                known[key] = (known[key][0] if goes_on else alert(self.watch.contract, change), 0)
-            elif key in known:
-                known[key] = (known[key][0], change.at_ns)
-        self.last[family] = (start_ns, end_ns)
-
-    def broken(self, question: Question) -> dict[Slice, tuple[Alert, int]]:
-        """What was told of a question, of the releases that are the newest."""
-        known = self.told.get(question.identity, {})
-        return {
-            where: told
-            for (where, release), told in known.items()
-            if self.watch.release_of(question, where)[0] == release and self._lies_in(told)
-        }
-
-    def _lies_in(self, told: tuple[Alert, int]) -> bool:
-        return not told[1] or told[1] > self.since_ns
-
-    def _of_release(self, change: Change) -> bool:
-        if not self.release or change.question.baseline is not Baseline.SAME_HOURS_BEFORE:
-            return True
-        return self.watch.releases.pair(change.slice.environment, change.slice.route)[0] == self.release
-
-
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A slice's row of a look, by its verdict and how far it is beyond its bound. told: of an alarm."""
+    """A slice's row of a look, by its verdict and how far it is beyond its bound. at_ns: of the look. told: of an alarm."""
 
     code: int
     weight: float
-    fold: Fold
+    watch: ContractWatch
+    at_ns: int
     asked: State
     look: Look
     row: int
-    told: tuple[Alert, int] | None
+    told: tuple[Alert, int] | None = None
 
     @property
     def order(self) -> tuple[int, int, float]:
@@ -157,30 +121,53 @@ def standing(folds: Iterable[tuple[Fold, set[AlertKind]]], most: int, needs_rele
     """Of all promises of these kinds. needs_release: that there is no release before makes it too little data, not no matter."""
     found, chosen = Standing(), list[Chosen]()
     for fold, kinds in folds:
-        for asked, look in fold.watch.looks({family: start for family, (start, _) in fold.last.items()}):
-            if asked.question.kind in kinds:
-                chosen += _judged(found, fold, asked, look, most, needs_release)
-    found.findings = [_finding(one) for one in sorted(chosen, key=lambda one: one.order)[:most]]
+        watch = fold.watch
+        looks = list(watch.looks({family: start for family, (start, _) in fold.last.items()}))
+        for (asked, look), listed in zip(looks, likely(watch, looks), strict=True):
+            if asked.question.kind not in kinds:
+                continue
+            told = fold.broken(asked.question)
+            broken = np.array([one in told for one in watch.slices.found], np.bool_)
+            codes, weight = _codes(asked, look, watch.hypotheses(), listed, broken)
+            rows = np.arange(len(codes)) if needs_release else _compared(watch, asked)
+            if not len(rows):
+                found.not_compared.append(asked.question.rule)
+                continue
+            found.count(asked.question, codes[rows])
+            at_ns, slices = fold.last[asked.question.family][1], watch.slices.found
+            for row in _worst(codes, weight, rows, most):
+                chosen.append(
+                    Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row), told.get(slices[row]))
+                )
+    found.findings = _findings(chosen, most)
     return found
 
 
-def _judged(found: Standing, fold: Fold, asked: State, look: Look, most: int, needs_release: bool) -> Iterator[Chosen]:
-    """Count the verdicts of a question, and choose the worst slices."""
-    question, slices = asked.question, fold.watch.slices.found
-    broken = fold.broken(question)
-    codes, weight = _codes(asked, look, fold.watch.hypotheses(), np.array([one in broken for one in slices], np.bool_))
-    rows = np.arange(len(slices))
-    if question.baseline is Baseline.PREVIOUS_RELEASE and not needs_release:
-        rows = rows[np.array([fold.watch.release_of(question, one)[1] != "" for one in slices], np.bool_)]
-        if not len(rows):
-            found.not_compared.append(question.rule)
-            return
-    rule = label(question)
-    found.severities[rule] = question.severity
-    numbers = np.bincount(codes[rows], minlength=len(ORDER))
-    found.counts[rule] = Counter({ORDER[code]: int(n) for code, n in enumerate(numbers) if n})
-    for row in rows[np.lexsort((-weight[rows], codes[rows]))[:most]]:
-        yield Chosen(int(codes[row]), float(weight[row]), fold, asked, look, int(row), broken.get(slices[row]))
+def standing_now(watch: ContractWatch, lines: Mapping[Family, int], most: int) -> list[Finding]:
+    """How everything stands at this look, worst first: broken is what holds. lines: up to where windows are whole, by family."""
+    looks, chosen = list(watch.looks({family: line - 1 for family, line in lines.items()})), list[Chosen]()
+    for (asked, look), listed in zip(looks, likely(watch, looks), strict=True):
+        codes, weight = _codes(asked, look, watch.hypotheses(), listed, asked.alarms.firing > 0)
+        at_ns = lines[asked.question.family]
+        for row in _worst(codes, weight, _compared(watch, asked), most):
+            chosen.append(Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row)))
+    return _findings(chosen, most)
+
+
+def _compared(watch: ContractWatch, asked: State) -> Rows:
+    """Rows of the slices a question can be asked of: of a release, where one came before."""
+    slices = watch.slices.found
+    if asked.question.baseline is not Baseline.PREVIOUS_RELEASE:
+        return np.arange(len(slices))
+    return np.flatnonzero([watch.release_of(asked.question, one)[1] != "" for one in slices])
+
+
+def _worst(codes: Codes, weight: Floats, rows: Rows, most: int) -> Rows:
+    return rows[np.lexsort((-weight[rows], codes[rows]))[:most]]
+
+
+def _findings(chosen: list[Chosen], most: int) -> list[Finding]:
+    return [_finding(one) for one in sorted(chosen, key=lambda one: one.order)[:most]]
 
 
 def label(question: Question) -> str:
@@ -190,12 +177,13 @@ def label(question: Question) -> str:
     return f"{question.rule} {shown_duration(question.short_ns)}/{shown_duration(question.window_ns)}"
 
 
-def _codes(asked: State, look: Look, hypotheses: Floats, broken: Mask) -> tuple[Codes, Floats]:
+def _codes(asked: State, look: Look, hypotheses: Floats, listed: Mask, broken: Mask) -> tuple[Codes, Floats]:
     """Of each slice the number of its verdict, and by how much it lies beyond its bound."""
     excess = asked.excess(look)
     codes = np.full(len(excess), ORDER.index(Verdict.KEPT), np.int8)
     codes[(excess > 0)] = ORDER.index(Verdict.CROSSED)
     codes[(_missing(asked, look) > 0) | _unfindable(asked, look, hypotheses)] = ORDER.index(Verdict.TOO_FEW)
+    codes[listed & (excess > 0)] = ORDER.index(Verdict.LIKELY)
     codes[broken] = ORDER.index(Verdict.BROKEN)
     return codes, excess
 
@@ -257,11 +245,10 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
 
 
 def _finding(one: Chosen) -> Finding:
-    watch, question, verdict = one.fold.watch, one.asked.question, ORDER[one.code]
+    watch, question, verdict = one.watch, one.asked.question, ORDER[one.code]
     if one.told is not None:
         return Finding(verdict, one.told[0], over_ns=one.told[1])
-    at_ns = one.fold.last[question.family][1]
-    said = alert(watch.contract, watch.change(one.asked, one.look, one.row, at_ns))
+    said = alert(watch.contract, watch.change(one.asked, one.look, one.row, one.at_ns))
     too_few = verdict is Verdict.TOO_FEW
     missing = int(_missing(one.asked, one.look)[one.row]) if too_few else 0
     return Finding(verdict, said, missing, finds_nothing=too_few and not missing, in_points=question.asked.in_points)

@@ -1,0 +1,79 @@
+"""How every slice stands by a look of watch: the table *Slices, worst first*."""
+
+# ruff: noqa: S608 - the SQL of a board is made of constants
+
+from grafana.alerts import OF_ROUTE, SEVERITIES, SLICE, WIDTHS, amount, plain
+from grafana.evidence import odds
+from grafana.panels import BAD, GOOD, MOMENT, WARN, Panel, cells, properties, sample, words
+from grafana.sql import Query, named
+
+VERDICTS = {"broken": BAD, "likely": WARN, "crossed": WARN, "not enough data": "text", "kept": GOOD}
+
+_CHANGE = "concat(toString(round(100 * detectable, 1)), if(in_points, ' points', ' %'))"
+_EVIDENCE = (
+    "multiIf(kind = 'burn_rate' OR log_e_value IS NULL OR hypotheses = 0, '', "
+    f"log_e_value <= 0, 'none', concat(ifNull({odds('log_e_value')}, ''), ' of ', ifNull({odds('needed')}, '')))"
+)
+_MORE = (
+    "multiIf(verdict != 'not enough data', NULL, finds_nothing, 'no such change', missing >= 1e9, 'far more', toString(missing))"
+)
+_SIDE = "if(direction = 'at_least', '≥ ', '≤ ')"
+_RANK = ", ".join(f"'{verdict}'" for verdict in VERDICTS)
+_ORDER = (
+    f"indexOf([{_RANK}], Verdict), indexOf(['page', 'ticket', 'info'], Severity), log_e_value - needed DESC NULLS LAST, "
+    "Environment, Route, Rule, Slice"
+)
+
+LAST = "SELECT contract, partition, max(at_ns) FROM standings WHERE $__timeFilter(at) GROUP BY contract, partition"
+LOOK = (
+    "SELECT *, at, if(first_seen_ns = 0, NULL, fromUnixTimestamp64Milli(intDiv(first_seen_ns, 1000000), 'UTC')) AS first_seen\n"
+    f"FROM standings FINAL\nWHERE $__timeFilter(at)\n  AND {OF_ROUTE}\n  AND (contract, partition, at_ns) IN ({LAST})\n"
+    "  AND (contract, contract_hash) IN (SELECT name, hash FROM contracts_in_force)"
+)
+"""The last look within the range at each contract that is in force, as it is now. What watch says by now: `latest_standings`."""
+
+
+def slices() -> Query:
+    """A row for each rule and slice, worst first."""
+    columns = (
+        "verdict AS Verdict",
+        "severity AS Severity",
+        *map(named, ("environment", "route")),
+        f"{SLICE} AS Slice",
+        f"{plain('rule')} AS Rule",
+        "n",
+        f"{amount('estimate')} AS Estimate",
+        f"{amount('low')} AS Low",
+        f"{amount('high')} AS High",
+        f"concat({_SIDE}, {amount('bound')}) AS Bound",
+        f"{_EVIDENCE} AS Evidence",
+        f'{_MORE} AS "More needed"',
+        f'if(detectable IS NULL OR detectable > 10, NULL, {_CHANGE}) AS "Finds"',
+        "first_seen AS Since",
+        f"{plain('contract')} AS Contract",
+        "at AS Look",
+    )
+    return Query("SELECT\n  " + ",\n  ".join(columns) + f"\nFROM (\n{LOOK}\n)\nORDER BY {_ORDER}\nLIMIT 200", table=True)
+
+
+SLICES: Panel = cells(
+    "Slices, worst first",
+    "How every promise stands in every slice, by the last look of watch within the range. Broken: it fires. Likely: its "
+    "evidence puts it on a list of which at most the contract's rate of false discoveries is expected to be wrong; nobody is "
+    "paged. Crossed: the estimate lies beyond the bound, no claim. Evidence: odds that it is no chance, of what a page needs. "
+    "Finds: the smallest change that would be found. Of a contract the worst 200 are told.",
+    slices(),
+    "short",
+    12,
+    "",
+    {
+        "Verdict": [*words(VERDICTS), *properties({"custom.width": 130})],
+        "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
+        "Slice": properties({"custom.wrapText": True, "custom.width": WIDTHS["Slice"]}),
+        "Rule": properties({"custom.wrapText": True, "custom.width": WIDTHS["Rule"]}),
+        "n": sample(100),
+        "Evidence": properties({"custom.width": 150}),
+        "Since": MOMENT,
+        "Look": MOMENT,
+    },
+)

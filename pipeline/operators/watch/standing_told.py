@@ -1,0 +1,34 @@
+"""How a contract stands, as rows of the topic `standings`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.model.metrics import Family
+from pipeline.model.standing_columns import OF_AN_ALERT, STANDINGS
+from pipeline.operators.alerts.told import bounded
+from pipeline.operators.blocks import encode_rows
+from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.standing import Finding, standing_now
+
+MOST_TOLD = 200
+"""Rows of one contract in one partition, worst first; a message of them has about 100 kB."""
+
+
+def standings_told(watch: ContractWatch, partition: int, lines: Mapping[Family, int]) -> bytes:
+    """The block of one contract; lines: up to where windows are whole, by family."""
+    found = standing_now(watch, lines, MOST_TOLD)
+    return encode_rows(STANDINGS, [row(one, partition, lines[Family.CALLS]) for one in found])
+
+
+def row(found: Finding, partition: int, at_ns: int) -> dict[str, Any]:
+    """A row, by column. partition: of panes. at_ns: of the look."""
+    said = bounded(found.alert)
+    return {name: getattr(said, name) for name in OF_AN_ALERT} | {
+        "slice": dict(said.slice),
+        "at_ns": at_ns,
+        "partition": partition,
+        "verdict": found.verdict.value,
+        "missing": found.missing,
+        "finds_nothing": found.finds_nothing,
+        "in_points": found.in_points,
+    }
