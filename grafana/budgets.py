@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from grafana.alerts import plain
 from grafana.promised import LONGER, OF_ROUTE, ROUTE, fits, of_family, quoted, series
-from grafana.sql import Query, named
+from grafana.sql import IN_ANY_ORDER, Query, named
 from pipeline.model.metrics import MEASURES, Better, Family, Kind, Measure, Metric
 from pipeline.operators.ladder import LOWEST
 
@@ -125,8 +125,7 @@ def budgets() -> Query:
         f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf(1 - target, 0) AS Left,\n"
         "  bad AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
         f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
-        "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\nORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500\n"
-        # What the reader's profile asks for is right for digests and three times slower for sums of rows that FINAL merges.
-        "SETTINGS optimize_aggregation_in_order = 0",
+        "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\n"
+        f"ORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500{IN_ANY_ORDER}",
         table=True,
     )

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import LATENCY_LIMITS, SAMPLES, SECOND, STREAMED, TTFT_LIMITS, N
 from grafana.panels import Panel, cells, chart, coloured, ladder, limits, narrowing, numbers, properties, sample
-from grafana.sql import SERIES, Query, among, enough, over_time, quantile, ratio, rows, supported, total
+from grafana.sql import IN_ANY_ORDER, SERIES, Query, among, enough, over_time, quantile, ratio, rows, supported, total
 from grafana.variables import assemble, component, view
 from pipeline.operators.ladder import BEYOND, bin_at_or_above
 
@@ -33,7 +33,7 @@ def _steps(measure: str) -> Query:
     selected = "\n  AND ".join(["$__timeFilter(window_start)", *map(among, SERIES)])
     return Query(
         f"SELECT\n  $__timeInterval(window_start) AS time,\n  {counts}\nFROM panes FINAL\nWHERE {selected}\nGROUP BY "
-        f"time\nORDER BY time"
+        f"time\nORDER BY time{IN_ANY_ORDER}"
     )
 
 

@@ -5,16 +5,24 @@ which it became
 known, which may be hours after its trace. Versions of an evaluator stand apart: another version is another measure.
 """
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.estimates import FAILS, FAILS_INTERVAL, MEAN, MEAN_INTERVAL, OF, SELECTED, STATUSES, mean_over_time, summed
 from grafana.panels import MOMENT, PLAIN, WIDE, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
-from grafana.sql import SCORE_ROWS, SERIES, Query, named, rate, ratio, total
+from grafana.sql import IN_ANY_ORDER, SCORE_ROWS, SERIES, Query, named, rate, ratio, total
 from grafana.variables import assemble, component, of_scores, scores, view
 
 UID = "tailrace-quality"
 ENOUGH = 30
 """Scores below which a mean is marked."""
+
+
+def _total(*values: str) -> Query:
+    found = total(*values, selected=SELECTED, view=SCORE_ROWS)
+    return replace(found, sql=found.sql + IN_ANY_ORDER)
+
 
 NO_VALUE = tuple(status for status in STATUSES if status != "ok")
 FAIL_LIMITS = (0.05, 0.15)
@@ -33,7 +41,7 @@ def _estimates(keys: tuple[str, ...], order: str, against: bool = False) -> Quer
     return Query(
         f"SELECT {shown},\n  ok AS n, {MEAN} AS Mean, {MEAN_INTERVAL}.1 AS Low, {MEAN_INTERVAL}.2 AS High,\n  {above}"
         f'checked AS "n checked", {FAILS} AS Fails, {FAILS_INTERVAL}.1 AS "Fails low", {FAILS_INTERVAL}.2 AS "Fails high"\n'
-        f"FROM (\n{summed((*keys, *OF))}\n)\nWHERE scores > 0\nORDER BY {order}, {shown}\nLIMIT 500",
+        f"FROM (\n{summed((*keys, *OF))}\n)\nWHERE scores > 0\nORDER BY {order}, {shown}\nLIMIT 500{IN_ANY_ORDER}",
         table=True,
     )
 
@@ -49,9 +57,7 @@ VECTOR: tuple[Panel, ...] = (
     numbers(
         "Scores",
         "Scores that became known in the range, those of them with a value, and those of windows that may still change.",
-        total(
-            "sum(scores) AS Scores", 'sum(ok) AS "With a value"', "sum(open_scores) AS Open", selected=SELECTED, view=SCORE_ROWS
-        ),
+        _total("sum(scores) AS Scores", 'sum(ok) AS "With a value"', "sum(open_scores) AS Open"),
         "short",
         8,
     ),
@@ -59,11 +65,7 @@ VECTOR: tuple[Panel, ...] = (
         "Without a value",
         "Shares of the scores by why they say nothing: the evaluator failed, had nothing to judge (skipped, as "
         "evaluators do where they do not apply), or there was no money for its judge.",
-        total(
-            *(f'{ratio(f"sum({status})", "sum(scores)")} AS "{status}"' for status in NO_VALUE),
-            selected=SELECTED,
-            view=SCORE_ROWS,
-        ),
+        _total(*(f'{ratio(f"sum({status})", "sum(scores)")} AS "{status}"' for status in NO_VALUE)),
         "percentunit",
         12,
         limits(0.05, 0.3),
@@ -71,7 +73,7 @@ VECTOR: tuple[Panel, ...] = (
     numbers(
         "Judges",
         "US dollars that judges cost, as far as their price is known.",
-        total("sum(judge_cost_nusd) / 1e9 AS Cost", selected=SELECTED, view=SCORE_ROWS),
+        _total("sum(judge_cost_nusd) / 1e9 AS Cost"),
         "currencyUSD",
         4,
     ),
@@ -89,7 +91,8 @@ VECTOR: tuple[Panel, ...] = (
 
 CHANGES = Query(
     f"SELECT {', '.join((named('evaluator'), OF[1], named('scorer')))},\n  min(window_start) AS First, max(window_end) AS Last, "
-    f"sum(ok) AS n\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY Evaluator, Version, Scorer\nORDER BY Evaluator, First, Version",
+    f"sum(ok) AS n\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY Evaluator, Version, Scorer\n"
+    f"ORDER BY Evaluator, First, Version{IN_ANY_ORDER}",
     table=True,
 )
 
@@ -118,7 +121,7 @@ OVER_TIME: tuple[Panel, ...] = (
         Query(
             "SELECT\n  $__timeInterval(window_start) AS time,\n  "
             + ",\n  ".join(f'{rate(f"sum({status})")} AS "{status}"' for status in STATUSES)
-            + f"\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY time\nORDER BY time"
+            + f"\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY time\nORDER BY time{IN_ANY_ORDER}"
         ),
         "count:scores/s",
         10,

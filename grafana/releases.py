@@ -15,7 +15,7 @@ from grafana.estimates import ANY_RELEASE, FAILS, MEAN, MEAN_INTERVAL, OF, summe
 from grafana.evidence import COMPARED
 from grafana.measures import CALLING, CITED, COST, REFUSED, SCHEMA_KEPT, TRACES, WORSE_LIMITS
 from grafana.panels import Panel, cells, chart, coloured, narrowing, properties, sample
-from grafana.sql import SERIES, TRACE_ROWS, TRACE_SERIES, Query, chosen, over_time, quantile, ratio, rows, where
+from grafana.sql import IN_ANY_ORDER, SERIES, TRACE_ROWS, TRACE_SERIES, Query, chosen, over_time, quantile, ratio, rows, where
 from grafana.variables import assemble, component, of_scores, scores, side, view
 
 UID = "tailrace-releases"
@@ -129,7 +129,7 @@ def _scores() -> Panel:
             f"FROM (SELECT Route, Cohort, Evaluator, Version, Scorer, Side, {inner} FROM (\n"
             f"{summed((own, 'route', 'cohort', *OF), BOTH_OF_SCORES)}\n) WHERE ok > 0)\n"
             "GROUP BY Route, Cohort, Evaluator, Version, Scorer\nHAVING uniqExact(Side) = 2\n"
-            'ORDER BY "Δ mean", Route, Cohort, Evaluator, Version\nLIMIT 500',
+            f'ORDER BY "Δ mean", Route, Cohort, Evaluator, Version\nLIMIT 500{IN_ANY_ORDER}',
             table=True,
         ),
         "none",

@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.panels import DATASOURCE, Panel
-from grafana.sql import DATASOURCE_TYPE, PLUGIN_VERSION, SCORE_ROWS, SCORE_VIEW, SEEN, UNKNOWN, VIEW, shown, where
+from grafana.sql import DATASOURCE_TYPE, IN_ANY_ORDER, PLUGIN_VERSION, SCORE_ROWS, SCORE_VIEW, SEEN, UNKNOWN, VIEW, shown, where
 
 TAG = "tailrace"
 
@@ -83,6 +83,7 @@ def component(name: str) -> Builder[VariableModel]:
 def of_scores(name: str) -> Builder[VariableModel]:
     """Several or all values of a column that only scores have."""
     sql = f"SELECT DISTINCT {shown(name)} AS value\nFROM {SCORE_ROWS}\nWHERE {where('environment', 'route')}\nORDER BY value"
+    sql += IN_ANY_ORDER
     everything = VariableOption(selected=True, text="All", value="$__all")
     about = f"Shows only what this {name} says."
     return _variable(name, name.capitalize(), about, sql).multi(True).include_all(True).current(everything)
