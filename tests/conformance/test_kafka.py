@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Producer as RawProducer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
+from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Change, Producer, apply_topics, connection, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
@@ -18,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.topics import topics
 
 DEADLINE = 60.0
+HOUR_NS = 3600 * 10**9
 
 
 @pytest.fixture
@@ -140,9 +142,7 @@ def test_topics_are_created_once_as_their_files_say(fresh_prefix: Settings) -> N
 
 def test_what_differs_is_told_and_left(topic_settings: Settings) -> None:
     name = topic_settings.topic("ledger")
-    entry = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
-    resource, client = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry]), admin(topic_settings)
-    client.incremental_alter_configs([resource])[resource].result()
+    configure(topic_settings, "ledger", "retention.ms", "60000")
     wanted = [Change(name, "differs", "retention.ms is 60000, not 259200000")]
     until(lambda: apply_topics(topic_settings) == wanted)
     fewer = topic_settings.model_copy(update={"spans_partitions": 2})
@@ -171,6 +171,36 @@ def test_a_time_that_a_sender_chose_fits_every_column(fresh_prefix: Settings) ->
     first, last = (record.timestamp_ns for record in worker.done)
     assert first == 5_000_000
     assert (1 << 62) - 1_000_000 < last <= 1 << 62
+
+
+def configure(settings: Settings, key: str, name: str, value: str) -> None:
+    """A configuration of a topic that exists."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource, client = ConfigResource(ResourceType.TOPIC, settings.topic(key), incremental_configs=[entry]), admin(settings)
+    client.incremental_alter_configs([resource])[resource].result()
+
+
+def test_time_of_panes_is_the_brokers_and_of_a_topic_of_before_once_it_is_told(topic_settings: Settings) -> None:
+    """What stands in the log keeps the time it has."""
+    raw, ahead_ms = RawProducer(connection(topic_settings)), (now_ns() + HOUR_NS) // 10**6
+
+    def write(number: int) -> None:
+        raw.produce(topic_settings.topic("panes"), str(number).encode(), timestamp=ahead_ms, partition=0)
+        assert raw.flush(DEADLINE) == 0
+
+    write(0)
+    configure(topic_settings, "panes", "message.timestamp.type", "CreateTime")
+    wanted = [Change(topic_settings.topic("panes"), "differs", "message.timestamp.type is CreateTime, not LogAppendTime")]
+    until(lambda: apply_topics(topic_settings) == wanted)
+    write(1)
+    configure(topic_settings, "panes", "message.timestamp.type", "LogAppendTime")
+    until(lambda: apply_topics(topic_settings) == [])
+    write(2)
+    with Worker(topic_settings, key="panes") as worker:
+        until(lambda: len(worker.done) == 3)
+    assert worker.numbers() == [0, 1, 2]
+    is_ahead = [record.timestamp_ns > now_ns() + HOUR_NS // 2 for record in worker.done]
+    assert is_ahead == [False, True, False]
 
 
 def test_a_recreated_topic_is_another_log(topic_settings: Settings) -> None:
