@@ -203,8 +203,12 @@ def test_after_a_pause_of_everything_nobody_is_missed_whoever_speaks_first() -> 
         log.put(FRONTIER_KEY, encode_frontier(scores), minute)
         if minute < 160:
             log.window(minute, [on_time(minute, 10, 0)], sources=2)
-    told = of_pipeline(alerts(folded(stage(), log)))
-    assert told == [("firing", f"sources_left_out calls spans:{partition}", 171) for partition in (0, 1)]
+    told = alerts(folded(stage(), log))
+    assert of_pipeline(told) == [("firing", f"sources_left_out calls spans:{partition}", 171) for partition in (0, 1)]
+    nobody = "has said nothing for 10m, nor has any other source: no window of calls is judged"
+    assert [one["text"] for one in told if one["kind"] == "pipeline"] == [
+        f"calls spans:{partition} {nobody}" for partition in (0, 1)
+    ]
 
 
 def test_of_a_log_made_anew_with_fewer_partitions_none_of_before_is_missed() -> None:

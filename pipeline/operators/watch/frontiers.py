@@ -77,6 +77,10 @@ class Frontiers:
         """Sources nobody waits for any more, as `family topic:partition`."""
         return [name for name, topic, word in self._sources() if self._is_left_out(topic, word, now_ns)]
 
+    def waited_for(self, now_ns: int) -> set[str]:
+        """Families of which a source is waited for; of others no window is whole."""
+        return {name.split()[0] for name, topic, word in self._sources() if not self._is_left_out(topic, word, now_ns)}
+
     def silent(self, now_ns: int) -> list[str]:
         """Sources that were not heard for longer than the patience, whether others were or not; named likewise."""
         return [name for name, topic, word in self._sources() if now_ns - _heard_ns(topic, word) > self.patience_ns]

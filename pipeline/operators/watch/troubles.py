@@ -69,9 +69,13 @@ class Troubles:
     def of_sources(self, frontiers: Frontiers, now_ns: int) -> Iterator[Seen]:
         """Sources nobody waits for any more. One that is waited for anew, because all were silent, is not back yet."""
         patience, left_out = shown_duration(frontiers.patience_ns), set(frontiers.left_out(now_ns))
+        waited_for = frontiers.waited_for(now_ns)
         for name in frontiers.silent(now_ns):
             if self._speaks(name) and (name in left_out or f"{SOURCE} {name}" in self.firing):
-                said = f"{name} has said nothing for {patience}: windows are judged without what it holds"
+                family = name.split()[0]
+                nobody = f", nor has any other source: no window of {family} is judged"
+                judged = ": windows are judged without what it holds" if family in waited_for else nobody
+                said = f"{name} has said nothing for {patience}{judged}"
                 yield Seen(f"{SOURCE} {name}", said, STAYS * frontiers.patience_ns)
 
     def of_contracts(self, unreadable: Iterable[str]) -> Iterator[Seen]:
