@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.app.contracts import utc
 from pipeline.model.alerts import Alert, Extent
 from pipeline.model.contracts import Baseline, Contract, Direction
+from pipeline.model.standing_columns import FAR_MORE
 from pipeline.operators.alerts.wording import EXTENTS, amount, before, named
 from pipeline.operators.watch.standing import Finding, Standing, Verdict
 
@@ -24,9 +25,6 @@ class Checked:
     not_judged: tuple[str, ...]
     slices_left_out: int
 
-
-COUNTABLE = 10**9
-"""More than that nobody waits for: a baseline without a single one asks for them."""
 
 FINDABLE = 10
 """A change by more, tenfold or a thousand points, is none that is looked for."""
@@ -108,7 +106,7 @@ def _why_together(those: Sequence[Finding]) -> str:
         return ""
     if not any(one.alert.n for one in those):
         return "nothing was counted"
-    told, missing = [], [one.missing for one in those if 0 < one.missing < COUNTABLE]
+    told, missing = [], [one.missing for one in those if 0 < one.missing < FAR_MORE]
     if missing:
         told.append(_span(f"{min(missing):,}", f"{max(missing):,}") + " more needed")
     nothing = sum(one.finds_nothing for one in those)
@@ -127,7 +125,7 @@ def why(found: Finding) -> str:
     one = found.alert
     told = [one.detail] if one.detail else []
     if found.missing:
-        told.append(f"{found.missing:,} more needed" if found.missing < COUNTABLE else "far more needed")
+        told.append(f"{found.missing:,} more needed" if found.missing < FAR_MORE else "far more needed")
     if found.finds_nothing:
         told.append("no change that is looked for would be found")
     if found.verdict is Verdict.BROKEN:

@@ -26,12 +26,15 @@ OF_AN_ALERT = (
 )
 """What an alert would say if it were told now. first_seen_ns is 0 where the estimate is not beyond the bound."""
 
+FAR_MORE = 10**9
+"""More than that nobody waits for: a baseline without a single error asks for them."""
+
 STANDINGS: tuple[Column, ...] = (
     Column("at_ns", "integer", "of the look: windows of calls that end by then are whole, event time, nanoseconds since 1970"),
     Column("partition", "integer", "of panes, whose routes these are"),
     Column("verdict", "string", "broken, likely, crossed, not enough data or kept"),
     *(column for column in ALERTS if column.name in OF_AN_ALERT),
-    Column("missing", "integer", "how many more calls, traces or scores it takes to say something; 0: it can be said"),
+    Column("missing", "integer", "how many more calls, traces or scores it takes to say something; 0: none; 10^9: far more"),
     Column("finds_nothing", "boolean", "calls there are, but no change that is looked for would be found"),
     Column("in_points", "boolean", "detectable is absolute, not in parts of the baseline"),
 )

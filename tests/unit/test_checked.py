@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pipeline.app.checked import COUNTABLE, row, rows, why
+from pipeline.app.checked import row, rows, why
+from pipeline.model.standing_columns import FAR_MORE
 from pipeline.operators.watch.standing import Finding, Verdict
 from tests.alerts import OBJECTIVE
 
@@ -22,5 +23,5 @@ def test_slices_in_which_nothing_was_counted_are_one_row_of_their_rule_and_route
 
 
 def test_a_number_nobody_waits_for_is_not_said() -> None:
-    assert "far more needed" in why(Finding(Verdict.TOO_FEW, OBJECTIVE, COUNTABLE))
-    assert f"{COUNTABLE - 1:,} more needed" in why(Finding(Verdict.TOO_FEW, OBJECTIVE, COUNTABLE - 1))
+    assert "far more needed" in why(Finding(Verdict.TOO_FEW, OBJECTIVE, FAR_MORE))
+    assert f"{FAR_MORE - 1:,} more needed" in why(Finding(Verdict.TOO_FEW, OBJECTIVE, FAR_MORE - 1))

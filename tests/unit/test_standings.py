@@ -51,6 +51,12 @@ def test_what_lies_on_its_bound_is_on_no_list() -> None:
     assert not {"likely", "broken"} & verdicts
 
 
+def test_below_the_minimum_sample_of_the_window_nothing_is_likely() -> None:
+    log = cohorts(0.1, minutes=100)
+    log.records[0] = replace(log.records[0], value=orjson.dumps({"errors": ERRORS.replace("minimum: 100", "minimum: 100000")}))
+    assert {one["verdict"] for rows in standings(folded(WATCH, log)) for one in rows} == {"not enough data"}
+
+
 def test_every_slice_stands_with_its_numbers() -> None:
     looks = standings(folded(WATCH, day(minutes=500)))
     rows = looks[-1]

@@ -183,7 +183,7 @@ def _codes(asked: State, look: Look, hypotheses: Floats, listed: Mask, broken: M
     codes = np.full(len(excess), ORDER.index(Verdict.KEPT), np.int8)
     codes[(excess > 0)] = ORDER.index(Verdict.CROSSED)
     codes[(_missing(asked, look) > 0) | _unfindable(asked, look, hypotheses)] = ORDER.index(Verdict.TOO_FEW)
-    codes[listed & (excess > 0)] = ORDER.index(Verdict.LIKELY)
+    codes[listed & (excess > 0) & (look.seen >= asked.question.minimum)] = ORDER.index(Verdict.LIKELY)
     codes[broken] = ORDER.index(Verdict.BROKEN)
     return codes, excess
 

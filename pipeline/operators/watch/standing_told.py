@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.model.metrics import Family
-from pipeline.model.standing_columns import OF_AN_ALERT, STANDINGS
+from pipeline.model.standing_columns import FAR_MORE, OF_AN_ALERT, STANDINGS
 from pipeline.operators.alerts.told import bounded
 from pipeline.operators.blocks import encode_rows
 from pipeline.operators.watch.contract_watch import ContractWatch
@@ -28,7 +28,7 @@ def row(found: Finding, partition: int, at_ns: int) -> dict[str, Any]:
         "at_ns": at_ns,
         "partition": partition,
         "verdict": found.verdict.value,
-        "missing": found.missing,
+        "missing": min(found.missing, FAR_MORE),
         "finds_nothing": found.finds_nothing,
         "in_points": found.in_points,
     }
