@@ -1,20 +1,25 @@
 """What is left of the error budgets of contracts in force, from hours: the table *Error budgets* of the board *Contract*.
 
 Bad of a ratio are the events of its metric; of a measure the values beyond a bound, counted over the ladder of thresholds.
+
+As of objectives (`grafana/promised.py`) the plan costs most, so each family is read once. What its budgets count are sums, each
+with a name, of each series and the shortest period that reaches back to the hour; a budget says which of the names it takes.
 """
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from collections.abc import Iterable
-
 from grafana.alerts import plain
-from grafana.promised import LONGER, OF_ROUTE, ROUTE, fits, of_family, quoted, series
+from grafana.promised import LONGER, MATCHED, OF_ROUTE, ROUTE, fits, of_family, quoted, series
 from grafana.sql import IN_ANY_ORDER, Query, named
-from pipeline.model.metrics import MEASURES, Better, Family, Kind, Measure, Metric
+from pipeline.model.metrics import MEASURES, Better, Family, Kind, Measure, Metric, metric
 from pipeline.operators.ladder import LOWEST
 
+BUDGET = ("contract", "rule", "owner", "target", "period_ns")
+OF_EVALUATOR = metric("x.fail")
+"""How a share of any evaluator's is made."""
 
-def rung(beyond: str, scale: int) -> str:
+
+def rung(beyond: str, scale: int | str) -> str:
     """Index of the ladder's first edge at or above a bound (`pipeline/operators/ladder.py`): edges are rounded to integers.
 
     Beyond 9e10 a bound that is next to an edge, by one unit, may be taken for it: logarithms do not tell them apart.
@@ -23,109 +28,112 @@ def rung(beyond: str, scale: int) -> str:
     return f"greatest(0, toInt64(ceil({steps})))"
 
 
-def _bad_and_all(metric: Metric) -> tuple[str, str]:
-    """Of a ratio what its budget calls bad, and of how many, as sums of a series."""
-    bad = f"r.{metric.of}_sum - r.{metric.events}_sum" if metric.better is Better.HIGH else f"r.{metric.events}_sum"
-    return bad, f"r.{metric.of}_sum"
+def _ratios(family: Family) -> list[Metric]:
+    if family is Family.SCORES:
+        return [OF_EVALUATOR] if OF_EVALUATOR else []
+    return [one for one in of_family(family) if one.kind is Kind.RATIO]
 
 
-def _since(asked: str) -> str:
-    """Hours within the longest period of the budgets that `asked` admits, of the selected routes."""
-    longest = f"(SELECT max(intDiv(period_ns, 1000000000)) FROM budgets WHERE {asked})"
-    return f"window_start >= $__toTime - toIntervalSecond({longest}) AND window_start <= $__toTime AND {OF_ROUTE}"
+def _measures(family: Family) -> list[Measure]:
+    """Those that can have a budget: a contract asks for a digest, and the board for counts."""
+    return [one for one in MEASURES.values() if one.family is family and one.digest and one.ladder]
 
 
-def _spent(asked: str, rows: str, within: str, columns: Iterable[str], model: str, own: str = "") -> str:
-    """Rows (budget, environment, route, hours seen, share that is bad, n) of the budgets that `asked` admits.
+def _columns(family: Family) -> list[str]:
+    return sorted({name for one in _ratios(family) for name in (one.events, one.of, one.n)})
 
-    columns: hours seen, what is bad, the whole and n, over `rows`; within: which rows a budget's period holds.
+
+MADE = {
+    one.name if one.family is not Family.SCORES else "": f"{one.events} {one.of} {one.n} {int(one.better is Better.HIGH)} "
+    f"{[*Family].index(family) + 1} 1"
+    for family in Family
+    for one in _ratios(family)
+} | {
+    one.name: f"{one.name}: {one.name} {one.name} 0 {[*Family].index(family) + 1} {place}"
+    for family in Family
+    for place, one in enumerate(_measures(family), 2)
+}
+"""Of what a budget can be, "" for an evaluator's fails: the names of the sums of its events, of all, and of n; whether the events
+are the good ones; its family; and in which place a row has the hours that were counted. Of a measure the name of the events goes
+on with the rung: beyond it lies what is bad.
+"""
+EVENTS, ALL, N, IS_GOOD, FAMILY, HOURS = (f"b.made[{i}]" for i in range(1, 7))
+SCALES = {one.name: one.scale for family in Family for one in _measures(family)}
+EVALUATOR = "replaceRegexpOne(ratio, '[.]fail$', '')"
+RUNG = rung("beyond", f"transform(measure, [{quoted(SCALES)}], [{', '.join(map(str, SCALES.values()))}], 1)")
+BUDGETS = (
+    f"SELECT {', '.join(BUDGET)}, measure, {', '.join(f'{name}s' for name in MATCHED)},\n"
+    f"  if(endsWith(ratio, '.fail'), {EVALUATOR}, '') AS evaluator,\n"
+    f"  splitByChar(' ', transform(if(evaluator = '', concat(ratio, measure), ''), [{quoted(MADE)}], [{quoted(MADE.values())}], "
+    f"'')) AS made,\n  concat(made[1], if(measure = '', '', toString({RUNG}))) AS events FROM budgets"
+)
+
+
+def _asked(family: Family) -> str:
+    """Of the family's budgets the periods, how many, and the rungs of each of its measures; of scores the evaluators."""
+    measures = _measures(family)
+    rungs = [f"groupUniqArrayIf({rung('beyond', one.scale)}, measure = '{one.name}')" for one in measures]
+    of = f"concat(ratio, measure) IN ({quoted(one.name for one in (*_ratios(family), *measures))})"
+    if family is Family.SCORES:
+        rungs, of = [f"groupUniqArray({EVALUATOR})"], "endsWith(ratio, '.fail')"
+    return f"SELECT ({', '.join(('arraySort(groupUniqArray(period_ns))', 'count()', *rungs))}) FROM budgets WHERE {of}"
+
+
+def _beyond(place: int, one: Measure) -> tuple[str, str, str]:
+    """Of a measure the names of its sums, the sums, and whether a row has any.
+
+    What nobody asks for is not read: the condition is a constant of the query.
     """
-    seen, bad, whole, n = columns
-    names = {"r.environment": "b.environments", "r.route": "b.routes", model: "b.models", "r.release": "b.releases"}
+    bins, counts = (f"if(notEmpty(asked.{place}), {one.ladder}_{what}, [])" for what in ("bins", "bin_counts"))
+    side = "<" if one.better is Better.HIGH else ">"
+    bad = f"sumForEach(arrayMap(edge -> toFloat64(arraySum((x, c) -> if(x {side} edge, c, 0), {bins}, {counts})), asked.{place}))"
+    names = f"['{one.name}'], arrayMap(edge -> concat('{one.name}:', toString(edge)), asked.{place})"
+    return names, f"[sum(toFloat64(arraySum({counts})))], {bad}", f"notEmpty({bins})"
+
+
+def _rows(number: int, family: Family) -> str:
+    """What each series had, by the shortest of the periods that reach back to it; and in which hours something was counted."""
+    keys, columns = series(family), _columns(family)
+    measured = [_beyond(place, one) for place, one in enumerate(_measures(family), 3)]
+    seen = {Family.CALLS: "requests > 0", Family.TRACES: "false", Family.SCORES: "checked > 0"}[family]
+    key = [name if name in keys else f"'' AS {name}" for name in (*MATCHED, "evaluator")]
+    names = [f"[{quoted(columns)}]"] if columns else []
+    sums = [f"[{', '.join(f'sum(toFloat64({name}))' for name in columns)}]"] if columns else []
+    only = " AND has(asked.3, evaluator)" if family is Family.SCORES else ""
+    hours = ", ".join(f"groupUniqArrayIf(window_start, {one})" for one in (seen, *(one for _, _, one in measured)))
     return (
-        "SELECT b.contract AS contract, b.rule AS rule, b.owner AS owner, b.target AS target, b.period_ns AS period_ns,\n"
-        f"  r.environment AS environment, r.route AS route, {seen} * 3600000000000 AS seen,\n"
-        f"  sum({bad}) / nullIf(sum({whole}), 0) AS bad, sum({n}) AS n\n"
-        f"FROM (SELECT * FROM budgets WHERE {asked}) AS b CROSS JOIN (\n{rows}\n) AS r\n"
-        f"WHERE {within} AND {' AND '.join(fits(*one) for one in names.items())}{own}\n"
-        "GROUP BY contract, rule, owner, target, period_ns, environment, route"
+        f"WITH ({_asked(family)}) AS asked\n"
+        f"SELECT '{number}' AS family, {', '.join(key)},\n"
+        "  arrayFirst(p -> window_start >= $__toTime - toIntervalSecond(intDiv(p, 1000000000)), asked.1) AS within,\n"
+        f"  arrayConcat({', '.join([*names, *(one for one, _, _ in measured)])}) AS names,\n"
+        f"  arrayConcat({', '.join([*sums, *(one for _, one, _ in measured)])}) AS sums, [{hours}] AS hours\n"
+        f"FROM {LONGER[family]} FINAL\n"
+        "PREWHERE window_start >= $__toTime - toIntervalSecond(intDiv(arrayMax(asked.1), 1000000000)) "
+        f"AND window_start <= $__toTime{only}\nWHERE asked.2 > 0 AND {OF_ROUTE}\nGROUP BY {', '.join((*keys, 'within'))}"
     )
 
 
-def _summed(family: Family, asked: str, sums: Iterable[str], counted: str, only: str = "") -> str:
-    """Rows of hours as sums of each series and the shortest period that reaches back to them: there are most of them, so they are
-    matched after. counted: the sum without which an hour was not counted.
-    """
-    periods = f"(SELECT arraySort(groupUniqArray(period_ns)) FROM budgets WHERE {asked})"
-    reaches = "window_start >= $__toTime - toIntervalSecond(intDiv(p, 1000000000))"
-    read = ", ".join(("window_start", *series(family), *sums))
-    added = ", ".join(f"sum(toFloat64({name})) AS {name}_sum" for name in sums)
+def _spent() -> str:
+    """Rows (budget, environment, route, hours seen, share that is bad, n). Of a measure that had no value there is none."""
+    rows = "\nUNION ALL\n".join(_rows(number, family) for number, family in enumerate(Family, 1))
+    events, whole, n = (f"r.sums[indexOf(r.names, {name})]" for name in ("b.events", ALL, N))
     return (
-        f"SELECT {', '.join(series(family))}, arrayFirst(p -> {reaches}, {periods}) AS period_ns,\n"
-        f"  groupUniqArrayIf(window_start, {counted} > 0) AS hours, {added}\n"
-        f"FROM (SELECT {read} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)}{only})\n"
-        f"GROUP BY {', '.join((*series(family), 'period_ns'))}"
-    )
-
-
-def _of_ratios() -> str:
-    """Of the budgets of what calls are: by name what is bad of it and of how many."""
-    ratios = {one.name: one for one in of_family(Family.CALLS) if one.kind is Kind.RATIO}
-    parts = {name: _bad_and_all(one) for name, one in ratios.items()}
-    bad, n = (f"multiIf({', '.join(f'b.ratio = {name!r}, {both[i]}' for name, both in parts.items())}, 0)" for i in range(2))
-    asked = f"ratio IN ({quoted(ratios)})"
-    rows = _summed(Family.CALLS, asked, sorted({x for one in ratios.values() for x in (one.events, one.of)}), "requests")
-    return _spent(asked, rows, "r.period_ns <= b.period_ns", ("uniqExactArray(r.hours)", bad, n, n), "r.model")
-
-
-def _of_measure(measure: Measure) -> str:
-    """Of the budgets of a measure how many values lie beyond their bound. Its ladder alone is read, and only if one asks;
-    patterns are matched with series, since each match is an expression of its own.
-    """
-    asked, family = f"measure = '{measure.name}'", measure.family
-    bins, counts = (f"{measure.ladder}_{what}" for what in ("bins", "bin_counts"))
-    side = "<" if measure.better is Better.HIGH else ">"
-    keys = ", ".join(series(family))
-    bounds = f"SELECT DISTINCT beyond, period_ns, {rung('beyond', measure.scale)} AS edge FROM budgets WHERE {asked}"
-    hours = (
-        f"SELECT window_start, {keys}, {bins}, {counts} FROM {LONGER[family]} FINAL\nWHERE {_since(asked)} AND notEmpty({bins})"
-    )
-    rows = (
-        f"SELECT beyond, period_ns, {keys}, groupUniqArray(window_start) AS hours, sum(arraySum({counts})) AS whole,\n"
-        f"  sum(arraySum((x, c) -> if(x {side} edge, c, 0), {bins}, {counts})) AS bad\n"
-        f"FROM ({bounds}) AS m CROSS JOIN (\n{hours}) AS h\n"
-        "WHERE window_start >= $__toTime - toIntervalSecond(intDiv(period_ns, 1000000000))\n"
-        f"GROUP BY beyond, period_ns, {keys}"
-    )
-    columns = ("uniqExactArray(r.hours)", "toFloat64(r.bad)", "toFloat64(r.whole)", "toFloat64(r.whole)")
-    within = "r.period_ns = b.period_ns AND r.beyond = b.beyond"
-    return _spent(asked, rows, within, columns, "r.model" if "model" in series(family) else "''")
-
-
-EVALUATOR = "replaceRegexpOne(ratio, '\\\\.fail$', '')"
-
-
-def _of_evaluators() -> str:
-    """Of the budgets of what an evaluator fails: shares are weighted, n is how many scores they are of."""
-    asked = "endsWith(ratio, '.fail')"
-    sums = ("fails_weight", "checked_weight", "checked")
-    only = f"\n  AND evaluator IN (SELECT {EVALUATOR} FROM budgets WHERE {asked})"
-    columns = ("uniqExactArray(r.hours)", *(f"r.{name}_sum" for name in sums))
-    own = f" AND r.evaluator = {EVALUATOR}"
-    return _spent(
-        asked, _summed(Family.SCORES, asked, sums, "checked", only), "r.period_ns <= b.period_ns", columns, "r.model", own
+        f"SELECT {', '.join(f'b.{name} AS {name}' for name in BUDGET)}, r.environment AS environment, r.route AS route,\n"
+        f"  uniqExactArray(r.hours[toUInt8({HOURS})]) * 3600000000000 AS seen,\n"
+        f"  sum(if({IS_GOOD} = '1', {whole} - {events}, {events})) / nullIf(sum({whole}), 0) AS bad, sum({n}) AS n\n"
+        f"FROM (\n{BUDGETS}\n) AS b CROSS JOIN (\n{rows}\n) AS r\n"
+        f"WHERE r.family = {FAMILY} AND r.within BETWEEN 1 AND b.period_ns AND r.evaluator = b.evaluator\n"
+        f"  AND {' AND '.join(fits(f'r.{name}', f'b.{name}s') for name in MATCHED)}\n"
+        f"GROUP BY {', '.join((*BUDGET, 'b.measure', *ROUTE))} HAVING b.measure = '' OR seen > 0"
     )
 
 
 def budgets() -> Query:
     """A row for each budget: what is left of it over its period, from hours."""
-    measured = [_of_measure(one) for one in MEASURES.values() if one.digest and one.ladder]
-    parts = [_of_evaluators(), _of_ratios(), *measured]
     return Query(
         f"SELECT {', '.join(map(named, ROUTE))}, {plain('rule')} AS Budget, 1 - bad / nullIf(1 - target, 0) AS Left,\n"
         "  bad AS Bad, 1 - target AS Allowed, n AS n, period_ns AS Period, seen AS Seen, "
         f"{plain('owner')} AS Owner, {plain('contract')} AS Contract\n"
-        "FROM (\n" + "\nUNION ALL\n".join(parts) + "\n)\n"
-        f"ORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500{IN_ANY_ORDER}",
+        f"FROM (\n{_spent()}\n)\nORDER BY Left, Environment, Route, Contract, Budget\nLIMIT 500{IN_ANY_ORDER}",
         table=True,
     )
