@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.alerts import BROKEN, COLUMNS, SEVERITIES, broken, told
+from grafana.alerts import BROKEN, COLUMNS, broken, told
 from grafana.budgets import budgets
 from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
 from grafana.promised import OF_ROUTE, counted, objectives
@@ -12,6 +12,21 @@ from grafana.variables import assemble, component, view
 
 UID = "tailrace-contract"
 STATUSES = {"kept": GOOD, "crossed": WARN, "broken": BAD, "no data": "text"}
+SEEN_AT_ONCE = {
+    "Status": 85,
+    "Environment": 130,
+    "Route": 105,
+    "Objective": 280,
+    "Target": 110,
+    "Estimate": 110,
+    "n": 75,
+    "Low": 80,
+    "High": 80,
+    "Slices": 90,
+    "Window": 95,
+    "Severity": 95,
+}
+"""Pixels of the table of objectives: so much fits beside each other on a screen of 1,440."""
 
 NOW: tuple[Panel, ...] = (
     numbers(
@@ -61,11 +76,11 @@ PROMISED: tuple[Panel, ...] = (
         12,
         "",
         {
-            "Status": words(STATUSES),
-            "Severity": words(SEVERITIES),
-            "Window": properties({"unit": "ns"}),
-            "Slices": coloured("short", 1, 5),
-            "Objective": WIDE,
+            **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
+            "Status": [*words(STATUSES), *properties({"custom.width": SEEN_AT_ONCE["Status"]})],
+            "Window": properties({"unit": "ns", "custom.width": SEEN_AT_ONCE["Window"]}),
+            "Slices": [*coloured("short", 1, 5), *properties({"custom.width": SEEN_AT_ONCE["Slices"]})],
+            "Objective": properties({"custom.wrapText": True, "custom.width": SEEN_AT_ONCE["Objective"]}),
         },
     ),
     SLICES,

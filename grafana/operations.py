@@ -187,8 +187,8 @@ TIME: tuple[Panel, ...] = (
         "Line",
     ),
     chart(
-        "Memory of aggregate and evaluate",
-        "Open windows, open traces and their spans, samples that are open or asked about.",
+        "Held open by aggregate and evaluate",
+        "How many, as their memory grows: open windows, open traces and their spans, samples that are open or asked about.",
         _said("sum(v)", "replaceAll(metric, '_', ' ')", ("open_windows", "open_traces", "trace_spans", "open_samples", "asked")),
         "short",
         8,

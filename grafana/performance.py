@@ -192,7 +192,7 @@ SPENDING = (
         8,
     ),
     chart(
-        "Cost by route",
+        "Cost per hour by route",
         "US dollars per hour at the rate of each point, stacked.",
         over_time(f"3600 * {rate(COST)} AS cost", by="route"),
         "currencyUSD",
@@ -201,7 +201,7 @@ SPENDING = (
         stacked=True,
     ),
     chart(
-        "Cost by model",
+        "Cost per hour by model",
         "US dollars per hour at the rate of each point, stacked.",
         over_time(f"3600 * {rate(COST)} AS cost", by="model"),
         "currencyUSD",

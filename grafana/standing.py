@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from grafana.alerts import OF_ROUTE, SEVERITIES, SLICE, WIDTHS, amount, plain
+from grafana.alerts import OF_ROUTE, SLICE, amount, plain
 from grafana.evidence import odds
 from grafana.panels import BAD, GOOD, MOMENT, WARN, Panel, cells, properties, sample, words
 from grafana.sql import Query, named
@@ -14,9 +14,7 @@ _EVIDENCE = (
     "multiIf(kind = 'burn_rate' OR log_e_value IS NULL OR hypotheses = 0, '', "
     f"log_e_value <= 0, 'none', concat(ifNull({odds('log_e_value')}, ''), ' of ', ifNull({odds('needed')}, '')))"
 )
-_MORE = (
-    "multiIf(verdict != 'not enough data', NULL, finds_nothing, 'no such change', missing >= 1e9, 'far more', toString(missing))"
-)
+_MORE = "multiIf(verdict != 'not enough data', NULL, finds_nothing, 'not known', missing >= 1e9, 'far more', toString(missing))"
 _SIDE = "if(direction = 'at_least', '≥ ', '≤ ')"
 _RANK = ", ".join(f"'{verdict}'" for verdict in VERDICTS)
 _ORDER = (
@@ -37,8 +35,7 @@ def slices() -> Query:
     """A row for each rule and slice, worst first."""
     columns = (
         "verdict AS Verdict",
-        "severity AS Severity",
-        *map(named, ("environment", "route")),
+        named("route"),
         f"{SLICE} AS Slice",
         f"{plain('rule')} AS Rule",
         "n",
@@ -48,7 +45,9 @@ def slices() -> Query:
         f"concat({_SIDE}, {amount('bound')}) AS Bound",
         f"{_EVIDENCE} AS Evidence",
         f'{_MORE} AS "More needed"',
-        f'if(detectable IS NULL OR detectable > 10, NULL, {_CHANGE}) AS "Finds"',
+        f"if(detectable IS NULL OR detectable > 10 OR finds_nothing, NULL, {_CHANGE}) AS Finds",
+        "severity AS Severity",
+        named("environment"),
         "first_seen AS Since",
         f"{plain('contract')} AS Contract",
         "at AS Look",
@@ -56,23 +55,41 @@ def slices() -> Query:
     return Query("SELECT\n  " + ",\n  ".join(columns) + f"\nFROM (\n{LOOK}\n)\nORDER BY {_ORDER}\nLIMIT 200", table=True)
 
 
+SEEN_AT_ONCE = {
+    "Verdict": 125,
+    "Route": 100,
+    "Slice": 160,
+    "Rule": 210,
+    "n": 75,
+    "Estimate": 100,
+    "Low": 85,
+    "High": 85,
+    "Bound": 100,
+    "Evidence": 150,
+    "More needed": 130,
+    "Finds": 85,
+}
+"""Pixels: what is needed to judge a row fits beside each other on a screen of 1,440. The rest is found by scrolling."""
+
+WRAPPED = ("Slice", "Rule", "Evidence")
+
 SLICES: Panel = cells(
     "Slices, worst first",
     "How every promise stands in every slice, by the last look of watch within the range. Broken: it fires. Likely: its "
     "evidence puts it on a list of which at most the contract's rate of false discoveries is expected to be wrong; nobody is "
     "paged. Crossed: the estimate lies beyond the bound, no claim. Evidence: odds that it is no chance, of what a page needs. "
-    "Finds: the smallest change that would be found. Of a contract the worst 200 are told.",
+    "More needed: calls, traces or scores until something can be said; not known where none of the changes that are looked for "
+    "would be found. Finds: the smallest change that would be found. "
+    "Severity: of the alert, if it came. Of a contract the worst 200 are told, in each partition of panes.",
     slices(),
     "short",
     12,
     "",
     {
-        "Verdict": [*words(VERDICTS), *properties({"custom.width": 130})],
-        "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
-        "Slice": properties({"custom.wrapText": True, "custom.width": WIDTHS["Slice"]}),
-        "Rule": properties({"custom.wrapText": True, "custom.width": WIDTHS["Rule"]}),
-        "n": sample(100),
-        "Evidence": properties({"custom.width": 150}),
+        **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
+        "Verdict": [*words(VERDICTS), *properties({"custom.width": SEEN_AT_ONCE["Verdict"]})],
+        **{name: properties({"custom.wrapText": True, "custom.width": SEEN_AT_ONCE[name]}) for name in WRAPPED},
+        "n": [*sample(100), *properties({"custom.width": SEEN_AT_ONCE["n"]})],
         "Since": MOMENT,
         "Look": MOMENT,
     },

@@ -49,7 +49,7 @@ def test_rates_are_per_second_of_the_point(asked: Asked) -> None:
     assert (first["input"], first["output"]) == (2400 / 60, 1200 / 60)
     hour = asked.panel("performance/Tokens per second", A_DAY)[0]
     assert hour["input"] == 3600 / 3600
-    cost = {(row["time"], row["Route"]): row["cost"] for row in asked.panel("performance/Cost by route")}
+    cost = {(row["time"], row["Route"]): row["cost"] for row in asked.panel("performance/Cost per hour by route")}
     assert next(iter(cost.values())) == pytest.approx(0.4 * 60)
 
 
