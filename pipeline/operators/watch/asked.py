@@ -96,6 +96,11 @@ class Asked:
         for part in self.PARTS:
             getattr(self, part).grow(cells)
 
+    def keep(self, cells: Mask) -> None:
+        """The other slices are no more."""
+        for part in self.PARTS:
+            getattr(self, part).keep(cells)
+
     def needed(self, hypotheses: Floats) -> Floats:
         """What the logarithm of the evidence must reach."""
         return np.asarray(np.log(np.maximum(hypotheses, 1) / self.alpha))

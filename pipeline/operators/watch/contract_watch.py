@@ -63,7 +63,7 @@ class Change:
 @dataclass(slots=True)
 class ContractWatch:
     """State of one contract. compared: with the release before; usual: with the same hours before. hour_ns: of what is an hour
-    to the evidence. hours: by family, the open one.
+    to the evidence. hours: by family, the open one. day_over: that a day ended since it was looked for room.
     """
 
     contract: Contract
@@ -75,6 +75,7 @@ class ContractWatch:
     silence: Silence
     releases: Releases = field(default_factory=Releases)
     hours: dict[str, int] = field(default_factory=dict)
+    day_over: bool = False
 
     @classmethod
     def of(cls, contract: Contract, hour_ns: int, most_slices: int, here: Here = lambda *_: True) -> "ContractWatch":
@@ -110,6 +111,7 @@ class ContractWatch:
             yield from self._releases(panes, placed, end_ns)
         chosen = np.repeat(np.arange(len(placed)), [len(rows) for rows in placed])
         rows = np.concatenate(placed) if placed else np.zeros(0, np.intp)
+        self.slices.came(rows)
         if family is Family.CALLS:
             calls = np.bincount(rows, panes.numbers["requests"][chosen], len(self.slices)).astype(np.float64)
             self.silence.window(start_ns, end_ns, calls)
@@ -144,6 +146,8 @@ class ContractWatch:
         if len(self.slices):
             yield from self._hours(family, (line_ns - 1) // self.hour_ns, line_ns)
             yield from self._looks(family, line_ns - 1, line_ns)
+        if self.day_over:
+            self._make_room()
 
     def missed(self, line_ns: int) -> Iterator[Missed]:
         """What fell silent, or did no more, once all windows of calls up to there are whole and were folded."""
@@ -196,14 +200,35 @@ class ContractWatch:
 
     def _hours(self, family: Family, hour: int, at_ns: int) -> Iterator[Change]:
         """Hours that are over by now. After a day without a word nothing is made of the hours in between."""
-        before = self.hours.get(family, hour)
+        before, newest = self.hours.get(family, hour), max(self.hours.values(), default=hour)
         self.hours[family] = max(hour, before)
+        self.slices.age(min(max(self.hours.values()) - newest, HOURS))
+        self.day_over |= hour // HOURS > before // HOURS
         for one in range(max(before, hour - HOURS), hour):
             for asked in self._of(family):
                 look = self._look(asked, at_ns)
                 over = asked.close_hour(one, self.slices.routes)
                 yield from self._ended(asked, look, over, at_ns)
                 asked.alarms.forget(over)
+
+    def _make_room(self) -> None:
+        """Slices that may go and of which nothing is told are no more; a route stays with its last part."""
+        self.day_over = False
+        self.silence.grow()
+        for asked in self.asked:
+            asked.grow(len(self.slices))
+        firing = [self.silence.known.fired_ns, *(asked.alarms.firing for asked in self.asked)]
+        stays = ~self.slices.may_go() | np.any(firing, axis=0)
+        routes, whole = self.slices.routes, np.array([not one.values for one in self.slices.found], np.bool_)
+        stays |= whole & (np.bincount(routes, stays) > 0)[routes]
+        if stays.all():
+            return
+        self.slices.keep(stays)
+        self.silence.keep(stays)
+        self.releases.keep((one.environment, one.route) for one in self.slices.found)
+        for asked in self.asked:
+            asked.keep(stays)
+            asked.grow(len(self.slices))
 
     def _looks(self, family: Family, start_ns: int, end_ns: int) -> Iterator[Change]:
         counts = self.hypotheses()

@@ -34,6 +34,7 @@ class Draft:
         self.name, self.text, self.watch = name, text, watch
         self.left_out = dict.fromkeys(PARTS, 0)
         watch.silence.grow()
+        watch.slices.grow()
         for asked in watch.asked:
             asked.grow(len(watch.slices))
 
@@ -115,6 +116,7 @@ class Draft:
             said,
             quiet,
             watch.hour_ns,
+            packed(watch.slices.silent if rows is None else watch.slices.silent[rows]),
         )
 
 

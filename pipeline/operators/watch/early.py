@@ -35,10 +35,15 @@ class Early:
 
     def restore(self, columns: dict[str, Any], kept: NDArray[np.bool_]) -> None:
         """What was written down, of the cells that are kept, numbered anew."""
-        cell, bin_ = np.divmod(columns["place"].astype(np.int64), MOST_BINS)
-        mine = kept[cell]
-        self.place = (np.cumsum(kept) - 1)[cell[mine]] * MOST_BINS + bin_[mine]
-        self.count = columns["count"][mine]
+        self.place, self.count = columns["place"].astype(np.int64), columns["count"]
+        self.keep(kept)
+
+    def keep(self, cells: NDArray[np.bool_]) -> None:
+        """The others are no more; these are numbered anew."""
+        cell, bin_ = np.divmod(self.place, MOST_BINS)
+        mine = cells[cell]
+        self.place = (np.cumsum(cells) - 1)[cell[mine]] * MOST_BINS + bin_[mine]
+        self.count = self.count[mine]
 
     def grow(self, cells: int) -> None:
         """There is always room."""

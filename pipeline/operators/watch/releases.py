@@ -44,6 +44,16 @@ class Releases:
             known[release] = hour
         return begun
 
+    def keep(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Other environments and routes are no more."""
+        kept = set(routes)
+        for environment in list(self.names):
+            of = {route: names for route, names in self.names[environment].items() if (environment, route) in kept}
+            if of:
+                self.names[environment] = of
+            else:
+                del self.names[environment]
+
     def current(self, panes: Panes, names: Sequence[str]) -> NDArray[np.bool_]:
         """Which rows are of the newest release of their route. names: of the parts of their series."""
         at = names.index("release")

@@ -116,6 +116,11 @@ class SameHours(Asked):
         for part in (self.detector, self.opened, self.run):
             part.forget(cells)
 
+    def keep(self, cells: Mask) -> None:
+        """The other slices are no more."""
+        Asked.keep(self, cells)
+        self.lasted = self.lasted[:0]
+
     def add(self, hour: int, counted: Counted) -> None:
         """What a whole window says. hour: of the day."""
         self.opened.add(hour, counted.n, counted.s)

@@ -172,6 +172,12 @@ class Silence:
             self._whole = np.concatenate((self._whole, np.where(whole >= 0, whole, own)))
             self.known.grow(len(self.slices))
 
+    def keep(self, cells: Mask) -> None:
+        """The other slices are no more, and `slices` knows it."""
+        self.known.keep(cells)
+        self._may, self._whole = self._may[:0], self._whole[:0]
+        self.grow()
+
     def _silent(self, line_ns: int) -> Iterator[Missed]:
         known, k = self.known, self._hypotheses()
         needed = np.maximum(np.log(np.maximum(k, 1) * LOOKS / ALPHA), AS_NEVER_BEFORE * known.longest)

@@ -1,4 +1,8 @@
-"""Which slices of a contract a series lies in: the route as a whole, and one of each set of columns the contract names."""
+"""Which slices of a contract a series lies in: the route as a whole, and one of each set of columns the contract names.
+
+There is room for so many. Once half of it is taken, slices of which nothing came for longer than anything before is held against
+make room: cohorts of experiments, names that somebody made up. One that comes again begins anew.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +13,24 @@ from numpy.typing import NDArray
 from pipeline.model.contracts import Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.contracts.scope import is_for
+from pipeline.operators.evidence.detector import HOURS
+from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.watch.panes_read import SERIES_OF
+from pipeline.operators.watch.week import HOURS_KEPT
 
 SERIES_KNOWN = 4
 """Series whose slices are remembered, in times of how many slices there may be; then they are found again."""
 
+SILENT_HOURS = HOURS_KEPT + HOURS
+"""Of the log: one of which nothing came for so long is in no baseline of the same hours before, and is missed no more."""
+
+TIGHT = 0.5
+"""Of the room; while less is taken no slice has to go."""
+
 Here = Callable[[str, str], bool]
 """Whether the panes of an environment and route are for this partition."""
+
+Mask = NDArray[np.bool_]
 
 NO_ROWS: NDArray[np.intp] = np.zeros(0, np.intp)
 
@@ -32,7 +47,7 @@ class Slice:
 @dataclass(slots=True)
 class Slices:
     """The slices of one contract that were seen, a row each. most: how many there may be; others are left out. here: of which
-    routes. left_out: how often a pane lay in one of those that are left out.
+    routes. left_out: how often a pane lay in one of those that are left out. silent: hours of the log since anything of each.
     """
 
     contract: Contract
@@ -40,6 +55,7 @@ class Slices:
     here: Here = lambda *_: True
     found: list[Slice] = field(default_factory=list)
     left_out: int = 0
+    silent: Floats = field(default_factory=lambda: np.zeros(0))
     _row: dict[Slice, int] = field(default_factory=dict)
     _routes: dict[tuple[str, str], int] = field(default_factory=dict)
     _route_of: list[int] = field(default_factory=list)
@@ -85,6 +101,34 @@ class Slices:
             group = (one.environment, one.route, tuple(column for column, _ in one.values))
             self._group_of.append(self._groups.setdefault(group, len(self._groups)))
         return row
+
+    def came(self, rows: NDArray[np.intp]) -> None:
+        """Something of these."""
+        self.grow()
+        self.silent[rows] = 0.0
+
+    def age(self, hours: int) -> None:
+        """So many hours of the log are over."""
+        self.grow()
+        self.silent += hours
+
+    def may_go(self) -> Mask:
+        """Those that were silent for long, if there is little room."""
+        self.grow()
+        return np.asarray((self.silent > SILENT_HOURS) & (len(self.found) > TIGHT * self.most))
+
+    def keep(self, cells: Mask) -> None:
+        """The others are no more."""
+        found, self.silent = self.found, self.silent[cells]
+        self.found = []
+        for known in (self._row, self._routes, self._route_of, self._groups, self._group_of, self._of_series):
+            known.clear()
+        for row in np.flatnonzero(cells):
+            self.add(found[row])
+
+    def grow(self) -> None:
+        """Room for the slices there are."""
+        self.silent = np.concatenate((self.silent, np.zeros(len(self.found) - len(self.silent))))
 
     def _find(self, family: Family, named: dict[str, str]) -> tuple[NDArray[np.intp], int]:
         """Its slices, and how many there is no room for."""

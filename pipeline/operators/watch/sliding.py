@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.model.contracts import MINUTE_NS
 from pipeline.operators.evidence.deviance import Floats
@@ -49,6 +50,11 @@ class Sliding:
         if more > 0:
             for name, ring in (self.columns | {"exact": self.exact}).items():
                 setattr(self, name, np.concatenate((ring, np.zeros((more, ring.shape[1])))))
+
+    def keep(self, cells: NDArray[np.bool_]) -> None:
+        """The others are no more."""
+        for name, ring in (self.columns | {"exact": self.exact}).items():
+            setattr(self, name, ring[cells])
 
     def add(self, start_ns: int, n: Floats, s: Floats, seen: Floats, exact: Floats | None = None) -> None:
         """What a window that begins then says; windows come in order."""

@@ -94,7 +94,7 @@ class Quiet(msgspec.Struct):
 
 class Watched(msgspec.Struct):
     """State of one contract. said: by identity the questions that share it; one may be called by several rules. hour_ns: of its
-    evidence; 0 in snapshots of before.
+    evidence; 0 in snapshots of before. silent: of its slices, since how many hours; None in snapshots of before.
     """
 
     text: str
@@ -108,6 +108,7 @@ class Watched(msgspec.Struct):
     said: dict[str, list[Said]] = {}
     quiet: Quiet | None = None
     hour_ns: int = 0
+    silent: Packed | None = None
 
     def has_hours_of(self, watch: ContractWatch) -> bool:
         """Whether its hours are those of `watch`: numbers of other hours mean nothing to it."""
@@ -166,6 +167,8 @@ def restore(watch: ContractWatch, was: Watched) -> None:
         return
     kept = np.array([_keep(watch, Slice(one[0], one[1], tuple((c, v) for c, v in one[2]))) for one in was.slices], np.bool_)
     watch.hours, watch.releases.names = dict(was.hours), was.releases
+    if was.silent is not None:
+        watch.slices.silent = unpacked(was.silent)[kept]
     if was.quiet is not None:
         _miss(watch.silence, was.quiet, kept)
     for asked in watch.asked:

@@ -42,12 +42,19 @@ class Tail:
 
     def restore(self, columns: dict[str, Floats], kept: np.ndarray) -> None:
         """What was written down, of the cells that are kept, numbered anew."""
-        place = np.cumsum(kept) - 1
         code = columns["code"].astype(np.int64)
-        cell, bin_ = code // MOST_BINS, code % MOST_BINS
         for part in np.unique(columns["part"]):
-            mine = (columns["part"] == part) & kept[cell]
-            self.parts[int(part)] = (place[cell[mine]] * MOST_BINS + bin_[mine], columns["count"][mine])
+            mine = columns["part"] == part
+            self.parts[int(part)] = (code[mine], columns["count"][mine])
+        self.keep(kept)
+
+    def keep(self, cells: np.ndarray) -> None:
+        """The others are no more; these are numbered anew."""
+        place = np.cumsum(cells) - 1
+        for part, (codes, counts) in self.parts.items():
+            cell, bin_ = np.divmod(codes, MOST_BINS)
+            mine = cells[cell]
+            self.parts[part] = (place[cell[mine]] * MOST_BINS + bin_[mine], counts[mine])
 
     def grow(self, cells: int) -> None:
         """There is always room."""
