@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.operators.evidence import bets, deviance, effect, interval, recovery
 from pipeline.operators.evidence.detector import Detector
-from pipeline.operators.evidence.deviance import Data, Floats, Found
+from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.dispersion import SLACK, Dispersion, dispersion
 from pipeline.operators.evidence.growth import against_complement
 from pipeline.operators.evidence.hypothesis import Hypothesis, Kind
@@ -236,11 +236,36 @@ def test_the_smallest_change_that_is_found_shrinks_with_information() -> None:
     assert told[-1] > 0.02
 
 
-def test_halfway_back_is_back() -> None:
-    middle = recovery.halfway(np.array([0.2]))
-    for excess, over in ((0.2, False), (0.0, True)):
-        found = recovery.below(Found(np.array([excess * 100]), np.array([1e4])), middle)
-        assert (bets.log_e(found, recovery.BETS)[0] > 3) == over
+ENDS = (
+    (Hypothesis(Kind.SHARE), 0.02),
+    (Hypothesis(Kind.SHARE, 0.1), 0.02),
+    (Hypothesis(Kind.SHARE, 0.1, floor=True), 0.6),
+    (Hypothesis(Kind.SCORE, 0.05, floor=True), 0.9),
+    (Hypothesis(Kind.SHARE, 0.02, in_points=True), 0.02),
+    (Hypothesis(Kind.SHARE, 0.02, floor=True, in_points=True), 0.6),
+    (Hypothesis(Kind.SIZE, 0.1), 3.0),
+)
+
+
+@pytest.mark.parametrize("base_n", [20_000.0, math.inf])
+@pytest.mark.parametrize(("asked", "base"), ENDS)
+def test_an_excess_of_any_size_is_over_when_more_than_half_of_it_is_gone(asked: Hypothesis, base: float, base_n: float) -> None:
+    worse, on = (-1 if asked.floor else 1), data(1, 0, base_n, base)
+    limit = base + worse * asked.limit if asked.in_points else base * asked.r
+    for part in (0.1, 0.3, 0.9, 0.99):
+        excess = part * np.minimum(asked.farthest(on), 50.0)
+        middle, whole = recovery.halfway(excess), float(excess[0]) * (1.0 if asked.in_points else base)
+        for left, over in ((1.0, False), (0.6, False), (0.2, True), (0.0, True)):
+            hour = data(20_000, 20_000 * (limit + worse * left * whole), base_n, base)
+            assert (recovery.below(asked, hour, middle, ONE, KNOWN).z[0] > 0) == over, (part, left)
+
+
+def test_halfway_from_a_better_baseline_is_no_farther_than_half_of_what_can_be_lost() -> None:
+    """1 % to 90 % was 89 times as much more; where 5 % are usual the same 90 % are 17 times as much more, and not half of it."""
+    asked, middle = Hypothesis(Kind.SHARE), recovery.halfway(np.array([89.0]))
+    for share, over in ((0.9, False), (0.05, True)):
+        hour = data(2000, 2000 * share, 20_000, 0.05)
+        assert (bets.log_e(recovery.below(asked, hour, middle, ONE, KNOWN), recovery.BETS)[0] > 3) == over
 
 
 def test_one_cohort_is_told_from_all() -> None:

@@ -59,7 +59,7 @@ def share(data: Data, r: float | Floats, dispersion: Floats, batches: Floats) ->
         return _found(deviance, s / n - r * p, information, dispersion, batches)
 
 
-def points(data: Data, limit: float, dispersion: Floats, batches: Floats) -> Found:
+def points(data: Data, limit: float | Floats, dispersion: Floats, batches: Floats) -> Found:
     """Null: the share is the baseline's and `limit` more (in parts of one)."""
     with np.errstate(all="ignore"):
         n, s, m, p = data.n, data.s, data.base_n, data.base_mean
@@ -103,7 +103,7 @@ def _entropy(x: Floats, ratio: Floats) -> Floats:
     return np.where(x > 0, x * np.log(np.where(x > 0, ratio, 1.0)), 0.0)
 
 
-def _base_under_difference(n: Floats, s: Floats, m: Floats, t: Floats, limit: float) -> Floats:
+def _base_under_difference(n: Floats, s: Floats, m: Floats, t: Floats, limit: float | Floats) -> Floats:
     """The likeliest share of the baseline, t of m, if s of n have `limit` more: the root of a cubic, in closed form."""
     a = n + m
     b = limit * (n + 2 * m) - a - s - t
@@ -112,4 +112,4 @@ def _base_under_difference(n: Floats, s: Floats, m: Floats, t: Floats, limit: fl
     q = b**3 / (3 * a) ** 3 - b * c / (6 * a * a) + d / (2 * a)
     root = np.copysign(np.sqrt(np.maximum(b * b / (3 * a) ** 2 - c / (3 * a), 0.0)), q)
     angle = (np.pi + np.arccos(np.clip(q / root**3, -1.0, 1.0))) / 3
-    return np.asarray(np.clip(2 * root * np.cos(angle) - b / (3 * a), max(0.0, -limit), min(1.0, 1 - limit)))
+    return np.asarray(np.clip(2 * root * np.cos(angle) - b / (3 * a), np.maximum(0.0, -limit), np.minimum(1.0, 1 - limit)))

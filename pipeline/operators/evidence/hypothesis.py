@@ -61,15 +61,28 @@ class Hypothesis:
         """How far beyond the null the alternatives lie, in the units of the information."""
         return self.limit * np.array(POINTS) if self.in_points else np.array(FALLS if self.floor else RISES)
 
-    def found(self, data: Data, dispersion: Floats, batches: Floats) -> Found:
-        """z above 0: worse than allowed."""
+    def found(self, data: Data, dispersion: Floats, batches: Floats, beyond: float | Floats = 0.0) -> Found:
+        """z above 0: worse than allowed. beyond: and by so much more, relative to the baseline (in points: in parts of one)."""
+        worse = -1 if self.floor else 1
         if self.in_points:
-            found = deviance.points(data, -self.limit if self.floor else self.limit, dispersion, batches)
+            found = deviance.points(data, worse * (self.limit + beyond), dispersion, batches)
         elif self.kind is Kind.SIZE:
-            found = deviance.size(data, self.r, dispersion, batches)
+            found = deviance.size(data, self.r + worse * beyond, dispersion, batches)
         else:
-            found = deviance.share(data, self.r, dispersion, batches)
-        return Found(-found.z, found.information) if self.floor else found
+            found = deviance.share(data, self.r + worse * beyond, dispersion, batches)
+        return Found(worse * found.z, found.information)
+
+    def farthest(self, data: Data) -> Floats:
+        """How far beyond the null the mean can lie at all, as `found` counts it: shares and scores end at 0 and at 1."""
+        base = data.base_mean
+        if self.in_points:
+            return np.maximum((base if self.floor else 1 - base) - self.limit, 0.0)
+        if self.floor:
+            return np.full_like(base, self.r)
+        if self.kind is Kind.SIZE:
+            return np.full_like(base, np.inf)
+        with np.errstate(all="ignore"):
+            return np.maximum(1 / base - self.r, 0.0)
 
     def spread(self, mean: Floats) -> Floats:
         """Squared relative standard deviation of one independent call, of that whose rise is looked for."""

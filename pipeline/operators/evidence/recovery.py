@@ -1,15 +1,17 @@
 """When an alarm is over: evidence against "still worse than halfway between the limit and what it was at the alarm".
 
 A detector (`detector.py`) with strata of an hour, bets of its own, and the signs turned. Against the limit itself it would
-take days; that the estimate is back is no evidence.
+take days; that the estimate is back is no evidence. The null lies at halfway itself. The signed root from the limit grows more
+slowly than a large excess does: less the way to halfway it would call unchanged data, several times as bad as allowed, half back.
 """
 
 import numpy as np
 
-from pipeline.operators.evidence.deviance import Floats, Found
+from pipeline.operators.evidence.deviance import Data, Floats, Found
+from pipeline.operators.evidence.hypothesis import Hypothesis
 
 BETS = np.array([0.01, 0.02, 0.04, 0.08])
-"""How far below halfway, in the units of the excess."""
+"""How far below halfway, in the units of the information."""
 
 
 def halfway(excess: Floats) -> Floats:
@@ -17,7 +19,10 @@ def halfway(excess: Floats) -> Floats:
     return np.maximum(excess, 0.0) / 2
 
 
-def below(found: Found, middle: Floats) -> Found:
-    """The same data asked whether they lie below `middle`; z above 0: they do."""
-    root = np.sqrt(found.information)
-    return Found(middle * root - found.z, found.information)
+def below(asked: Hypothesis, data: Data, middle: Floats, dispersion: Floats, batches: Floats) -> Found:
+    """Whether the data lie closer to the limit than `middle`; z above 0: they do.
+
+    The baseline may be of another hour than the one at the alarm: half of what can be lost is the farthest that halfway is.
+    """
+    found = asked.found(data, dispersion, batches, np.minimum(middle, asked.farthest(data) / 2))
+    return Found(-found.z, found.information)

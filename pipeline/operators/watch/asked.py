@@ -148,7 +148,7 @@ class Asked:
         if not firing.any() or self.question.told is not Told.BY_EVIDENCE:
             return np.zeros(len(firing), np.bool_)
         asked = self.question.asked
-        found = recovery.below(asked.found(hour, phi, batches), self.alarms.middle)
+        found = recovery.below(asked, hour, self.alarms.middle, phi, batches)
         speaks = asked.may_speak(hour, phi, ENOUGH_A_STRATUM[asked.kind])
         grown = np.logaddexp(self.alarms.m, 0.0) + np.where(speaks[:, None], bets.growth(found, recovery.BETS), 0.0)
         self.alarms.m = np.where(firing[:, None], grown, self.alarms.m)
