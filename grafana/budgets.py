@@ -35,8 +35,8 @@ def _ratios(family: Family) -> list[Metric]:
 
 
 def _measures(family: Family) -> list[Measure]:
-    """Those that can have a budget: a contract asks for a digest, and the board for counts."""
-    return [one for one in MEASURES.values() if one.family is family and one.digest and one.ladder]
+    """Those that are counted over the ladder: they can have a budget."""
+    return [one for one in MEASURES.values() if one.family is family and one.ladder]
 
 
 def _columns(family: Family) -> list[str]:
@@ -88,7 +88,8 @@ def _beyond(place: int, one: Measure) -> tuple[str, str, str]:
     side = "<" if one.better is Better.HIGH else ">"
     bad = f"sumForEach(arrayMap(edge -> toFloat64(arraySum((x, c) -> if(x {side} edge, c, 0), {bins}, {counts})), asked.{place}))"
     names = f"['{one.name}'], arrayMap(edge -> concat('{one.name}:', toString(edge)), asked.{place})"
-    return names, f"[sum(toFloat64(arraySum({counts})))], {bad}", f"notEmpty({bins})"
+    known = " - ".join((f"toFloat64(arraySum({counts}))", *one.unknown))  # what is unknown lies in bin 0
+    return names, f"[sum({known})], {bad}", f"notEmpty({bins})"
 
 
 def _rows(number: int, family: Family) -> str:

@@ -16,15 +16,24 @@ from collections.abc import Iterable
 from grafana.alerts import amount, plain
 from grafana.sql import SEEN, Query, among, named
 from pipeline.model.columns import OVERFLOW
-from pipeline.model.metrics import METRICS, QUANTILES, Family, Kind, Metric, metric
+from pipeline.model.metrics import METRICS, QUANTILES, Family, Kind, Measure, Metric, metric
+from pipeline.operators.ladder import LOWEST
 
 SIX_HOURS_NS = 6 * 3600 * 10**9
+STATE = "quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999)"
+COSTS = (
+    f"arrayReduce('{STATE.replace('(', 'State(')}', arrayFlatten(arrayMap((b, c) -> arrayWithConstant("
+    f"toUInt64(c - if(b = 0, least(c, unpriced + unknown_usage), 0)), {LOWEST} * pow(1.02, (b - 0.5) / 2)), "
+    "cost_bins, cost_bin_counts)))"
+)
+"""A digest of what calls cost, made of its counts over the ladder. Bin 0 holds what is not known too."""
+
 DIGESTS = {
-    Family.CALLS: {"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps"},
+    Family.CALLS: {"latency_digest": "latency", "ttft_digest": "ttft", "tps_digest": "tps", "cost_bins": COSTS},
     Family.TRACES: {"cost_digest": "cost_state", "latency_digest": "latency_state"},
     Family.SCORES: {},
 }
-"""By the name of a digest in a pane its column in the store."""
+"""By what tells quantiles in a pane its digest in the store."""
 
 TABLES = {Family.CALLS: "panes", Family.TRACES: "trace_panes", Family.SCORES: "score_panes"}
 LONGER = {Family.CALLS: "panes_hourly_routes", Family.TRACES: "trace_panes_hourly", Family.SCORES: "score_panes_hourly"}
@@ -38,7 +47,7 @@ MOST_DIGESTS = max(map(len, DIGESTS.values()))
 NO_ENDS = "CAST([], 'Array(Nullable(Float64))')"
 
 LEVELS = ", ".join(map(str, QUANTILES.values()))
-EMPTY = "CAST(base64Decode('AA=='), 'AggregateFunction(quantilesTDigest(0.5, 0.9, 0.95, 0.99, 0.999), Float64)')"
+EMPTY = f"CAST(base64Decode('AA=='), 'AggregateFunction({STATE}, Float64)')"
 PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
 ROUTE = ("environment", "route")
 MATCHED = (*ROUTE, "release", "model")
@@ -81,7 +90,11 @@ def _metrics(family: Family) -> list[Metric]:
 def _quantiles(family: Family) -> list[list[str]]:
     """Of each digest the metrics that need it."""
     quantiles = [one for one in _metrics(family) if one.kind is Kind.QUANTILE]
-    return [[one.name for one in quantiles if one.measure and one.measure.digest == digest] for digest in DIGESTS[family]]
+    return [[one.name for one in quantiles if one.measure and _told_by(one.measure) == digest] for digest in DIGESTS[family]]
+
+
+def _told_by(measure: Measure) -> str:
+    return measure.digest or f"{measure.ladder}_bins"
 
 
 def _columns(family: Family) -> list[str]:
@@ -97,7 +110,7 @@ def _made(one: Metric) -> list[int]:
     columns = ["", *_columns(one.family)]
     family = [*Family].index(one.family) + 1
     if one.kind is Kind.QUANTILE and one.measure:
-        digest, level = [*DIGESTS[one.family]].index(one.measure.digest), [*QUANTILES.values()].index(one.quantile)
+        digest, level = [*DIGESTS[one.family]].index(_told_by(one.measure)), [*QUANTILES.values()].index(one.quantile)
         return [family, digest + 1, level + 1, 0, 0, columns.index(one.n or SPEEDS), 0, 0]
     unknown = [columns.index(name) for name in (*one.unknown, "", "")][:2]
     return [family, 0, 0, columns.index(one.events), columns.index(one.of), columns.index(one.n) if one.n else 0, *unknown]
@@ -164,7 +177,7 @@ def _alarms() -> str:
         "  arrayMap(x -> toInt256(x), [countIf(tier = 'established'), count(), countIf(notEmpty(slice))]) AS sums,\n"
         f"  [quantilesTDigestMergeState({LEVELS})({EMPTY})] AS digests, emptyArrayString() AS versions,\n"
         "  [anyIf(low, empty(slice)), anyIf(high, empty(slice))] AS ends\n"
-        "FROM latest_alerts WHERE state = 'firing' AND kind IN ('objective', 'no_data')\n"
+        "FROM latest_alerts WHERE state = 'firing' AND kind = 'objective'\n"
         "GROUP BY environment, route, contract, rule"
     )
 

@@ -22,13 +22,19 @@ _ORDER = (
     "Environment, Route, Rule, Slice"
 )
 
-LAST = "SELECT contract, partition, max(at_ns) FROM standings WHERE $__timeFilter(at) GROUP BY contract, partition"
+_LOOKS = "SELECT contract, partition, max(at_ns) AS last FROM standings WHERE $__timeFilter(at) GROUP BY contract, partition"
+LAST = (
+    f"SELECT contract, partition, last FROM ({_LOOKS})\n"
+    "WHERE last > (SELECT max(at_ns) FROM standings WHERE $__timeFilter(at)) - 86400000000000"
+)
 LOOK = (
     "SELECT *, at, if(first_seen_ns = 0, NULL, fromUnixTimestamp64Milli(intDiv(first_seen_ns, 1000000), 'UTC')) AS first_seen\n"
     f"FROM standings FINAL\nWHERE $__timeFilter(at)\n  AND {OF_ROUTE}\n  AND (contract, partition, at_ns) IN ({LAST})\n"
     "  AND (contract, contract_hash) IN (SELECT name, hash FROM contracts_in_force)"
 )
-"""The last look within the range at each contract that is in force, as it is now. What watch says by now: `latest_standings`."""
+"""The last look within the range at each contract that is in force, as it is now; of partitions that had one in its last day.
+What watch says by now: `latest_standings`.
+"""
 
 
 def slices() -> Query:

@@ -56,11 +56,12 @@ FAR = 20_000
 
 def served(latencies: Sequence[int], errors: int, dollars: str, **changes: Any) -> dict[str, Any]:
     """A pane of streamed calls; `dollars` is the cost of each, with three decimals."""
-    spent = len(latencies) * int(dollars.replace(".", "")) * MS
+    each = int(dollars.replace(".", "")) * MS
+    spent = len(latencies) * each
     cost: dict[str, Any] = {"cost_nusd": str(spent), "cost_input_nusd": str(spent // 2), "cost_output_nusd": str(spent // 4)}
     streamed = {"streamed": len(latencies), "ttft_count": len(latencies), "ttft_digest": digest([x / 10 for x in latencies])}
     tokens = {"input_tokens": 1200, "output_tokens": 600, "tps_digest": digest([50.0] * len(latencies))}
-    tokens |= counted(tps=[50_000] * len(latencies))
+    tokens |= counted(tps=[50_000] * len(latencies), cost=[each] * len(latencies))
     return pane(latencies=latencies, errors=errors, cohort="free", firing="final", **cost | streamed | tokens | changes)
 
 
@@ -334,6 +335,7 @@ objectives:
   - {metric: error.ratio, at_most: 2%, minimum: 100}
   - {metric: cost_per_trace.p95, at_most: 10 USD, minimum: 30}
   - {metric: cost.sum, at_most: 50 USD/day}
+  - {metric: cost_per_call.p95, at_most: 10 USD, minimum: 30}
   - {metric: judge.mean, at_least: 0.5}
   - {metric: tokens_per_second.p50, at_least: 40 tokens/s, window: 5m, minimum: 300, id: pace}
 regression: {metrics: [error.ratio, latency.p99, judge.mean], limits: {latency.p99: 10%, judge.mean: 5 points}}
@@ -341,6 +343,7 @@ error_budgets:
   - {of: error.ratio, target: 90%}
   - {of: latency, above: 1.5s, target: 50%, id: late}
   - {of: cost_per_trace, above: $2, target: 80%, id: dear}
+  - {of: cost_per_call, above: $0.0025, target: 50%, id: pricey}
   - {of: tokens_per_second, below: 60 tokens/s, target: 50%, id: pace}
   - {of: judge.fail, target: 70%}
 """

@@ -158,7 +158,7 @@ MEASURES: dict[str, Measure] = {
         ),
     )
 }
-"""Of calls and traces, by name. What calls cost has no digest in a pane, so only a mean."""
+"""Of calls and traces, by name. What calls cost has no digest in a pane: its quantiles are told by the ladder."""
 
 SCORE = Measure("score", Family.SCORES, Unit.SCORE, Better.HIGH, "weight", "value_sum", "value_sq_sum")
 """What an evaluator says: sums are weighted by one over the probability of being judged (`pipeline/model/score_columns.py`)."""
@@ -170,7 +170,7 @@ def _ratio(name: str, better: Better, events: str, of: str) -> Metric:
 
 def _of_measure(measure: Measure) -> Iterable[Metric]:
     common = (measure.family, measure.unit, measure.better)
-    if measure.digest:
+    if measure.digest or measure.ladder:
         for name, p in QUANTILES.items():
             said = f"{measure.name}.{name}"
             yield Metric(said, common[0], Kind.QUANTILE, *common[1:], n=measure.count, measure=measure, quantile=p)
@@ -202,6 +202,12 @@ METRICS: dict[str, Metric] = {
 
 EVALUATOR = re.compile(r"[^\W\d][\w-]{0,99}")
 """What can be an evaluator's name in a metric's."""
+
+ALL = (
+    f"{', '.join(MEASURES)} with {', '.join(f'.{name}' for name in QUANTILES)} or .mean, "
+    f"{', '.join(one.name for one in METRICS.values() if one.measure is None)}, <evaluator>.mean and <evaluator>.fail"
+)
+"""All there are, for people."""
 
 TAKEN = frozenset(name.partition(".")[0] for name in METRICS)
 """Names that are no evaluator's: `latency.fail` is a mistake, not the fails of an evaluator called latency."""

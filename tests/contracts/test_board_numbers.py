@@ -236,6 +236,8 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     assert found["it's search", "slow"]["Status"] == "no data"
     cost = found["chat", "cost_per_trace.p95.at_most.15m"]
     assert (cost["Status"], cost["n"], cost["Estimate"]) == ("kept", 150, "3 USD")
+    dear = found["chat", "cost_per_call.p95.at_most.5m"]
+    assert (dear["Status"], dear["n"], dear["Estimate"]) == ("kept", 300, "0.00301 USD")
     score = found["chat", "judge.mean.at_least.1h"]
     assert (score["n"], score["Versions"]) == (350, "1, 2")  # which watch judges together
     pace = found["chat", "pace"]
@@ -247,6 +249,7 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
         ("error.ratio.30d", 300, 14, 0.1),
         ("late", 300, slow, 0.5),
         ("dear", 150, 40, 0.2),
+        ("pricey", 300, 100, 0.5),
         ("pace", 300, 300, 0.5),
         ("judge.fail.30d", 350, 65, 0.3),
     ):

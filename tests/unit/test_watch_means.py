@@ -81,7 +81,7 @@ def test_one_dear_call_is_no_evidence_though_the_estimate_tells_of_it() -> None:
 
 
 def test_calls_without_a_price_are_not_cheap() -> None:
-    """Half of them have none, and lie in the first bin: the others cost half as much again as they may."""
+    """Half of them have none, and lie in the first bin: the others cost half as much again as they may, in mean and p95."""
     median = 1.5 * 2e6 / math.exp(SIGMA**2 / 2)
     windows = list(timed(1, 400, 0, 1.0, measure="cost", median=median))
     for rows in windows:
@@ -89,10 +89,12 @@ def test_calls_without_a_price_are_not_cheap() -> None:
             n = row["requests"]
             row["cost_bins"], row["cost_bin_counts"] = [0, *row["cost_bins"]], [n, *row["cost_bin_counts"]]
             row |= {"requests": 2 * n, "unpriced": n // 2, "unknown_usage": n - n // 2}
-    told = said(DEAR, windows)
-    assert {one["slice"]["cohort"] for one in told} == {"free", "pro", "team"}
-    for one in told:
-        assert one["estimate"] == pytest.approx(3e6, rel=0.15)
+    p95 = median * math.exp(SIGMA * 1.6448536)
+    for text, estimate in ((DEAR, 3e6), (DEAR.replace("mean, at_most: $0.002", f"p95, at_most: ${p95 / 1.5e9:.6f}"), p95)):
+        told = said(text, windows)
+        assert {one["slice"]["cohort"] for one in told} == {"free", "pro", "team"}
+        for one in told:
+            assert one["estimate"] == pytest.approx(estimate, rel=0.15)
 
 
 def test_a_floor_is_broken_from_below() -> None:

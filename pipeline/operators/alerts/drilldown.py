@@ -14,6 +14,7 @@ from pipeline.model.alerts import Alert, AlertKind
 from pipeline.model.columns import SERIES
 from pipeline.model.contracts import HOUR_NS, MINUTE_NS
 from pipeline.model.metrics import MEASURES, Family, Kind, Measure, Metric, metric
+from pipeline.operators.ladder import LOWEST
 
 BOARD = "d/tailrace-performance/performance"
 OPERATIONS = "d/tailrace-operations/operations"
@@ -35,7 +36,7 @@ STREAMED = {"ttft_count": "streamed"}
 """Where the views count no first tokens, calls answered as a stream stand for them, as on the board."""
 
 IN_NO_VIEW = frozenset({"ttft_sum_ns"})
-"""Sums that only the tables have: their newest rows are asked for with FINAL."""
+"""Sums that only the tables have, as they alone have counts over the ladder: their newest rows are asked for with FINAL."""
 
 SAID_OF_SOURCES = ("left_out_source_ns", "slowest_source_delay_ns")
 """What aggregate says of the sources behind a partition that stands still."""
@@ -100,13 +101,17 @@ def _time(ns: int) -> str:
 
 def _rows(one: Metric | None, family: Family, by_hour: bool) -> str:
     ending = "_hourly" if by_hour else ""
-    return f"panes{ending} FINAL" if one is not None and one.events in IN_NO_VIEW else f"{VIEWS[family]}{ending}"
+    return f"panes{ending} FINAL" if one is not None and _is_in_no_view(one) else f"{VIEWS[family]}{ending}"
+
+
+def _is_in_no_view(one: Metric) -> bool:
+    return one.events in IN_NO_VIEW or (one.kind is Kind.QUANTILE and one.measure is not None and not one.measure.digest)
 
 
 def _columns(one: Metric | None, measure: Measure | None, family: Family) -> list[str]:
     """n, and the metric; of a budget over a measure its quantiles, or its mean where it has no digest."""
     if one is not None and (one.events or one.kind is Kind.QUANTILE):
-        n = one.n if one.events in IN_NO_VIEW else STREAMED.get(one.n, one.n)
+        n = one.n if _is_in_no_view(one) else STREAMED.get(one.n, one.n)
         return [_n(n), f'{_value(one, family)} AS "{one.name}"']
     measure = measure or (one.measure if one is not None else None)
     if measure is None:
@@ -126,7 +131,7 @@ def _n(column: str) -> str:
 def _value(one: Metric, family: Family) -> str:
     if one.kind is Kind.QUANTILE:
         assert one.measure is not None, "a quantile is of a measure"
-        return _quantile(one.quantile, one.measure.digest)
+        return _quantile(one.quantile, one.measure.digest) if one.measure.digest else _of_ladder(one.quantile, one.measure)
     if one.kind is Kind.SUM:
         return f"sum({one.events})"
     return _over(one.events, one.of, one.unknown, family)
@@ -134,6 +139,15 @@ def _value(one: Metric, family: Family) -> str:
 
 def _quantile(p: float, digest: str) -> str:
     return f"quantilesTDigestMerge({p})({digest})[1]"
+
+
+def _of_ladder(p: float, measure: Measure) -> str:
+    """Of counts over the ladder, to one bin of it: the middle of the bin that holds it. What is unknown lies in bin 0."""
+    counted = f"sumMap({measure.ladder}_bins, {measure.ladder}_bin_counts) AS ladder"
+    unknown = " + ".join(f"sum({name})" for name in measure.unknown) or "0"
+    reached = f"arrayMap(c -> c - ({unknown}), arrayCumSum(({counted}).2))"
+    bin_of = f"ladder.1[arrayFirstIndex(c -> c > 0 AND c >= {p} * ({reached})[-1], {reached})]"
+    return f"if(length(ladder.1) = 0, NULL, {LOWEST} * pow(1.02, ({bin_of} - 0.5) / 2))"
 
 
 def _over(events: str, of: str, unknown: Sequence[str], family: Family) -> str:

@@ -72,7 +72,7 @@ def _subject(reader: Reader, path: KeyPath, raw: dict[str, Any], objectives: Map
     if of in MEASURES:
         return _beyond(reader, path, raw, MEASURES[of], sides)
     if sides:
-        reader.wrong((*path, sides[0]), f"only a measure has a bound here ({', '.join(_DIGESTED)}); {of} has none")
+        reader.wrong((*path, sides[0]), f"only a measure has a bound here ({', '.join(MEASURES)}); {of} has none")
         return None
     if of in objectives:
         named = objectives[of]
@@ -82,26 +82,22 @@ def _subject(reader: Reader, path: KeyPath, raw: dict[str, Any], objectives: Map
         reader.metric(at, of)
         return Subject(ratio=found)
     if found is not None:
-        measure = found.measure.name if found.measure and found.measure.digest else ""
+        measure = found.measure.name if found.measure and found.measure.ladder else ""
         instead = f"name the measure {measure} and a bound, or the id of an objective" if measure else "name a ratio"
         reader.wrong(at, f"{of} is no share of calls; {instead}")
         return None
-    near = get_close_matches(of, [*objectives, *_RATIOS, *_DIGESTED], 1)
-    there = f"nearest: {near[0]}" if near else f"there are {', '.join([*_RATIOS, *_DIGESTED, *objectives])}"
+    near = get_close_matches(of, [*objectives, *_RATIOS, *MEASURES], 1)
+    there = f"nearest: {near[0]}" if near else f"there are {', '.join([*_RATIOS, *MEASURES, *objectives])}"
     reader.wrong(at, f'no ratio, measure or objective "{of:.100}"; {there}')
     return None
 
 
 _RATIOS = [one.name for one in METRICS.values() if one.kind is Kind.RATIO]
-_DIGESTED = [one.name for one in MEASURES.values() if one.digest]
 
 
 def _beyond(reader: Reader, path: KeyPath, raw: dict[str, Any], of: Measure, sides: list[str]) -> Subject | None:
     """The share of a measure beyond a bound."""
     side = "below" if of.better is Better.HIGH else "above"
-    if not of.digest:
-        reader.wrong((*path, "of"), f"how many {of.name} lie beyond a bound is not kept; there are {', '.join(_DIGESTED)}")
-        return None
     if sides != [side]:
         reader.wrong(path, f"of {of.name} bad is what lies {side} a bound: write `{side}` with one, and nothing else")
         return None

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pipeline.model.contracts import LONGEST_NS, MINUTE_NS, SHORTEST_NS, Severity
-from pipeline.model.metrics import METRICS, TAKEN, Metric, metric, nearest
+from pipeline.model.metrics import ALL, TAKEN, Metric, metric, nearest
 from pipeline.operators.contracts.amounts import NoAmountError, duration_ns, shown_duration
 from pipeline.operators.contracts.located import Located
 from pipeline.operators.contracts.problems import KeyPath, Problem
@@ -62,7 +62,7 @@ class Reader:
         found = metric(name)
         if found is None:
             near = nearest(name, self.evaluators)
-            there = f"nearest: {near}" if near else f"there are {', '.join(METRICS)}, <evaluator>.mean and <evaluator>.fail"
+            there = f"nearest: {near}" if near else f"there are {ALL}"
             self.wrong(path, f'no metric "{name:.100}"; {there}')
         elif found.evaluator and found.evaluator not in self.evaluators:
             near = next(iter(get_close_matches(found.evaluator, [*self.evaluators, *TAKEN], 1)), "")

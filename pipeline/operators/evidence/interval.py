@@ -17,8 +17,8 @@ from pipeline.operators.evidence.hypothesis import Kind
 
 TUNED_TO = 100.0
 """Information at which it is tightest."""
-PARTS, ROUNDS = 32, 10
-"""32 to the power of 10 is what 50 halvings tell apart."""
+BITS, PARTS, FEW = 50, 32, 64
+"""How finely ends are told; into how many parts what is left is cut at once, of how many cells."""
 
 
 def radius_squared(information: Floats, alpha: float) -> Floats:
@@ -64,10 +64,11 @@ def _edge(at: Callable[[Floats], Found], inside: Floats, outside: Floats, alpha:
     """Between what is inside and what may be outside, the first value that is not inside. What lies beyond it is excluded too,
     though near 0 the information is so small that it would not be by itself: calls as many or more are rarer still there.
 
-    An alert asks of one cell, and a call costs the same for a few dozen values as for one: PARTS are tried at once.
+    Of few cells a call costs the same for a few dozen values as for one: PARTS are tried at once, of many two.
     """
-    for _ in range(ROUNDS):
-        tried = inside + np.multiply.outer(np.arange(PARTS + 1) / PARTS, outside - inside)
+    parts = PARTS if inside.size <= FEW else 2
+    for _ in range(BITS // int(np.log2(parts))):
+        tried = inside + np.multiply.outer(np.arange(parts + 1) / parts, outside - inside)
         tried[-1] = outside
         found = at(tried[1:-1])
         keeps = found.z**2 <= radius_squared(found.information, alpha)

@@ -1,6 +1,7 @@
 """What an alarm that began or ended says: an alert, from the look that decided it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +10,8 @@ from pipeline.model.contracts import Contract, Direction
 from pipeline.model.metrics import Better
 from pipeline.operators.evidence import effect, interval
 from pipeline.operators.evidence.detector import HOURS
-from pipeline.operators.evidence.deviance import Data
+from pipeline.operators.evidence.deviance import Data, Floats
+from pipeline.operators.watch.asked import Look
 from pipeline.operators.watch.contract_watch import Change
 from pipeline.operators.watch.measured_told import measured_told
 from pipeline.operators.watch.questions import Question, Told
@@ -18,9 +20,35 @@ from pipeline.operators.watch.shares_told import share_told
 LASTED = "it lasted for a week, so it is what is usual now"
 
 
-def alert(contract: Contract, change: Change) -> Alert:
-    """Without what the place in the log adds (`pipeline/operators/alerts/told.py`)."""
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Of what is counted and of what it is compared with, lower and upper end of the running interval."""
+
+    estimate: tuple[float, float]
+    base: tuple[float, float]
+
+
+def ends(question: Question, look: Look, rows: Sequence[int]) -> list[Ends]:
+    """Of these slices of a look."""
+    at = np.asarray(rows, np.intp)
+    phi, batches, base_n = look.dispersion[at], look.batches[at], look.base_n[at]
+    is_base = np.isfinite(base_n) & (base_n > 0)
+    kind, held = question.asked.kind, np.where(is_base, base_n, 0.0)
+    estimate = interval.of_mean(kind, look.n[at], look.s[at], phi, batches)
+    base = interval.of_mean(kind, held, held * np.where(is_base, look.base_mean[at], 0.0), phi, batches)
+    return [Ends(*both) for both in zip(_pairs(estimate), _pairs(base), strict=True)]
+
+
+def _pairs(both: tuple[Floats, Floats]) -> list[tuple[float, float]]:
+    return list(zip(both[0].tolist(), both[1].tolist(), strict=True))
+
+
+def alert(contract: Contract, change: Change, known: Ends | None = None) -> Alert:
+    """Without what the place in the log adds (`pipeline/operators/alerts/told.py`). known: who tells of many slices asks for all
+    of these at once.
+    """
     question = change.question
+    known = known or ends(question, change.look, [change.row])[0]
     plain = Alert(
         kind=question.kind,
         state=AlertState.FIRING if change.is_firing else AlertState.RESOLVED,
@@ -49,10 +77,11 @@ def alert(contract: Contract, change: Change) -> Alert:
     if question.told is Told.AS_FACT:
         return replace(_against_bound(plain, question), estimate=float(change.look.s[change.row]), hypotheses=0)
     if question.kind is AlertKind.BURN_RATE:
-        return _burning(_with_estimate(plain, change), question)
+        return _burning(_with_estimate(plain, change, known.estimate), question)
     if change.held is not None:
-        return measured_told(_with_estimate(_against_baseline(plain, change), change), change, change.held)
-    return _with_estimate(_against_bound(plain, question) if question.objective else _against_baseline(plain, change), change)
+        return measured_told(_with_estimate(_against_baseline(plain, change, known), change, known.estimate), change, change.held)
+    held = _against_bound(plain, question) if question.objective else _against_baseline(plain, change, known)
+    return _with_estimate(held, change, known.estimate)
 
 
 def _burning(plain: Alert, question: Question) -> Alert:
@@ -80,7 +109,7 @@ def _against_bound(plain: Alert, question: Question) -> Alert:
     return replace(plain, bound=question.objective.bound, direction=question.objective.direction.value)
 
 
-def _against_baseline(plain: Alert, change: Change) -> Alert:
+def _against_baseline(plain: Alert, change: Change, known: Ends) -> Alert:
     """The bound is what the limit makes of the baseline, standardised to the hours of what is compared with it."""
     assert change.question.baseline is not None, "a comparison is with something"
     look, row, asked = change.look, change.row, change.question.asked
@@ -95,14 +124,12 @@ def _against_baseline(plain: Alert, change: Change) -> Alert:
     if not n > 0:
         return plain
     worse = -asked.limit if asked.floor else asked.limit
-    one = [np.array([value]) for value in (n, n * mean, look.dispersion[row], look.batches[row])]
-    low, high = (float(end[0]) for end in interval.of_mean(asked.kind, one[0], one[1], one[2], one[3]))
     return replace(
         plain,
         baseline_n=int(n),
         baseline_estimate=mean,
-        baseline_low=low,
-        baseline_high=high,
+        baseline_low=known.base[0],
+        baseline_high=known.base[1],
         bound=mean + worse if asked.in_points else mean * (1 + worse),
         detectable=_detectable(change),
     )
@@ -128,15 +155,14 @@ def _detectable(change: Change) -> float | None:
     return float(least[0]) if np.isfinite(least[0]) else None
 
 
-def _with_estimate(plain: Alert, change: Change) -> Alert:
+def _with_estimate(plain: Alert, change: Change, known: tuple[float, float]) -> Alert:
     look, row, question = change.look, change.row, change.question
     if change.is_firing:
         plain = replace(plain, log_e_value=float(look.log_e[row]), needed=float(look.needed[row]))
     if not look.n[row] > 0:
         return plain
-    n, s, phi, batches = (np.array([column[row]]) for column in (look.n, look.s, look.dispersion, look.batches))
-    low, high = sorted(float(question.value(end)[0]) for end in interval.of_mean(question.asked.kind, n, s, phi, batches))
-    mean = float(question.value(s / n)[0])
+    low, high = sorted(question.value(np.array(known)).tolist())
+    mean = float(question.value(np.array(look.s[row] / look.n[row])))
     plain = replace(plain, estimate=mean, low=low, high=high if np.isfinite(high) else None)
     if look.exact is not None:
         return _of_sizes(plain, float(look.exact[row]) / float(look.n[row]), question.asked.floor)

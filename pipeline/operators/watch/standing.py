@@ -27,7 +27,7 @@ from pipeline.operators.watch.likely import likely
 from pipeline.operators.watch.measured import Measured
 from pipeline.operators.watch.measured_hours import MeasuredHours
 from pipeline.operators.watch.questions import Question, Told
-from pipeline.operators.watch.raised import alert
+from pipeline.operators.watch.raised import Ends, alert, ends
 
 Codes = NDArray[np.int8]
 Rows = NDArray[np.intp]
@@ -97,7 +97,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A slice's row of a look, by its verdict and how far it is beyond its bound. at_ns: of the look. told: of an alarm."""
+    """A slice's row of a look, by its verdict and how far it is beyond its bound. at_ns: of the look. told: of an alarm.
+    missing: how many more it takes."""
 
     code: int
     weight: float
@@ -106,6 +107,7 @@ class Chosen:
     asked: State
     look: Look
     row: int
+    missing: float
     told: tuple[Alert, int] | None = None
 
     @property
@@ -128,7 +130,7 @@ def standing(folds: Iterable[tuple[Fold, set[AlertKind]]], most: int, needs_rele
                 continue
             told = fold.broken(asked.question)
             broken = np.array([one in told for one in watch.slices.found], np.bool_)
-            codes, weight = _codes(asked, look, watch.hypotheses(), listed, broken)
+            codes, weight, missing = _codes(asked, look, watch.hypotheses(), listed, broken)
             rows = np.arange(len(codes)) if needs_release else _compared(watch, asked)
             if not len(rows):
                 found.not_compared.append(asked.question.rule)
@@ -137,7 +139,17 @@ def standing(folds: Iterable[tuple[Fold, set[AlertKind]]], most: int, needs_rele
             at_ns, slices = fold.last[asked.question.family][1], watch.slices.found
             for row in _worst(codes, weight, rows, most):
                 chosen.append(
-                    Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row), told.get(slices[row]))
+                    Chosen(
+                        int(codes[row]),
+                        float(weight[row]),
+                        watch,
+                        at_ns,
+                        asked,
+                        look,
+                        int(row),
+                        missing[row],
+                        told.get(slices[row]),
+                    )
                 )
     found.findings = _findings(chosen, most)
     return found
@@ -147,10 +159,10 @@ def standing_now(watch: ContractWatch, lines: Mapping[Family, int], most: int) -
     """How everything stands at this look, worst first: broken is what holds. lines: up to where windows are whole, by family."""
     looks, chosen = list(watch.looks({family: line - 1 for family, line in lines.items()})), list[Chosen]()
     for (asked, look), listed in zip(looks, likely(watch, looks), strict=True):
-        codes, weight = _codes(asked, look, watch.hypotheses(), listed, asked.alarms.firing > 0)
+        codes, weight, missing = _codes(asked, look, watch.hypotheses(), listed, asked.alarms.firing > 0)
         at_ns = lines[asked.question.family]
         for row in _worst(codes, weight, _compared(watch, asked), most):
-            chosen.append(Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row)))
+            chosen.append(Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row), missing[row]))
     return _findings(chosen, most)
 
 
@@ -167,7 +179,16 @@ def _worst(codes: Codes, weight: Floats, rows: Rows, most: int) -> Rows:
 
 
 def _findings(chosen: list[Chosen], most: int) -> list[Finding]:
-    return [_finding(one) for one in sorted(chosen, key=lambda one: one.order)[:most]]
+    worst = sorted(chosen, key=lambda one: one.order)[:most]
+    of_look: dict[int, list[Chosen]] = {}
+    for one in worst:
+        of_look.setdefault(id(one.look), []).append(one)
+    known = {
+        id(one): found
+        for those in of_look.values()
+        for one, found in zip(those, ends(those[0].asked.question, those[0].look, [one.row for one in those]), strict=True)
+    }
+    return [_finding(one, known[id(one)]) for one in worst]
 
 
 def label(question: Question) -> str:
@@ -177,15 +198,15 @@ def label(question: Question) -> str:
     return f"{question.rule} {shown_duration(question.short_ns)}/{shown_duration(question.window_ns)}"
 
 
-def _codes(asked: State, look: Look, hypotheses: Floats, listed: Mask, broken: Mask) -> tuple[Codes, Floats]:
-    """Of each slice the number of its verdict, and by how much it lies beyond its bound."""
-    excess = asked.excess(look)
+def _codes(asked: State, look: Look, hypotheses: Floats, listed: Mask, broken: Mask) -> tuple[Codes, Floats, Floats]:
+    """Of each slice the number of its verdict, by how much it lies beyond its bound, and how many more it takes."""
+    excess, missing = asked.excess(look), _missing(asked, look)
     codes = np.full(len(excess), ORDER.index(Verdict.KEPT), np.int8)
     codes[(excess > 0)] = ORDER.index(Verdict.CROSSED)
-    codes[(_missing(asked, look) > 0) | _unfindable(asked, look, hypotheses)] = ORDER.index(Verdict.TOO_FEW)
+    codes[(missing > 0) | _unfindable(asked, look, hypotheses)] = ORDER.index(Verdict.TOO_FEW)
     codes[listed & (excess > 0) & (look.seen >= asked.question.minimum)] = ORDER.index(Verdict.LIKELY)
     codes[broken] = ORDER.index(Verdict.BROKEN)
-    return codes, excess
+    return codes, excess, missing
 
 
 def _missing(asked: State, look: Look) -> Floats:
@@ -244,13 +265,13 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
     return found
 
 
-def _finding(one: Chosen) -> Finding:
+def _finding(one: Chosen, known: Ends) -> Finding:
     watch, question, verdict = one.watch, one.asked.question, ORDER[one.code]
     if one.told is not None:
         return Finding(verdict, one.told[0], over_ns=one.told[1])
-    said = alert(watch.contract, watch.change(one.asked, one.look, one.row, one.at_ns))
+    said = alert(watch.contract, watch.change(one.asked, one.look, one.row, one.at_ns), known)
     too_few = verdict is Verdict.TOO_FEW
-    missing = int(_missing(one.asked, one.look)[one.row]) if too_few else 0
+    missing = int(one.missing) if too_few else 0
     return Finding(verdict, said, missing, finds_nothing=too_few and not missing, in_points=question.asked.in_points)
 
 
