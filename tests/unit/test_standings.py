@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.model.stream import Message
-from pipeline.operators.watch.standing_told import MOST_TOLD
+from pipeline.operators.watch.standing_told import MOST_BYTES, MOST_TOLD
 from tests.panes import MINUTE_NS, NOON_NS
 from tests.unit.test_watch import ERRORS, day
 from tests.watched import POLICY, Log, folded, on_time, stage
@@ -55,6 +55,18 @@ def test_below_the_minimum_sample_of_the_window_nothing_is_likely() -> None:
     log = cohorts(0.1, minutes=100)
     log.records[0] = replace(log.records[0], value=orjson.dumps({"errors": ERRORS.replace("minimum: 100", "minimum: 100000")}))
     assert {one["verdict"] for rows in standings(folded(WATCH, log)) for one in rows} == {"not enough data"}
+
+
+def test_with_names_that_are_long_fewer_rows_fit_into_a_message() -> None:
+    """A name of so many quotes is twice as long in JSON."""
+    log, name = Log(), 1000 * '"'
+    log.contracts(errors=ERRORS.replace("[cohort]", "[[cohort, model, language]]"))
+    for minute in range(3):
+        log.window(minute, [on_time(minute, 40, 0, cohort=f"{i}{name}", model=name, language=name) for i in range(300)])
+    messages = [one for one in folded(WATCH, log) if one.topic == "standings"]
+    assert len(messages) >= 2
+    assert all(MOST_BYTES / 2 < len(one.value) <= MOST_BYTES for one in messages)
+    assert {len(rows) for rows in standings(messages)} == {MOST_TOLD // 2}
 
 
 def test_every_slice_stands_with_its_numbers() -> None:

@@ -13,11 +13,17 @@ from pipeline.operators.watch.standing import Finding, standing_now
 MOST_TOLD = 200
 """Rows of one contract in one partition, worst first; a message of them has about 100 kB."""
 
+MOST_BYTES = 900_000
+"""Of a message: a broker takes 1 MB. Names may be longer than usual (TAILRACE_MAX_TEXT_BYTES); then fewer rows are told."""
+
 
 def standings_told(watch: ContractWatch, partition: int, lines: Mapping[Family, int]) -> bytes:
     """The block of one contract; lines: up to where windows are whole, by family."""
     found = standing_now(watch, lines, MOST_TOLD)
-    return encode_rows(STANDINGS, [row(one, partition, lines[Family.CALLS]) for one in found])
+    rows = [row(one, partition, lines[Family.CALLS]) for one in found]
+    while len(block := encode_rows(STANDINGS, rows)) > MOST_BYTES:
+        rows = rows[: len(rows) // 2]
+    return block
 
 
 def row(found: Finding, partition: int, at_ns: int) -> dict[str, Any]:
