@@ -13,8 +13,8 @@ row is held against each promise, by the contract's patterns, and summed once mo
 
 from collections.abc import Iterable
 
-from grafana.alerts import amount, plain
-from grafana.sql import SEEN, Query, among, named
+from grafana.alerts import OF_ROUTE, amount, plain
+from grafana.sql import SEEN, Query, named
 from pipeline.model.columns import OVERFLOW
 from pipeline.model.metrics import METRICS, QUANTILES, Family, Kind, Measure, Metric, metric
 from pipeline.operators.ladder import LOWEST
@@ -51,7 +51,6 @@ EMPTY = f"CAST(base64Decode('AA=='), 'AggregateFunction({STATE}, Float64)')"
 PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
 ROUTE = ("environment", "route")
 MATCHED = (*ROUTE, "release", "model")
-OF_ROUTE = "\n  AND ".join(map(among, ROUTE))
 SPEEDS = "arraySum(tps_bin_counts)"
 VERSION = "concat(evaluator_version, if(scorer = 'evaluate', '', concat(' by ', scorer)))"
 

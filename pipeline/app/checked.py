@@ -9,7 +9,7 @@ from pipeline.model.alerts import Alert, Extent
 from pipeline.model.contracts import Baseline, Contract, Direction
 from pipeline.model.standing_columns import FAR_MORE
 from pipeline.operators.alerts.wording import EXTENTS, amount, before, named
-from pipeline.operators.watch.standing import Finding, Standing, Verdict
+from pipeline.operators.watch.standing import BEYOND, Finding, Standing, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,6 @@ class Checked:
 
 FINDABLE = 10
 """A change by more, tenfold or a thousand points, is none that is looked for."""
-
-TOLD_EACH = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED)
-"""Have a row for each slice."""
 
 OUTCOMES = ("keeps", "breaks", "not enough data")
 """By exit code."""
@@ -69,7 +66,7 @@ def rows(findings: Sequence[Finding], every: bool = False) -> list[list[str]]:
     told: dict[object, list[Finding]] = {}
     for one in sorted(findings, key=_is_silent):
         alert, is_silent = one.alert, _is_silent(one)
-        alone = not is_silent and (every or one.verdict in TOLD_EACH or not alert.slice)
+        alone = not is_silent and (every or one.verdict in BEYOND or not alert.slice)
         key = id(one) if alone else (alert.environment, alert.route, alert.rule, one.verdict, is_silent)
         told.setdefault(key, []).append(one)
     return [row(those[0]) if len(those) == 1 and those[0].alert.n else _together(those) for those in told.values()]

@@ -19,7 +19,7 @@ from pipeline.operators.alerts.wording import named
 from pipeline.operators.contracts.scope import fits
 from pipeline.operators.report.cells import count
 from pipeline.operators.report.content import Grid, Mark, Report, Section
-from pipeline.operators.watch.standing import Verdict
+from pipeline.operators.watch.standing import BEYOND, Verdict
 from pipeline.settings import SECOND, Settings
 
 Say = Callable[[str], None]
@@ -28,7 +28,6 @@ HOW = (
     "Quantiles are of merged t-digests, their intervals of ranks; shares have the interval of Agresti and Coull; both take calls "
     "for independent. Means of scores are weighted by how likely a trace was to be judged. – means: not known, or too few."
 )
-BAD = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED)
 MARKS = {
     Verdict.BROKEN: Mark.BAD,
     Verdict.LIKELY: Mark.DOUBTFUL,
@@ -125,14 +124,14 @@ def _held(scope: Scope, contract: Contract, say: Say) -> list[Grid]:
     of_whole = {one.alert.rule: one for one in found if not one.alert.slice}
     rows = []
     for rule, verdicts in counts.items():
-        worst = next((verdict for verdict in BAD if verdicts[verdict]), None)
+        worst = next((verdict for verdict in BEYOND if verdicts[verdict]), None)
         state = worst or (Verdict.KEPT if verdicts[Verdict.KEPT] else Verdict.TOO_FEW)
         told = ", ".join(f"{verdicts[verdict]:,} {verdict}" for verdict in Verdict if verdicts[verdict])
         cells = row(of_whole[rule])[5:9] if rule in of_whole else ["0", "–", "", ""]
         rows.append([state.value, rule, done.standing.severities[rule].value, *cells, told])
     names = ("state", "promise", "severity", "n", "estimate", "95 % between", "bound", "slices")
     grids = [_marked(summary(done, done.standing.exit_code(strict=False)), names, rows, frozenset(names[3:7]))]
-    bad = [one for one in found if one.verdict in BAD][:MOST_FINDINGS]
+    bad = [one for one in found if one.verdict in BEYOND][:MOST_FINDINGS]
     names = ("state", "promise", "slice", "n", "estimate", "95 % between", "bound", "why")
     if bad:
         cells_of = [row(one) for one in bad]

@@ -4,6 +4,10 @@ A page holds for ever and over every look, so it takes e >= K / alpha. A list is
 of false discoveries is expected to be wrong of what stands on it, however slices overlap, and what stands on it may be gone at
 the next look. So it names slices a page cannot name yet, small cohorts first of all.
 
+What a release showed is an e-value, so of comparisons with the release before the rate is proven. What objectives and the same
+hours showed begins anew with every stratum (`evidence/detector.py`): as often as a day is long its sum is divided, which bounds
+its expectation for a day, so of these the rate is as the simulation has it (`tests/laws/test_likely.py`).
+
 Source: Wang and Ramdas, JRSS B 84 (2022) (e-BH); why a list is not kept: Tavyrikov, Goeman and de Heide (2025).
 """
 

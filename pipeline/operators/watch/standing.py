@@ -49,6 +49,9 @@ class Verdict(StrEnum):
 ORDER = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED, Verdict.TOO_FEW, Verdict.KEPT)
 """Of codes: the numbers of verdicts in arrays."""
 
+BEYOND = ORDER[: ORDER.index(Verdict.TOO_FEW)]
+"""Those of what is not as promised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -89,7 +92,7 @@ class Standing:
         is, but of one no slice has enough data, or there is none.
         """
         judged = [found for rule, found in self.counts.items() if self.severities[rule] is not Severity.INFO]
-        bad = (Verdict.BROKEN, Verdict.LIKELY, Verdict.CROSSED) if strict else (Verdict.BROKEN,)
+        bad = BEYOND if strict else (Verdict.BROKEN,)
         if any(found[verdict] for found in judged for verdict in bad):
             return 1
         return 2 if not judged or any(found.keys() <= {Verdict.TOO_FEW} for found in judged) else 0
