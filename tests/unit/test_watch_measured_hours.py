@@ -11,7 +11,7 @@ import pytest
 from pipeline.app.checked import why
 from pipeline.operators.ladder import EDGES, bins, histogram
 from pipeline.operators.watch.ladders import Counts
-from pipeline.operators.watch.measured_hours import MeasuredHours
+from pipeline.operators.watch.measured_hours import MeasuredHours, Rungs
 from pipeline.operators.watch.shape import OFFSETS, Shape, farther
 from pipeline.operators.watch.standing import Verdict, not_judged
 from tests.panes import MINUTE_NS, NOON_NS, counted
@@ -202,6 +202,34 @@ def test_an_hour_with_enough_calls_has_a_rung_of_its_own_and_others_share_one() 
     assert rungs["free"] > 15
     assert rungs.get("team", 0) < rungs["free"]
     assert state.week.n[of["free"]].sum() > 0
+
+
+def test_hours_without_calls_have_the_rung_of_the_hour_before() -> None:
+    """The day begins at noon: calls come in its first nine hours and its last twelve."""
+    windows = [[] if 90 <= at % DAY < 120 else rows for at, rows in enumerate(days(BEGINS + 100, range(BEGINS, 9999), 2.0))]
+    state = state_of(windows[: DAY + 10])
+    rung = state.own.rung[of_cohorts()["free"]]
+    noon = NOON_NS // MINUTE_NS // 10 % 24
+    night = (noon + np.array([8, 9, 10, 11, 12])) % 24
+    assert not np.isnan(rung).any()
+    assert len(set(rung[night[:4]])) == 1 != len(set(rung[night[3:]]))
+    assert {dict(one.alert.slice).get("cohort") for one in judged(P95, windows).findings if one.verdict is Verdict.BROKEN} >= {
+        "pro"
+    }
+
+
+def test_a_weekend_takes_no_rung_away() -> None:
+    """Some calls are left over on Friday evening, and on Monday morning there are enough to choose."""
+    own, friday = Rungs.empty(1), 18
+    for hour in range(8, friday):
+        own.n[:] = 600
+        assert own.close_hour(hour, np.array([float(hour)]), 600).all()
+    own.n[:] = 1
+    for hour in range(friday, friday + 62):
+        assert not own.close_hour(hour % 24, np.array([99.0]), 600).any()
+    own.n[:] = 600
+    assert own.close_hour(8, np.array([99.0]), 600).all()
+    np.testing.assert_array_equal(own.chosen[0], [99] * 8 + list(range(8, friday)) + [99] * 6)
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
 """A quantile or a mean of a slice against the same hours of the days before, over all slices.
 
 The first calls choose a rung (`choices.py`) for their hours of the day: an hour with enough of them has one of its own, others
-share one with the hours that follow. Once every hour has one, all calls are counted by it: into the week by the rung itself,
-against the week by what the limit makes of it. So the rungs decide how much is found, not whether it is true: no call that chose
-is counted, and an hour is counted by the same rung before and now.
+share one with the hours that follow, and one without calls that of the hour before. Once every hour has one, all calls are
+counted by it: into the week by the rung itself, against the week by what the limit makes of it. So the rungs decide how much
+is found, not whether it is true: no call that chose is counted, and an hour is counted by the same rung before and now.
 
 They stay until they lie elsewhere in the distribution: until at the end of a day the week says that the odds to lie beyond them
 are three times what they should be, or a third, or that a mean is twice what it was, or half; or until an alarm ended because it
@@ -60,10 +60,17 @@ class Rungs(Cells):
         self.choosing[cells], self.n[cells], self.hours[cells] = 1.0, 0.0, 0.0
 
     def close_hour(self, of_day: int, found: Floats, enough: float) -> Mask:
-        """It is over. found: what the calls choose by now. Returns of which cells they chose."""
+        """It is over. found: what the calls choose by now. Returns of which cells they chose.
+
+        Where calls chose and none came since, an hour has the rung of the one before: it may never have any. More than a day of
+        hours, as a weekend, takes no rung away from those that have one.
+        """
+        silent = (self.choosing > 0) & (self.n == 0) & np.isnan(self.chosen[:, of_day])
+        self.chosen[silent, of_day] = self.chosen[silent, of_day - 1]
         self.hours += (self.choosing > 0) & (self.n > 0)
         ripe = (self.choosing > 0) & (self.n >= enough)
         theirs = (of_day - np.arange(HOURS)) % HOURS < np.maximum(self.hours, 1)[:, None]
+        theirs &= np.isnan(self.chosen) | (self.hours <= HOURS)[:, None]
         self.chosen = np.where(ripe[:, None] & theirs, found[:, None], self.chosen).astype(np.float32)
         self.n[ripe] = self.hours[ripe] = 0.0
         return ripe
