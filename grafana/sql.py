@@ -46,7 +46,7 @@ IN_ANY_ORDER = "\nSETTINGS optimize_aggregation_in_order = 0"
 of rows that FINAL merges.
 """
 
-SCORE_ROWS = "`${scores:percentencode}`"
+SCORE_ROWS = "`rows_of_${scores:percentencode}`"
 """The same of scores, by a variable of its own."""
 
 

@@ -18,6 +18,7 @@ from tests.scores import score, score_pane, score_panes, skipped
 
 QUALITY = ("quality_by_cohort", "quality_by_cohort_hourly", "quality_by_cohort_daily")
 SUMS = ("score_sums", "score_sums_hourly", "score_sums_daily")
+UNMERGED = tuple(f"rows_of_{view}" for view in SUMS)
 CONTROL = {"evaluator": "groundedness_lexical"}
 
 Rows = list[dict[str, Any]]
@@ -162,6 +163,9 @@ def test_revisions_replace_and_are_not_added_up(store: Client, put: Callable[...
         opened = n if n < 30 else 0
         for view in SUMS:
             assert rows(store, f"SELECT scores, open_scores, weight FROM {view}") == [(n, opened, n * 10_000)], view
+        for view in UNMERGED:
+            asked = f"SELECT sum(scores), sum(open_scores), sum(weight) FROM {view}"
+            assert rows(store, asked) == [(n, opened, n * 10_000)], view
     put(score_pane([score(i) for i in range(5)], revision=2))
     refresh(store)
     for view in QUALITY:
@@ -178,6 +182,8 @@ def test_an_hour_keeps_what_has_expired(store: Client, put: Callable[..., None])
     refresh(store)
     for view in SUMS[1:]:
         assert rows(store, f"SELECT scores, open_scores, ok FROM {view}") == [(90, 2, 90)], view
+    for view in UNMERGED[1:]:
+        assert rows(store, f"SELECT sum(scores), sum(open_scores), sum(ok) FROM {view}") == [(90, 2, 90)], view
     put(score_pane([score(59), score(159), score(259)], 59, revision=2))
     refresh(store)
     for view in SUMS[1:]:
@@ -207,5 +213,5 @@ def test_sums_of_hours_do_not_wrap(store: Client, put: Callable[..., None]) -> N
         *[score_pane([score(n, value=1.0, inclusion_probability=1e-6)] * 1000, n, value_weight_sq=str(10**36)) for n in range(60)]
     )
     refresh(store)
-    for view in SUMS:
+    for view in (*SUMS, *UNMERGED):
         assert rows(store, f"SELECT sum(value_weight_sq) FROM {view}") == [(60 * 10**36,)], view
