@@ -219,6 +219,16 @@ def test_a_change_is_found_whenever_it_begins_and_never_by_what_was_good_before(
     assert late[-1] == pytest.approx(early[-1], abs=3.5), "a good morning is not held against the evening"
 
 
+@pytest.mark.parametrize("before", [[], [0.1] * 24])
+def test_silence_is_no_evidence(before: list[float]) -> None:
+    detector = Detector.empty(1)
+    through_a_day(detector, 2000, before)
+    found = through_a_day(detector, 0, [0.0] * 24 * 200)
+    assert found[0] == found[-1] < 0
+    assert max(through_a_day(detector, 2000, [0.1] * 24)) < 0
+    assert through_a_day(detector, 2000, [0.14] * 8)[-1] > 5
+
+
 def test_a_cell_with_few_calls_waits_for_longer_strata() -> None:
     detector = Detector.empty(1)
     through_a_day(detector, 100, [0.1] * 24)

@@ -2,7 +2,8 @@
 
 Per bet M <- (M + 1) times what the stratum made of it, when the stratum closes (Shiryaev and Roberts); at a look the same with
 what is open, not kept. M less the number of restarts is a martingale under the null, so M by the strata of a day is what may be
-compared with an e-value: P(any alarm in the first day) is at most alpha, and between alarms lie 1/alpha days or more.
+compared with an e-value: P(any alarm in the first day) is at most alpha, and between alarms lie 1/alpha days or more. A stratum
+that does not say anything begins nothing: otherwise silence alone would be evidence in the end, and be told with the next calls.
 
 A stratum holds as many hours as the cell needs to say something, and is compared with a bound, or with the same hours before.
 
@@ -39,9 +40,12 @@ class Detector(Cells):
     WIDE: ClassVar[dict[str, int]] = {"m": BETS}
 
     def look(self, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Floats:
-        """Logarithm of the evidence as it stands. data: the open strata beside their baseline, or a bound: then base_n is inf."""
+        """Logarithm of the evidence as it stands; that of one stake before anything is said. data: the open strata beside their
+        baseline, or a bound: then base_n is inf.
+        """
         found = spoken(asked, data, dispersion, batches)
-        return np.asarray(log_mean(self._with(found, asked.bets)) - np.log(HOURS))
+        worth = log_mean(self._with(found, asked.bets))
+        return np.asarray(np.where(np.isneginf(worth), 0.0, worth) - np.log(HOURS))
 
     def close_hour(
         self, hour: int, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats, hourly: Floats
@@ -55,7 +59,8 @@ class Detector(Cells):
         return np.asarray(over)
 
     def _with(self, stratum: Found, bets: Floats) -> Floats:
-        return np.asarray(np.logaddexp(self.m, 0.0) + growth(stratum, bets))
+        speaks = stratum.information[:, None] > 0
+        return np.where(speaks, np.logaddexp(self.m, 0.0) + growth(stratum, bets), self.m)
 
 
 def spoken(asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Found:
