@@ -15,6 +15,7 @@ from pipeline.operators.watch.measured_hours import MeasuredHours, Rungs
 from pipeline.operators.watch.shape import OFFSETS, Shape, farther
 from pipeline.operators.watch.standing import Verdict, not_judged
 from tests.panes import MINUTE_NS, NOON_NS, counted
+from tests.quality.test_measured_hours import Streams, asked
 from tests.unit.test_check import folded as checked
 from tests.unit.test_check import judged
 from tests.watched import LOG, SIGMA, Log, alerts, folded, on_time, stage
@@ -249,6 +250,26 @@ def test_what_lasts_is_what_is_usual() -> None:
     told = said(days(BEGINS + 7 * DAY + 40, range(BEGINS, 9999), 1.5), P95)
     assert [one["state"] for one in told] == ["firing", "resolved"]
     assert "it lasted for a week, so it is what is usual now" in told[1]["text"]
+
+
+def test_rungs_that_were_chosen_while_an_alarm_lasted_are_not_chosen_again() -> None:
+    state, streams, one, route = asked("latency.p95", 0.1), Streams(1, 0.5, 1), np.ones(1), np.zeros(1, np.intp)
+    state.grow(1)
+    worse, over = 4 * 24, False
+    for hour in range(worse + 8 * 24):
+        state.count(hour % 24, *streams.counts(1500, hour, 2.0 if hour >= worse else 1.0))
+        look = state.look(one, route)
+        state.latch(look, state.excess(look), state.excess(look.as_evidence()), hour + 1)
+        if hour == worse + 48:
+            assert state.alarms.firing[0]
+            state.own.choose(np.ones(1, np.bool_))
+        if state.close_hour(hour, route)[0]:
+            over = True
+            break
+    assert over
+    assert state.lasted[0]
+    assert state.own.choosing[0] == 0, "they took over"
+    assert not np.isnan(state.own.rung).any()
 
 
 # What check says.

@@ -140,6 +140,7 @@ class MeasuredHours(SameHours):
         over = SameHours.close_hour(self, hour, routes)
         self.last_day.close_hour(hour % HOURS)
         choice, own, idle = self.choice, self.own, (self.alarms.firing == 0) | over
+        chose = own.choosing > 0
         if own.choosing.any():
             self.early.forget(own.close_hour(hour % HOURS, self._found(), choice.enough))
             whole = (own.choosing > 0) & ~np.isnan(own.chosen).any(1) & idle
@@ -147,7 +148,7 @@ class MeasuredHours(SameHours):
                 self._take_over(whole, hour)
         if hour % HOURS == HOURS - 1:
             own.choose(self._far(idle))
-        own.choose(self.lasted & (own.choosing == 0))
+        own.choose(self.lasted & ~chose)  # not those whose new ones take over in this hour
         return over
 
     def usual(self, hour: int) -> tuple[Floats, Floats]:
