@@ -28,6 +28,7 @@ from pipeline.operators.watch.measured import Measured
 from pipeline.operators.watch.measured_hours import MeasuredHours
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.raised import Ends, alert, ends
+from pipeline.operators.watch.slices import Slice
 
 Codes = NDArray[np.int8]
 Rows = NDArray[np.intp]
@@ -139,21 +140,8 @@ def standing(folds: Iterable[tuple[Fold, set[AlertKind]]], most: int, needs_rele
                 found.not_compared.append(asked.question.rule)
                 continue
             found.count(asked.question, codes[rows])
-            at_ns, slices = fold.last[asked.question.family][1], watch.slices.found
-            for row in _worst(codes, weight, rows, most):
-                chosen.append(
-                    Chosen(
-                        int(codes[row]),
-                        float(weight[row]),
-                        watch,
-                        at_ns,
-                        asked,
-                        look,
-                        int(row),
-                        missing[row],
-                        told.get(slices[row]),
-                    )
-                )
+            at_ns = fold.last[asked.question.family][1]
+            chosen += _worst(watch, asked, look, (codes, weight, missing), rows, at_ns, most, told)
     found.findings = _findings(chosen, most)
     return found
 
@@ -163,9 +151,8 @@ def standing_now(watch: ContractWatch, lines: Mapping[Family, int], most: int) -
     looks, chosen = list(watch.looks({family: line - 1 for family, line in lines.items()})), list[Chosen]()
     for (asked, look), listed in zip(looks, likely(watch, looks), strict=True):
         codes, weight, missing = _codes(asked, look, watch.hypotheses(), listed, asked.alarms.firing > 0)
-        at_ns = lines[asked.question.family]
-        for row in _worst(codes, weight, _compared(watch, asked), most):
-            chosen.append(Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, int(row), missing[row]))
+        rows, at_ns = _compared(watch, asked), lines[asked.question.family]
+        chosen += _worst(watch, asked, look, (codes, weight, missing), rows, at_ns, most, {})
     return _findings(chosen, most)
 
 
@@ -177,8 +164,21 @@ def _compared(watch: ContractWatch, asked: State) -> Rows:
     return np.flatnonzero([watch.release_of(asked.question, one)[1] != "" for one in slices])
 
 
-def _worst(codes: Codes, weight: Floats, rows: Rows, most: int) -> Rows:
-    return rows[np.lexsort((-weight[rows], codes[rows]))[:most]]
+def _worst(
+    watch: ContractWatch,
+    asked: State,
+    look: Look,
+    judged: tuple[Codes, Floats, Floats],
+    rows: Rows,
+    at_ns: int,
+    most: int,
+    told: Mapping[Slice, tuple[Alert, int]],
+) -> Iterator[Chosen]:
+    """Of these rows of a question the worst. judged: as `_codes` does; told: what an alarm said of a slice."""
+    codes, weight, missing = judged
+    for row in rows[np.lexsort((-weight[rows], codes[rows]))[:most]].tolist():
+        of = told.get(watch.slices.found[row])
+        yield Chosen(int(codes[row]), float(weight[row]), watch, at_ns, asked, look, row, float(missing[row]), of)
 
 
 def _findings(chosen: list[Chosen], most: int) -> list[Finding]:
