@@ -9,6 +9,7 @@ silent holds the committed offset for ever, and no row comes behind a frontier t
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,25 @@ RUNS = int(os.environ.get("TAILRACE_SIM_RUNS", "60"))
 ENOUGH = 400
 """Histories among which a missing rule must show."""
 
+SHOWN_BY = {"largest_progress": 206, "claims_wait_for_rows": 115, "watermark_is_kept": 33, "unending_are_told": 34}
+"""The first history that broke when it was left out: tried first, since each costs half a second. If that one does not break
+any more, all are tried.
+"""
+
 
 @pytest.mark.parametrize("zombies", [False, True], ids=["crashes", "zombies"])
 def test_no_history_breaks_the_counts(zombies: bool) -> None:
     broken = {seed: wrong for seed in range(RUNS) if (wrong := run(seed, Rules(), zombies=zombies))}
     print(f"broken histories with {'zombies' if zombies else 'crashes'}: {len(broken)} of {RUNS}")
     assert broken == {}
+
+
+def breaking(left_out: str, rules: Rules, **chances: Any) -> int | None:
+    """A history that breaks under these rules."""
+    order = (SHOWN_BY.get(left_out, 0), *range(ENOUGH))
+    found = next((seed for seed in order if run(seed, rules, **chances)), None)
+    print(f"without {left_out}: history {found} breaks")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -46,17 +60,13 @@ def test_no_history_breaks_the_counts(zombies: bool) -> None:
 )
 def test_every_rule_is_needed(left_out: str) -> None:
     rules = replace(Rules(), **{left_out: False})
-    found = next((seed for seed in range(ENOUGH) if run(seed, rules, zombies=True)), None)
-    print(f"without {left_out}: history {found} breaks")
-    assert found is not None, f"{left_out} could be left out"
+    assert breaking(left_out, rules, zombies=True) is not None, f"{left_out} could be left out"
 
 
 @pytest.mark.parametrize("left_out", decode_world.Rules.__dataclass_fields__)
 def test_every_rule_of_decode_is_needed(left_out: str) -> None:
     rules = Rules(decode=replace(decode_world.Rules(), **{left_out: False}))
-    found = next((seed for seed in range(ENOUGH) if run(seed, rules, zombies=False, crashes=0)), None)
-    print(f"without {left_out}: history {found} breaks")
-    assert found is not None, f"{left_out} could be left out"
+    assert breaking(left_out, rules, zombies=False, crashes=0) is not None, f"{left_out} could be left out"
 
 
 def test_who_lets_nothing_go_holds_an_offset_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
