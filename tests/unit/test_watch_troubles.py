@@ -223,3 +223,17 @@ def test_of_a_log_made_anew_with_fewer_partitions_none_of_before_is_missed() -> 
             said = Frontier(source=source, partitions=partitions, family="calls", on_time_ns=end, final_ns=end, revision=minute)
             log.put(FRONTIER_KEY, encode_frontier(said), minute)
     assert not alerts(folded(stage(), log))
+
+
+def test_where_panes_got_more_partitions_nobody_says_that_it_is_over_while_it_lasts() -> None:
+    """Of two partitions each told what fell to it; of five another one may. Whoever told it tells the end, too."""
+    frontiers, names, later = Frontiers(MINUTE_NS), [f"contract-{n}" for n in range(20)], NOON_NS + 2 * MINUTE_NS
+    for partition in range(20):
+        frontiers.heard("calls", f"spans:{partition}:e", 20, NOON_NS, NOON_NS)
+    for before in (Troubles(0, 2), Troubles(1, 2)):
+        assert len(list(before.look([*before.of_sources(frontiers, later), *before.of_contracts(names)], later))) > 1
+        after = Troubles(before.partition, 5, dict(before.firing))
+        much_later = later + 1000 * MINUTE_NS
+        seen = [*after.of_sources(frontiers, much_later), *after.of_contracts(names)]
+        assert [one for one in after.look(seen, much_later) if one.state == "resolved"] == []
+        assert len([one for one in after.look((), 2 * much_later) if one.rule in before.firing]) == len(before.firing)

@@ -1,7 +1,9 @@
 """What keeps watch from judging all it should: seen at each message that lets it judge, told as alerts of kind `pipeline`.
 
 A trouble begins when it is seen first, and is over when it was not seen for as long as its kind says: a source that comes and
-goes is one alert. Times are of the log: windows may stand still. Of what all partitions of panes see alike one of them speaks.
+goes is one alert. Times are of the log: windows may stand still. Of what all partitions of panes see alike one of them speaks;
+where panes got more partitions that may be another one, and who told it before goes on, so that nobody says it is over while it
+lasts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -71,19 +73,21 @@ class Troubles:
         patience, left_out = shown_duration(frontiers.patience_ns), set(frontiers.left_out(now_ns))
         waited_for = frontiers.waited_for(now_ns)
         for name in frontiers.silent(now_ns):
-            if self._speaks(name) and (name in left_out or f"{SOURCE} {name}" in self.firing):
+            rule = f"{SOURCE} {name}"
+            if rule in self.firing or (name in left_out and self._speaks(name)):
                 family = name.split()[0]
                 nobody = f", nor has any other source: no window of {family} is judged"
                 judged = ": windows are judged without what it holds" if family in waited_for else nobody
                 said = f"{name} has said nothing for {patience}{judged}"
-                yield Seen(f"{SOURCE} {name}", said, STAYS * frontiers.patience_ns)
+                yield Seen(rule, said, STAYS * frontiers.patience_ns)
 
     def of_contracts(self, unreadable: Iterable[str]) -> Iterator[Seen]:
         """Contracts in force that cannot be read."""
         for name in sorted(unreadable):
-            if self._speaks(name):
+            rule = f"{CONTRACT} {name}"
+            if rule in self.firing or self._speaks(name):
                 said = f"contract {name} cannot be read by this version and is not judged; `tailrace contract show` lists it"
-                yield Seen(f"{CONTRACT} {name}", said, 0)
+                yield Seen(rule, said, 0)
 
     def of_slices(self, slices: Iterable[Slices]) -> Iterator[Seen]:
         """Contracts of which panes were not judged in a slice of theirs since the last look, because there is no room for it."""
