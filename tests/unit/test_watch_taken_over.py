@@ -1,4 +1,4 @@
-"""Another owner goes on under other settings: more partitions of panes, other hours."""
+"""Another owner goes on: under the same settings, with more partitions of panes, other hours, less room."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from pipeline.model.stream import Message
-from pipeline.operators.watch.out_of_force import MOVED, OTHER_HOURS
+from pipeline.operators.watch.out_of_force import MOVED, NO_ROOM, OTHER_HOURS
 from pipeline.stages.watch import WatchPolicy
 from pipeline.topics import partition_of, route_key
 from tests.unit.test_watch import ERRORS
-from tests.watched import LOG, POLICY, Log, alerts, stage, traffic
+from tests.watched import LOG, POLICY, Log, alerts, folded, on_time, stage, traffic
 
 SPLIT = 1060
 """Minute at which another owner begins."""
@@ -78,3 +78,51 @@ def test_with_other_hours_what_fires_ends_and_evidence_begins_anew(hour_ns: int)
     assert [one["state"] for one in told[2:]] == ["firing"], "it is still worse, which the new hours show too"
     same = went_on(log, POLICY, POLICY, split)
     assert [one["state"] for one in same] == ["firing"]
+
+
+SELECT = "select: {model: 'gpt-[45]*', release: '[!v]*'}\nenvironment: 'pro[d-f]'\n"
+"""Patterns that are no name of what they are for."""
+
+
+def test_whatever_its_patterns_a_contract_goes_on_where_it_was() -> None:
+    log, split = Log(), 0
+    log.contracts(errors=ERRORS.replace("environment: prod\n", SELECT))
+    for minute, rows in enumerate(traffic(1, SPLIT + 60, 1000, 0.08)):
+        split = len(log.records) if minute == SPLIT else split
+        log.window(minute, [row | {"model": "gpt-4o", "release": "1"} for row in rows])
+    assert [one["state"] for one in went_on(log, POLICY, POLICY, split)] == ["firing"]
+
+
+def two_cohorts_fire() -> tuple[Log, int]:
+    """Of the cohorts a to d two get worse, the last ones seen."""
+    log, split = Log(), 0
+    log.contracts(errors=ERRORS)
+    for minute in range(SPLIT + 60):
+        split = len(log.records) if minute == SPLIT else split
+        bad = 30 if minute >= 1000 else 1
+        log.window(minute, [on_time(minute, 100, bad if cohort in "cd" else 1, cohort=cohort) for cohort in "abcd"])
+    return log, split
+
+
+def test_where_there_is_less_room_what_fires_is_judged_on() -> None:
+    log, split = two_cohorts_fire()
+    told = [one for one in went_on(log, POLICY, replace(POLICY, most_slices=3), split) if one["kind"] == "objective"]
+    assert {(one["state"], one["slice"].get("cohort", "")) for one in told} == {("firing", name) for name in ("", "c", "d")}
+
+
+def test_what_fires_and_has_no_room_ends_and_names_the_setting() -> None:
+    log, split = two_cohorts_fire()
+    told = [one for one in went_on(log, POLICY, replace(POLICY, most_slices=2), split) if one["kind"] == "objective"]
+    ended = [(one["slice"], one["detail"]) for one in told if one["state"] == "resolved"]
+    assert ended == [({"cohort": "d"}, NO_ROOM)]
+
+
+def test_a_model_that_a_new_version_does_not_choose_is_not_missed() -> None:
+    by_model = ERRORS.replace("[cohort]", "[model]")
+    log = Log()
+    log.contracts(errors=by_model)
+    for minute in range(300):
+        if minute == 200:
+            log.contracts(minute, errors=by_model.replace("version: 1", "version: 2") + "select: {model: m1}\n")
+        log.window(minute, [on_time(minute, 100, 1, model=model) for model in ("m1", "m2")])
+    assert alerts(folded(stage(), log)) == []

@@ -1,8 +1,9 @@
 """What fires and is asked no more: alerts that end it, and say why.
 
 A contract is taken away, is replaced by one that asks otherwise, or cannot be read by this version; a route comes to another
-partition of panes; evidence has other hours. Nothing was measured that would end an alarm, so its end has no numbers; that of a
-regression names the releases it was told of. It stands at the last whole window; where it stands in the log decides its id.
+partition of panes; evidence has other hours; there is less room for slices. Nothing was measured that would end an alarm, so its
+end has no numbers; that of a regression names the releases it was told of. It stands at the last whole window; where it stands in
+the log decides its id.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from pipeline.operators.watch.snapshots import Quiet, Said, Watched, as_told, wh
 REMOVED = "the contract is no longer in force"
 MOVED = "panes has more partitions, and those of this route come to another one; its evidence begins anew"
 OTHER_HOURS = "evidence is counted in other hours (TAILRACE_WATCH_HOUR), so it begins anew"
+NO_ROOM = "there is no room for this slice any more (TAILRACE_MAX_SLICES), so it is not judged"
 UNREADABLE = "this version of Tailrace cannot read the contract in force"
 
 Asks = tuple[str, str, str, tuple[int, ...]]
@@ -113,13 +115,15 @@ def _asks(one: Said) -> Asks:
 
 
 def _replaced(about: About, was: Watched, now: ContractWatch) -> str:
-    """Whether it is asked with other hours, elsewhere, otherwise, or not at all."""
+    """Whether it is asked with other hours, elsewhere, of fewer slices, otherwise, or not at all."""
     asked, environment, route, values = about
     if not was.has_hours_of(now):
         return OTHER_HOURS
     if not now.slices.here(environment, route):
         return MOVED
     questions = {_asks(as_told(one.question)) for one in now.asked}
+    if asked in questions and now.slices.lacks_room_for(Slice(environment, route, values)):
+        return NO_ROOM
     asks = asked in questions and Slice(environment, route, values) in now.slices.found
     how = "asks it otherwise, so its evidence begins anew" if asks else "does not ask it any more"
     return f"version {now.contract.version} of the contract {how}"

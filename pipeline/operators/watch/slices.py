@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.model.contracts import Contract
 from pipeline.model.metrics import Family
-from pipeline.operators.contracts.scope import is_for
+from pipeline.operators.contracts.scope import fits, is_for
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.watch.panes_read import SERIES_OF
@@ -75,6 +75,18 @@ class Slices:
     def siblings(self) -> NDArray[np.intp]:
         """Of each slice the number of its group: those of its route by the same columns."""
         return np.array(self._group_of, np.intp)
+
+    def speaks_of(self, one: Slice) -> bool:
+        """Whether the contract does, and its panes come here."""
+        of, columns = self.contract, tuple(column for column, _ in one.values)
+        named = {"environment": one.environment, "route": one.route, **dict(one.values)}
+        patterns = {"environment": of.environments, "route": of.routes, "model": of.models, "release": of.releases}
+        is_one = columns in of.slices and all(fits(named[column], patterns[column]) for column in named.keys() & patterns.keys())
+        return is_one and self.here(one.environment, one.route)
+
+    def lacks_room_for(self, one: Slice) -> bool:
+        """Whether it would be one of these if there were more room."""
+        return one not in self._row and len(self.found) >= self.most and self.speaks_of(one)
 
     def rows(self, family: Family, series: Sequence[str]) -> NDArray[np.intp]:
         """The slices a series lies in."""

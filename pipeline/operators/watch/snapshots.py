@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.alerts import AlertKind
-from pipeline.operators.contracts.scope import is_for
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.release import Baseline
-from pipeline.operators.watch.asked import Asked
+from pipeline.operators.watch.asked import Alarms, Asked
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.frontiers import Topic
@@ -165,7 +164,7 @@ def restore(watch: ContractWatch, was: Watched) -> None:
     """
     if not was.has_hours_of(watch):
         return
-    kept = np.array([_keep(watch, Slice(one[0], one[1], tuple((c, v) for c, v in one[2]))) for one in was.slices], np.bool_)
+    kept = _kept(watch, was)
     watch.hours, watch.releases.names = dict(was.hours), was.releases
     if was.silent is not None:
         watch.slices.silent = unpacked(was.silent)[kept]
@@ -197,16 +196,27 @@ def _miss(silence: Silence, was: Quiet, kept: Mask) -> None:
     silence.expected = {(environment, route): (since, fired) for environment, route, since, fired in was.expected}
 
 
-def _keep(watch: ContractWatch, one: Slice) -> bool:
-    """Whether the contract still speaks of a slice, and its panes still come here; then it is one."""
-    speaks = tuple(column for column, _ in one.values) in watch.contract.slices
-    for_it = is_for(watch.contract, one.environment, one.route, *_any(watch)) and watch.slices.here(one.environment, one.route)
-    return speaks and for_it and watch.slices.add(one) >= 0
+def _kept(watch: ContractWatch, was: Watched) -> Mask:
+    """Of the slices there were, those that the contract still speaks of and whose panes still come here. If there is less room
+    than before, those go first of which nothing is told, and of these the newest.
+    """
+    slices = [Slice(one[0], one[1], tuple((c, v) for c, v in one[2])) for one in was.slices]
+    stays = np.array([watch.slices.speaks_of(one) for one in slices], np.bool_)
+    order = np.argsort(~_told_of(was), kind="stable")
+    stays[order[np.cumsum(stays[order]) > watch.slices.most]] = False
+    for row in np.flatnonzero(stays):
+        watch.slices.add(slices[row])
+    return stays
 
 
-def _any(watch: ContractWatch) -> tuple[str, str]:
-    """A model and a release it speaks of: which ones, the series says."""
-    return watch.contract.models[0], watch.contract.releases[0]
+def _told_of(was: Watched) -> Mask:
+    """Of which slices an alarm is firing, or which are missed."""
+    found = np.zeros(len(was.slices), np.bool_)
+    for state in was.asked.values():
+        found |= whole(Alarms, state.parts["alarms"], state.cells, len(found)).firing > 0
+    if was.quiet is not None:
+        found |= whole(Known, was.quiet.known, was.quiet.cells, len(found)).fired_ns > 0
+    return found
 
 
 def _fill(asked: Asked, known: State, kept: Mask) -> None:
