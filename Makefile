@@ -12,6 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 EXAMPLE := schemas/examples/otlp_spans/two-model-calls.json
 QUICK := tests/unit tests/laws tests/transcripts
 APART := $(QUICK) tests/quality tests/bench
+FEWER_RUNS := TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30}
 
 # Stamps in .venv say what is done; each is older than nothing it was made from.
 DEPENDENCIES := .venv/stamp-dependencies
@@ -22,7 +23,7 @@ VIEWER := .venv/stamp-viewer
 VIEWER_SOURCES := $(wildcard viewer/*.* viewer/icons/* viewer/src/*.* viewer/src/panels/*)
 COMPILED := $(wildcard pipeline/operators/*.py pipeline/operators/decode/*.py)
 
-.PHONY: help setup viewer viewed demo check test quality soak bench lock clean
+.PHONY: help setup viewer viewed demo lint check test engines engineless quality soak bench lock clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r verb what; do printf '  make %-8s %s\n' "$$verb" "$$what"; done
@@ -32,22 +33,33 @@ setup: $(ENGINES) $(WARM) ## Python environment, local Kafka and ClickHouse, com
 viewer: $(VIEWER) ## the viewer of the Grafana boards for `tailrace boards`, with Node.js and npm; once
 
 # A minute of npm, which only the boards in a browser need, so nothing else waits for it or fails with it.
-viewed:
+viewed: | .venv/bin/python
 	@$(MAKE) viewer || echo 'the viewer of the boards is not built; everything but `tailrace boards` works' >&2
 
 demo: setup viewed ## everything on this machine with made-up traffic; DEMO_SECONDS=90 is how long
 	@$(BIN)/tailrace demo
 
-check: $(PACKAGE) ## format, lint, types, imports, unit tests, laws, transcripts; before every commit
+lint: $(PACKAGE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	TAILRACE_SIM_RUNS=$${TAILRACE_SIM_RUNS:-30} $(PYTEST) -n auto -m "not soak and not slow and not engines" $(QUICK)
 
-test: setup check viewed ## check, then what it leaves out and all tests against real Kafka and ClickHouse
-	$(PYTEST) -n auto -m slow $(QUICK)
-	$(PYTEST) -n 2 --dist loadfile -m "not soak" tests $(addprefix --ignore=,$(APART))
+check: lint ## format, lint, types, imports, unit tests, laws, transcripts; before every commit
+	$(FEWER_RUNS) $(PYTEST) -n auto -m "not soak and not slow and not engines" $(QUICK)
+
+test: ## check, then what it leaves out and all tests against real Kafka and ClickHouse
+	@$(MAKE) --jobs=2 --output-sync=target setup lint viewed
+	@$(MAKE) --jobs=2 engines engineless
+
+# With real engines much is waiting. Tests that need none fill it and step back for them; what they say comes when they are
+# over. Files go out in the order of tests/conftest.py: by itself xdist keeps those of few tests, which take longest, for last.
+engines:
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" tests $(addprefix --ignore=,$(APART))
+
+engineless:
+	@said=$$($(FEWER_RUNS) nice -n 19 $(PYTEST) -n auto -m "not soak and not engines" $(QUICK) 2>&1) || failed=1; \
+	echo "$$said"; exit $${failed:-0}
 
 quality: setup ## accuracy against exact answers and independent oracles; prints tables
 	$(PYTEST) -m "not soak" -s tests/quality

@@ -18,7 +18,8 @@ REAL = {"engines", "running"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for engines is marked so, wherever it is."""
+    """A test that asks for engines is marked so. What takes minutes comes first, so that nobody waits for it at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
     for item in items:
         if REAL & set(getattr(item, "fixturenames", ())):
             item.add_marker("engines")
