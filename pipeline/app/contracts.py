@@ -154,13 +154,15 @@ def history(settings: Settings, name: str = "") -> list[Applied]:
 def two(settings: Settings, name: str, sides: Sequence[str]) -> tuple[Contract, Contract]:
     """The contracts to compare, the old one first. Raises SettingsError.
 
-    sides: each a version, the beginning of a hash or a file. One is compared with what is in force; without any the last two are.
+    sides: each a version, the beginning of a hash or a file. One is compared with what is in force; without any the last two
+    that mean something else are: one that was put back after it was taken out is no other.
     """
     kept = [one for one in history(settings, name) if not one.removed]
     if not sides:
-        if len(kept) < 2:
-            raise SettingsError(f"{name!r} was applied {len(kept)} times; there is nothing to compare")
-        return contract_of(kept[1]), contract_of(kept[0])
+        others = [one for one in kept if one.hash != kept[0].hash]
+        if not others:
+            raise SettingsError(f"{name!r} was applied {len(kept)} times, with one meaning; there is nothing to compare")
+        return contract_of(others[0]), contract_of(kept[0])
     if len(sides) == 1:
         return contract_of(in_force(settings, name)), _side(settings, kept, sides[0])
     return _side(settings, kept, sides[0]), _side(settings, kept, sides[1])

@@ -58,9 +58,14 @@ def test_a_contract_is_put_in_force_changed_and_taken_out(settings: Settings, tm
         assert differences(*contracts.two(settings, "support", ["1", "1"])) == []
         gone = contracts.remove(settings, "support", "test")
         assert contracts.stands(settings, [gone]) == ""
+        changed = differences(*contracts.two(settings, "support", []))
+        assert apply(settings, path, TEXT.replace("2%", "3%").replace("version: 1", "version: 2")) == [("applied", 0)]
+        assert differences(*contracts.two(settings, "support", [])) == changed != [], "what is put back is no other version"
+        gone = contracts.remove(settings, "support", "test")
+        assert contracts.stands(settings, [gone]) == ""
     assert [*contracts_in_force(settings)] == ["search"]
     assert query(settings, "SELECT name, version FROM contracts_in_force")[1] == [["search", 1]]
-    told = [(one.version, one.removed, one.applied_by) for one in contracts.history(settings, "support")]
+    told = [(one.version, one.removed, one.applied_by) for one in contracts.history(settings, "support")][2:]
     assert told == [(2, True, "test"), (2, False, "test"), (1, False, "test")]
     with pytest.raises(SettingsError, match=r"no contract 'support' is in force; there are search"):
         contracts.remove(settings, "support", "test")

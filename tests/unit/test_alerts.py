@@ -1,6 +1,8 @@
 """Alerts: which are the same, what they say, where they lead, how they travel; names may hold anything."""
 
 import json
+import random
+import string
 from dataclasses import fields, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +20,7 @@ from pipeline.operators.alerts.cloud_event import NoAlertError, decode, encode, 
 from pipeline.operators.alerts.drilldown import LINK_CHARS, board_url, literal
 from pipeline.operators.alerts.told import message, told
 from pipeline.operators.alerts.wording import TEXT_CHARS, amount
+from pipeline.settings import Settings
 from pipeline.topics import schemas_dir
 from tests.alerts import AT_NS, EVERY, OBJECTIVE, PANES, PIPELINE
 
@@ -164,6 +167,17 @@ def test_a_hostile_name_stays_a_name(name: str) -> None:
     assert subject.isascii()
     assert subject.isprintable()
     assert subject.count("/") == 3
+    assert decode(encode(alert)) == alert
+
+
+def test_names_as_long_as_the_setting_allows_leave_room_for_a_message() -> None:
+    """A broker takes 1,048,588 bytes; environment, route and four columns are names, and two of the releases stand beside."""
+    name = "".join(random.Random(3).choices(string.printable[:94], k=Settings.model_fields["max_text_bytes"].metadata[1].le))
+    parts = tuple((column, name) for column in ("model", "release", "cohort", "language"))
+    long = replace(OBJECTIVE, environment=name, route=name, slice=parts, release=name, previous_release=name)
+    alert = told(long, PANES, 7, "https://grafana.example")
+    assert alert.sql == ""
+    assert len(message(alert, "alerts").value) < 700_000
     assert decode(encode(alert)) == alert
 
 

@@ -24,6 +24,9 @@ UNKNOWN = "(unknown)"
 LINK_CHARS = 4096
 """Servers and browsers take no longer address for certain."""
 
+SQL_CHARS = 65_536
+"""Of a query, on which names as long as TAILRACE_MAX_TEXT_BYTES allows stand escaped: a broker takes 1 MB for all of an alert."""
+
 VIEWS = {Family.CALLS: "performance", Family.TRACES: "trace_performance", Family.SCORES: "score_sums"}
 TOTALS = {
     (Family.CALLS, "latency_sum_ns"): "sum(toFloat64(latency_mean_ns) * requests)",
@@ -64,7 +67,7 @@ def _as_bytes(c: str) -> str:
 def sql(alert: Alert) -> str:
     """A statement without an end mark, that shows windows and releases for at least an hour up to the window that decided.
 
-    Of an alert about the pipeline: what the stages said of it.
+    Of an alert about the pipeline: what the stages said of it. "" where it would be longer than SQL_CHARS: half a query is none.
     """
     if alert.kind is AlertKind.PIPELINE:
         return _of_pipeline(alert)
@@ -82,7 +85,8 @@ def sql(alert: Alert) -> str:
     ]
     columns = ", ".join(["window_start", "release", *_columns(one, measure, family)])
     order = "window_start, release"
-    return f"SELECT {columns} FROM {_rows(one, family, by_hour)} WHERE {' AND '.join(where)} GROUP BY {order} ORDER BY {order}"
+    said = f"SELECT {columns} FROM {_rows(one, family, by_hour)} WHERE {' AND '.join(where)} GROUP BY {order} ORDER BY {order}"
+    return said if len(said) <= SQL_CHARS else ""
 
 
 def _of_pipeline(alert: Alert) -> str:
