@@ -18,7 +18,9 @@ MOST_ALIKE = 100
 
 LETTERS = 4
 
-FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms], fnv1a)
+# The tables are made without machine code: its first call takes 0.4 s, which a process that reads no spans need not spend.
+with np.errstate(over="ignore"):  # the hash wraps around
+    FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms], fnv1a.py_func)
 HASHES, TABLE, TEXT, OFFSETS = FORM_NAMES.hashes, FORM_NAMES.table, FORM_NAMES.text, FORM_NAMES.offsets
 MEANINGS = np.array([meaning for meaning, forms in enumerate(FORMS.values()) for _ in forms], np.int32)
 """Per form the place of its meaning in FORMS."""
@@ -50,9 +52,13 @@ def _ending(buf: Bytes, pos: int, end: int) -> int:
 
 
 def _endings() -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Where `_ending` finds those of the forms, which are letters alone."""
     ends = np.zeros(1 << 12, bool)
-    for form in range(len(MEANINGS)):
-        ends[_ending(TEXT, OFFSETS[form], OFFSETS[form + 1])] = True
+    for form in FORM_NAMES.slots:
+        ending = 0
+        for letter in reversed(form.encode()[-LETTERS:]):
+            ending = ((ending << 3) ^ (letter * 11)) & 0xFFF
+        ends[ending] = True
     return ends
 
 
