@@ -100,6 +100,7 @@ def run_worker(
     def refuse_another(source: Source) -> None:
         ids.turn()
         ids.refuse_another(source)
+        ids.refuse_more(topic)
 
     outside = Outside(
         worker,

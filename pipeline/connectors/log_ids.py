@@ -1,4 +1,5 @@
-"""Notices, while a topic is read, that it was deleted and made anew: offsets then mean other records.
+"""Notices, while a topic is read, that it was deleted and made anew: offsets then mean other records. Or that it has more
+partitions: then keys come to other ones, and a worker knows by their number what is its own.
 
 The broker is asked every few seconds and never waited for. A stage that reads a log that is gone ends with one clear line;
 started again it begins with the new log. Nothing is carried over: progress, panes and ledger name the log they speak of.
@@ -27,15 +28,18 @@ class LogIds:
         self._admin = admin(settings)
         self._asking: dict[str, Future[Any]] = {}
         self._ids: dict[str, str] = {}
+        self._partitions: dict[str, tuple[int, int]] = {}
         self._next = 0.0
 
     def turn(self) -> None:
         """Note what was answered, ask when it is due."""
         for topic in [topic for topic, answer in self._asking.items() if answer.done()]:
             try:
-                self._ids[topic] = str(self._asking.pop(topic).result().topic_id)
+                found = self._asking.pop(topic).result()
             except KafkaException:  # away, or deleted and not made anew yet: whoever reads it finds out
                 continue
+            self._ids[topic], n = str(found.topic_id), len(found.partitions)
+            self._partitions[topic] = (self._partitions.get(topic, (n, n))[0], n)
         if not self._asking and steady() >= self._next:
             self._next = steady() + ASK_EVERY
             self._asking = self._admin.describe_topics(TopicCollection(self._topics), request_timeout=ANSWER_WITHIN)
@@ -47,3 +51,9 @@ class LogIds:
             raise Fatal(
                 f"topic {source.topic} was made anew (id {source.epoch}, now {now}): start again to begin with the new one"
             )
+
+    def refuse_more(self, topic: str) -> None:
+        """Raises Fatal if it has more partitions than when it was asked first."""
+        before, now = self._partitions.get(topic, (0, 0))
+        if now > before:
+            raise Fatal(f"topic {topic} has {now} partitions, {before} when this process began: start again to read it as it is")

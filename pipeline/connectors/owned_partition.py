@@ -59,7 +59,7 @@ class Outside(Generic[State]):
     """What all partitions of one worker share. The awaitables raise Fatal if Kafka does not answer in time.
 
     overtaken: is told the offsets [due, found) that retention took before they were read.
-    refuse_another: raises Fatal if the broker holds another log under the source's name.
+    refuse_another: raises Fatal if the broker holds another log under the source's name, or more partitions beside it.
     asking: for a worker that asks, begins what one session asks.
     """
 

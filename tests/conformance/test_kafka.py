@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer as RawProducer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.kafka import Change, Producer, apply_topics, connection, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
+from pipeline.connectors.log_ids import LogIds
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
 from pipeline.model.stream import Effects, Message, Record, Source
 from pipeline.settings import Settings
@@ -212,6 +221,25 @@ def test_a_recreated_topic_is_another_log(topic_settings: Settings) -> None:
     until(lambda: name not in client.list_topics().topics)
     apply_topics(topic_settings)
     assert {s.epoch for s in before.values()}.isdisjoint(s.epoch for s in sources(topic_settings, "spans").values())
+
+
+def test_a_topic_that_grows_while_it_is_read_is_refused(topic_settings: Settings) -> None:
+    """Else a worker goes on taking for its own what comes to another partition now."""
+    name, client = topic_settings.topic("panes"), admin(topic_settings)
+    ids = LogIds(topic_settings, [name])
+
+    def grown() -> str:
+        ids.turn()
+        try:
+            ids.refuse_more(name)
+        except Fatal as error:
+            return str(error)
+        return ""
+
+    until(lambda: not grown() and bool(ids._partitions))
+    client.create_partitions([NewPartitions(name, 6)])[name].result()
+    until(lambda: bool(grown()))
+    assert grown() == f"topic {name} has 6 partitions, 4 when this process began: start again to read it as it is"
 
 
 # Errors in one line.
