@@ -7,8 +7,11 @@ import typer
 
 from pipeline.app import show
 from pipeline.cli.terminal import Json, complain, out, say
-from pipeline.errors import SettingsError
+from pipeline.errors import EngineError, SettingsError, TailraceError
 from pipeline.settings import Settings
+
+BROKEN = 1
+"""The exit code of a promise that is not kept."""
 
 
 def check(
@@ -26,7 +29,8 @@ def check(
     """Hold a contract against stored panes, by the same judgement as the stage watch.
 
     Exits with 0 if it is kept; 1 if a promise of severity page or ticket is broken, info never breaks; 2 if a promise has too
-    little data in every slice, nothing is stored, or what was asked for is wrong; 3 if an engine is away.
+    little data in every slice, nothing is stored, or what was asked for is wrong; 3 if an engine is away or does not answer what
+    is asked; 4 if the schema is not that of this version.
     """
     from pipeline.app import check as checking  # noqa: PLC0415 - loads the evidence
     from pipeline.app import checked  # noqa: PLC0415
@@ -36,7 +40,12 @@ def check(
     if release != release.strip() or len(release) > 1000:
         raise SettingsError("--release is the name of a release, as spans say it")
     span = (time_ns(since) if since else None, time_ns(until) if until else None)
-    done = checking.check(settings, checking.contract_named(settings, contract), span, release, most, say)
+    try:
+        done = checking.check(settings, checking.contract_named(settings, contract), span, release, most, say)
+    except TailraceError as error:
+        if error.exit_code == BROKEN:  # which nothing says but a broken promise
+            raise EngineError(str(error)) from error
+        raise
     code = done.standing.exit_code(strict)
     if json:
         print(orjson.dumps(checked.meant(done, code)).decode())

@@ -107,6 +107,9 @@ BAD_DATA: Final = frozenset({6, 26, 27, 32, 33, 36, 38, 41, 53, 69, 70, 72, 117,
 AWAY: Final = frozenset({3, 159, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 285, 319, 394, 439, 745, 999})
 """Codes that pass: time-outs, memory, too many parts or queries, read-only for now, a lost Keeper."""
 
+UNKNOWN: Final = frozenset({16, 47, 60})
+"""Codes of a column, a name or a table that is not there."""
+
 ACCESS: Final = frozenset({81, 192, 193, 194, 497, 516})
 """Codes of a wrong user, password or database."""
 
@@ -171,12 +174,20 @@ def feed(settings: Settings, cluster: str) -> Client:
     """
     client, topic = connect(settings), settings.topic("spans")
     with _translated("who feeds the database"):
-        if missing := {migration.name for migration in _migrations()} - _applied(client).keys():
-            raise SchemaError(f"the store lacks the migrations {', '.join(sorted(missing))}: run `tailrace schema apply`")
+        refuse_missing(client)
         if not _fed_by(client):
             client.insert("fed_by", [[topic, cluster]], column_names=["topic", "cluster"])
         _refuse_another(_fed_by(client), settings, topic, cluster)
     return client
+
+
+def refuse_missing(client: Client) -> None:
+    """Raises SchemaError if a migration is missing, or all are; the engine's own errors as they come."""
+    applied = _applied(client) if client.command("EXISTS TABLE applied_migrations") else {}
+    if not applied:
+        raise SchemaError("the store has no schema: run `tailrace schema apply`")
+    if missing := {migration.name for migration in _migrations()} - applied.keys():
+        raise SchemaError(f"the store lacks the migrations {', '.join(sorted(missing))}: run `tailrace schema apply`")
 
 
 def _fed_by(client: Client) -> Sequence[str]:
@@ -260,14 +271,20 @@ def carry_out(
 def query(
     settings: Settings, sql: str, within: int | None = None, parameters: dict[str, Any] | None = None
 ) -> tuple[list[str], list[list[Any]]]:
-    """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words.
+    """Names and rows of a read-only statement; a digest state shows as "<state>". Raises Fatal in the engine's words, SchemaError
+    where it is a missing migration that it does not know.
 
     `within`: seconds after which the engine gives the statement up, Transient. parameters: for its `{name:Type}`, bound by the
     engine: no value can change the statement.
     """
     limits = {} if within is None else {"max_execution_time": within}
     with reader(settings) as client, _translated("query"):
-        raw = client.raw_query(sql.rstrip().rstrip(";"), parameters, settings=READABLE | limits, fmt="JSONCompact")
+        try:
+            raw = client.raw_query(sql.rstrip().rstrip(";"), parameters, settings=READABLE | limits, fmt="JSONCompact")
+        except Error as error:
+            if error.code in UNKNOWN:
+                refuse_missing(client)
+            raise
     answer = json.loads(raw.decode(errors="replace"))
     states = [column["type"].startswith("AggregateFunction") for column in answer["meta"]]
     rows = [["<state>" if state else cell for state, cell in zip(states, row, strict=True)] for row in answer["data"]]

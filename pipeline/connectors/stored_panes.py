@@ -12,7 +12,7 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from pipeline.connectors.clickhouse import connect, ours
+from pipeline.connectors.clickhouse import connect, ours, refuse_missing
 from pipeline.model.metrics import Family
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.panes_read import NUMBERS, SERIES_OF, Panes
@@ -34,10 +34,14 @@ class Window:
 
 
 class StoredPanes:
-    """The panes of a store. Its client is closed with it."""
+    """The panes of a store. Its client is closed with it. Raises SchemaError if a migration is missing."""
 
     def __init__(self, settings: Settings) -> None:
         self._client: Client = connect(settings)
+        try:
+            refuse_missing(self._client)
+        except Error as error:
+            raise ours(error, "stored panes") from error
 
     def close(self) -> None:
         """No more is read."""

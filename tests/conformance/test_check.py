@@ -12,9 +12,10 @@ from pipeline.app import check as checking
 from pipeline.app.checked import meant, summary
 from pipeline.cli import app
 from pipeline.connectors import stored_panes
-from pipeline.connectors.clickhouse import connect, insert_blocks
-from pipeline.errors import SettingsError
+from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
+from pipeline.errors import EngineError, SchemaError, SettingsError
 from pipeline.settings import Settings
+from tests.e2e.stages import environment
 from tests.panes import MINUTE_NS, NOON_NS, panes
 from tests.unit import test_watch_same_hours as same_hours
 from tests.unit.test_watch import ERRORS, REGRESSIONS
@@ -124,3 +125,26 @@ def test_check_says_what_watch_alerted_of(with_schema: Settings, monkeypatch: py
     ran = CliRunner().invoke(app, ["check", str(path), *span])
     print(ran.output)
     assert "broken" in ran.output
+
+
+def test_only_a_broken_promise_says_what_a_broken_promise_says(fresh_prefix: Settings, tmp_path: Path) -> None:
+    """Exit code 1. What else may go wrong: no schema, a migration is missing, the store refuses a query."""
+    path = tmp_path / "errors.yaml"
+    path.write_text(ERRORS)
+
+    def outcome() -> Exception | None:
+        asked = ["check", str(path), "--from", "2023-11-15", "--to", "2023-11-16"]
+        return CliRunner().invoke(app, asked, env=environment(fresh_prefix)).exception  # type: ignore[return-value]
+
+    assert isinstance(none := outcome(), SchemaError)
+    assert str(none) == "the store has no schema: run `tailrace schema apply`"
+    with pytest.raises(SchemaError, match="has no schema"):
+        query(fresh_prefix, "SELECT * FROM latest_alerts")
+    apply_schema(fresh_prefix)
+    assert isinstance(outcome(), SettingsError), "nothing is stored"
+    with connect(fresh_prefix) as client:
+        client.command("RENAME TABLE panes TO elsewhere")
+        assert isinstance(outcome(), EngineError)
+        client.command("ALTER TABLE applied_migrations DELETE WHERE name LIKE '0055%' SETTINGS mutations_sync = 2")
+    assert isinstance(lacking := outcome(), SchemaError)
+    assert "0055_standings: run `tailrace schema apply`" in str(lacking)
