@@ -1,4 +1,4 @@
-"""Stages made from settings, and each run on Kafka."""
+"""Stages made from settings, and decode and sink run on Kafka."""
 
 import logging
 import os
@@ -18,7 +18,6 @@ import yaml
 from pipeline.app.status import Reporter
 from pipeline.connectors.clickhouse import carry_out, feed
 from pipeline.connectors.clock import now_ns
-from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.files import read_text
 from pipeline.connectors.heartbeat import Heartbeat
 from pipeline.connectors.kafka import Producer, cluster_id, sources
@@ -255,18 +254,6 @@ class Withheld:
         ]
         yield [Message(self._topic, 0, encode_rows(STATUS, rows))] if rows else []
         self._told = counts
-
-
-def run_aggregate(settings: Settings, instance: str, beat: Heartbeat) -> None:
-    """Run one aggregate worker until SIGTERM or SIGINT."""
-    run_worker(
-        settings,
-        aggregate_stage(as_on_broker(settings)),
-        "spans",
-        instance=instance,
-        overtaken=overtaken_by_retention(settings, "aggregate"),
-        beat=beat,
-    )
 
 
 def run_sink(settings: Settings, instance: str, beat: Heartbeat) -> None:  # noqa: ARG001

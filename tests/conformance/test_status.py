@@ -3,8 +3,6 @@
 import uuid
 from pathlib import Path
 
-import pytest
-
 from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, OUTSIDE, PARTITIONS, ROWS, look, worded
 from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.connectors.clock import now_ns
@@ -119,16 +117,22 @@ def test_what_is_long_over_costs_nothing(with_schema: Settings) -> None:
             assert int(answer.summary["read_rows"]) <= MOST_ROWS_READ, sql
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_that_does_not_run_is_a_problem(with_schema: Settings, stage: str, tmp_path: Path) -> None:
+def test_a_stage_that_does_not_run_is_a_problem(with_schema: Settings, tmp_path: Path) -> None:
     settings = with_schema.model_copy(update={"session_timeout": 6.0})
     apply_topics(settings)
+
+    def told() -> list[str]:
+        return [problem.split()[3] for problem in look(settings).problems]
+
     with Stages(settings, tmp_path, {name: name for name in STAGES}) as stages:
         stages.until(lambda: all(look(settings).members.values()), "all have joined", 60)
         assert look(settings).problems == []
-        stages.kill(stage)
-        stages.until(lambda: look(settings).problems, "its absence is told", 30)
-        assert [problem.split()[3] for problem in look(settings).problems] == [f"{stage}:"]
+        for stage in STAGES:
+            stages.kill(stage)
+            stages.until(told, f"the absence of {stage} is told", 30)
+            assert told() == [f"{stage}:"]
+            stages.start(stage)
+            stages.until(lambda: not told(), f"{stage} is back", 60)
 
 
 def test_ids_of_users_in_a_series_are_told_by_their_shape_alone(with_schema: Settings) -> None:
