@@ -1,8 +1,8 @@
 """What contracts in force promise, held against what is stored: the objectives of the board *Contract*.
 
-An estimate is over the objective's own window, which ends with the newest window of the range; up to six hours of minutes, longer
-windows of hours. Nothing is read from before the longest window that some promise has, and each row once: it is summed into
-its series and the shortest window that reaches back to it, so a longer window is the sum of the shorter ones in it.
+An estimate is over the window of its objective, which ends with the newest of the range, of whatever route; up to six hours
+of minutes, longer windows of hours. Nothing is read from before the longest window that some promise has, each row once: it is
+summed into its series and the shortest window that reaches back to it, so a longer window is the sum of the shorter ones in it.
 
 The server takes longer to plan such a query than to answer it, so this one is planned in few steps: the six tables, the known
 routes and the alarms give rows of one shape; what a metric is made of (`pipeline/model/metrics.py`) are places in these; and each
@@ -136,6 +136,21 @@ def _asked(number: int, family: Family) -> str:
     return f"window_ns {'>' if number > len(Family) else '<='} {SIX_HOURS_NS} AND {names}"
 
 
+def newest(table: str) -> str:
+    """Begin of the table's newest window up to the end of the range, whatever is selected.
+
+    If no window begins after the range, the parts of the table tell it and nothing is read.
+    """
+    last = f"SELECT max(window_start) FROM {table}"
+    told = f"SELECT if(max(window_start) <= $__toTime, max(window_start), toDateTime(0)) FROM {table}"
+    return f"greatest(({told}), ({last} WHERE window_start <= $__toTime AND ({last}) > $__toTime))"
+
+
+def _before(window_ns: str) -> str:
+    """Begin of the newest window that such a window does not reach."""
+    return f"newest - toIntervalSecond(intDiv({window_ns}, 1000000000))"
+
+
 def _rows(number: int, family: Family, table: str) -> str:
     """What each series of the table has had, by the shortest of the promised windows that reach back to it, `within`."""
     keys, columns = series(family), _columns(family)
@@ -147,15 +162,15 @@ def _rows(number: int, family: Family, table: str) -> str:
     names = [name if name in keys else f"'' AS {name}" for name in (*MATCHED, "evaluator")]
     versions = f"groupUniqArray({VERSION})" if family is Family.SCORES else "emptyArrayString()"
     return (
-        f"WITH (SELECT max(window_end_ns) FROM {table} WHERE $__timeFilter(window_start) AND {OF_ROUTE}) AS until,\n"
+        f"WITH {newest(table)} AS newest,\n"
         "  (SELECT (arraySort(groupUniqArray(window_ns)), groupUniqArray(metric)) FROM promises\n"
         f"  WHERE {_asked(number, family)}) AS asked\n"
-        f"SELECT {number} AS source, {', '.join(names)}, arrayFirst(w -> window_start_ns >= until - w, asked.1) AS within,\n"
+        f"SELECT {number} AS source, {', '.join(names)}, arrayFirst(w -> window_start > {_before('w')}, asked.1) AS within,\n"
         f"  [{', '.join(sums)}] AS sums,\n"
         f"  [{', '.join(f'quantilesTDigestMergeState({LEVELS})({one})' for one in states)}] AS digests, {versions} AS versions,\n"
         f"  {NO_ENDS} AS ends\nFROM {table} FINAL\n"
-        "PREWHERE window_start >= toDateTime(intDiv(until - arrayMax(asked.1), 1000000000)) AND window_start <= $__toTime\n"
-        f"WHERE window_end_ns <= until AND {OF_ROUTE}\nGROUP BY {', '.join(keys)}, within"
+        f"PREWHERE window_start > {_before('arrayMax(asked.1)')} AND window_start <= $__toTime\n"
+        f"WHERE {OF_ROUTE}\nGROUP BY {', '.join(keys)}, within"
     )
 
 

@@ -97,9 +97,8 @@ def among(column: str) -> str:
 
     Several values come as `{one,other}` and their names hold no comma (`shown`).
     """
-    inner = "if(startsWith(v, '{') AND endsWith(v, '}'), substring(v, 2, length(v) - 2), v)"
-    stored = f"name -> if(name = '{UNKNOWN}', '', decodeURLComponent(name))"
-    names = f"arrayMap(v -> arrayMap({stored}, splitByChar(',', {inner})), [{_value(column)}])[1]"
+    inner = f"replaceRegexpOne({_value(column)}, '^[{{](?s:(.*))[}}]\\\\z', '\\\\1')"
+    names = f"arrayMap(name -> if(name = '{UNKNOWN}', '', decodeURLComponent(name)), splitByChar(',', {inner}))"
     return f"$__conditionalAll({column} IN (SELECT arrayJoin({names})), ${column})"
 
 

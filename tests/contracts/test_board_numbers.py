@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from grafana.budgets import rung
-from pipeline.operators.boards.macros import TimeRange
+from pipeline.operators.boards.macros import ALL, TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
-from tests.board_rows import DOLLAR, MS, NOON
+from tests.board_rows import DOLLAR, FAR, MS, NOON
 from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
 
 
@@ -258,6 +258,14 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     firing = asked.panel("contract/Broken now", A_DAY)
     assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]
     assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
+
+
+@pytest.mark.parametrize("route", ["chat", ALL])
+def test_an_estimate_ends_with_the_newest_window_of_all_routes(asked: Asked, route: str) -> None:
+    for minutes, n in ((2, 100), (20, 100), (FAR + 2, 0)):  # others began again so much later
+        over = TimeRange(NOON, NOON + 60 * minutes - 1)
+        found = asked.panel("contract/Objectives one by one", over, route=route)
+        assert [row["n"] for row in found if (row["Route"], row["Objective"]) == ("chat", "newest")] == [n], minutes
 
 
 def test_a_budget_takes_the_bin_that_watch_takes(asked: Asked) -> None:
