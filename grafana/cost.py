@@ -96,8 +96,8 @@ OVER_TIME = (
     *(
         chart(
             f"Cost per hour by {column}",
-            "US dollars per hour at the rate of each point, stacked; those with most requests.",
-            over_time(f"3600 * {rate(COST)} AS cost", by=column),
+            "US dollars per hour at the rate of each point, stacked: the dearest, and all others together.",
+            over_time(f"3600 * {rate(COST)} AS cost", by=column, size=COST, whole=True),
             "currencyUSD",
             8,
             column.capitalize(),
@@ -119,8 +119,8 @@ OVER_TIME = (
     ),
     chart(
         "Cost of each day",
-        "US dollars of each UTC day, or of what the range holds of it.",
-        over_time(f"{COST} AS cost", by="route", time=FROM_START),
+        "US dollars of each UTC day, or of what the range holds of it: the dearest routes, and all others together.",
+        over_time(f"{COST} AS cost", by="route", size=COST, time=FROM_START, whole=True),
         "currencyUSD",
         8,
         "Route",

@@ -154,8 +154,8 @@ SPEED = (
 TRAFFIC = (
     chart(
         "Requests by route",
-        "Calls per second, stacked; the routes with most requests.",
-        over_time(f"{rate(N)} AS requests", by="route"),
+        "Calls per second, stacked: the routes with most, and all others together.",
+        over_time(f"{rate(N)} AS requests", by="route", whole=True),
         "reqps",
         8,
         "Route",
@@ -193,8 +193,8 @@ SPENDING = (
     ),
     chart(
         "Cost per hour by route",
-        "US dollars per hour at the rate of each point, stacked.",
-        over_time(f"3600 * {rate(COST)} AS cost", by="route"),
+        "US dollars per hour at the rate of each point, stacked: the dearest, and all others together.",
+        over_time(f"3600 * {rate(COST)} AS cost", by="route", size=COST, whole=True),
         "currencyUSD",
         8,
         "Route",
@@ -202,8 +202,8 @@ SPENDING = (
     ),
     chart(
         "Cost per hour by model",
-        "US dollars per hour at the rate of each point, stacked.",
-        over_time(f"3600 * {rate(COST)} AS cost", by="model"),
+        "US dollars per hour at the rate of each point, stacked: the dearest, and all others together.",
+        over_time(f"3600 * {rate(COST)} AS cost", by="model", size=COST, whole=True),
         "currencyUSD",
         8,
         "Model",

@@ -46,6 +46,9 @@ IN_ANY_ORDER = "\nSETTINGS optimize_aggregation_in_order = 0"
 of rows that FINAL merges.
 """
 
+OTHERS = "(all others)"
+"""What those of a stack that have no line of their own are together, so that its height is the whole."""
+
 SCORE_ROWS = "`rows_of_${scores:percentencode}`"
 """The same of scores, by a variable of its own."""
 
@@ -178,14 +181,19 @@ def over_time(
     view: str = VIEW_ROWS,
     size: str = "sum(requests)",
     time: str = TIME,
+    whole: bool = False,
 ) -> Query:
-    """Series of `values` over time; with `by` one for each of the components with the largest `size`."""
+    """Series of `values` over time; with `by` one for each of the components with the largest `size`. `whole`: and one for all
+    others together, for sums that are stacked.
+    """
     if not by:
         return Query(f"SELECT\n  {time},\n  {_lines(values)}\nFROM {view}\nWHERE {selected}\nGROUP BY time\nORDER BY time")
     largest = f"SELECT {by} FROM {view}\nWHERE {selected}\nGROUP BY {by} ORDER BY {size} DESC, {by} LIMIT {MOST_LINES}"
+    among_largest = f"{by} IN (\n{largest})"
+    name = f"if({among_largest}, {shown(by)}, '{OTHERS}') AS {by.capitalize()}" if whole else named(by)
+    also = "" if whole else f"\n  AND {among_largest}"
     return Query(
-        f"SELECT\n  {time},\n  {_lines((named(by), *values))}\n"
-        f"FROM {view}\nWHERE {selected}\n  AND {by} IN (\n{largest})\n"
+        f"SELECT\n  {time},\n  {_lines((name, *values))}\nFROM {view}\nWHERE {selected}{also}\n"
         f"GROUP BY time, {by.capitalize()}\nORDER BY time, {by.capitalize()}"
     )
 

@@ -6,10 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from grafana.budgets import rung
+from grafana.sql import MOST_LINES, OTHERS
 from pipeline.operators.boards.macros import ALL, TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
 from tests.board_rows import DOLLAR, FAR, MS, NOON
-from tests.contracts.boards import A_DAY, TWO_MINUTES, VIEWS, Asked
+from tests.contracts.boards import A_DAY, A_LONG_TIME, TWO_MINUTES, VIEWS, Asked
 
 
 @pytest.mark.parametrize(
@@ -274,6 +275,15 @@ def test_a_budget_takes_the_bin_that_watch_takes(asked: Asked) -> None:
     values = [value for value in values if value < 10**12]  # beyond, a logarithm does not tell neighbours apart
     sql = f"SELECT {rung('value', 1)} AS rung FROM (SELECT arrayJoin({values}) AS value)"
     assert [row["rung"] for row in asked.rows("contract", sql, A_DAY)] == [bin_at_or_above(value) for value in values]
+
+
+def test_a_stack_is_as_high_as_the_whole_however_many_routes_there_are(asked: Asked) -> None:
+    days = asked.panel("cost/Cost of each day", A_LONG_TIME, view="performance_daily")
+    (spent,) = asked.panel("cost/Spent", A_LONG_TIME, view="performance_daily")
+    routes = {row["Route"] for row in days}
+    assert len(routes) == MOST_LINES + 1
+    assert OTHERS in routes
+    assert sum(row["cost"] for row in days) == pytest.approx(spent["Spent"])
 
 
 def test_money_is_told_apart_by_kind_of_token_and_adds_up(asked: Asked) -> None:
