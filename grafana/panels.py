@@ -150,6 +150,7 @@ def cells(
     how each differs.
     """
     panel = table.Panel().no_value("–").filterable(True).cell_height(common.TableCellHeight.SM).thresholds(PLAIN)
+    panel.override_by_field_type("string", properties({"unit": "string"}))  # else release 2026.10 is the number 2026.1, in USD
     for letters, least in WIDTHS.items():
         panel.override_by_regexp(f"/^.{{{letters}}}$/", properties({"custom.minWidth": least}))
     if sort:

@@ -7,10 +7,10 @@ known, which may be hours after its trace. Versions of an evaluator stand apart:
 
 from dataclasses import replace
 
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana.estimates import FAILS, FAILS_INTERVAL, MEAN, MEAN_INTERVAL, OF, SELECTED, STATUSES, mean_over_time, summed
-from grafana.panels import MOMENT, PLAIN, WIDE, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import MOMENT, PLAIN, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import IN_ANY_ORDER, SCORE_ROWS, SERIES, Query, named, rate, ratio, total
 from grafana.variables import assemble, component, of_scores, scores, view
 
@@ -46,12 +46,22 @@ def _estimates(keys: tuple[str, ...], order: str, against: bool = False) -> Quer
     )
 
 
+SEEN_AT_ONCE = {"Version": 88, "Scorer": 88, "n": 70, "Mean": 78, "Low": 72, "High": 72, "n checked": 110, "Fails": 80}
+"""Pixels: so whole intervals, the last columns, fit beside the names on a screen of 1,440."""
+
 COLUMNS = {
-    "n": sample(ENOUGH),
-    "n checked": sample(ENOUGH),
-    "Fails": coloured("percentunit", *FAIL_LIMITS),
-    **{name: properties({"unit": "percentunit"}) for name in ("Fails low", "Fails high")},
+    **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
+    **{name: [*sample(ENOUGH), *properties({"custom.width": SEEN_AT_ONCE[name]})] for name in ("n", "n checked")},
+    "Fails": [*coloured("percentunit", *FAIL_LIMITS), *properties({"custom.width": SEEN_AT_ONCE["Fails"]})],
+    **{name: properties({"unit": "percentunit", "custom.width": 105}) for name in ("Fails low", "Fails high")},
 }
+
+
+def _names(*narrow: str) -> dict[str, list[DynamicConfigValue]]:
+    """Names that narrow the board, the evaluator's wider than others."""
+    others = {name.capitalize(): [*narrowing(UID, name), *properties({"custom.width": 110})] for name in narrow}
+    return others | {"Evaluator": narrowing(UID, "evaluator")}
+
 
 VECTOR: tuple[Panel, ...] = (
     numbers(
@@ -135,7 +145,7 @@ OVER_TIME: tuple[Panel, ...] = (
         "short",
         9,
         "",
-        {"First": MOMENT, "Last": MOMENT, "Evaluator": WIDE},
+        {"First": MOMENT, "Last": MOMENT, **{name: COLUMNS[name] for name in ("Version", "Scorer", "n")}},
         14,
     ),
 )
@@ -150,7 +160,7 @@ COHORTS: tuple[Panel, ...] = (
         "none",
         12,
         "",
-        COLUMNS | {name.capitalize(): narrowing(UID, name) for name in ("route", "cohort", "evaluator")},
+        COLUMNS | _names("route", "cohort") | {"Δ mean": properties({"custom.width": 90})},
     ),
     cells(
         "Route × release × language",
@@ -159,7 +169,7 @@ COHORTS: tuple[Panel, ...] = (
         "none",
         10,
         "",
-        COLUMNS | {name.capitalize(): narrowing(UID, name) for name in ("route", "release", "language", "evaluator")},
+        COLUMNS | _names("route", "release", "language"),
     ),
 )
 
