@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.operators.watch.contract_watch import GONE as GONE_FOR_GOOD
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.slices import SILENT_HOURS, Slice
 from pipeline.stages.watch import Partition, WatchPolicy
@@ -159,16 +160,37 @@ def test_one_that_comes_again_begins_anew(crowded: Log) -> None:
     assert row == len(watch.slices) - 1
 
 
-def test_one_whose_alarm_holds_stays_and_its_route_with_it() -> None:
+def broken_and_gone() -> Log:
+    """Two cohorts of `other` break their promise and are never seen again."""
     log = Log()
     log.contracts(errors=ERRORS.replace("routes: chat", "routes: [chat, other]"))
     for minute in range(0, FREED + 55, EVERY):
         bad = [on_time(minute, 60, 30, route="other", cohort=cohort) for cohort in "ab"]
         bad += [on_time(minute, 2000, 0, route="other", cohort="c")]
         log.window(minute, [*(bad if minute < GONE else []), on_time(minute, 60, 0, cohort="steady")])
-    watch = watches(end(log, replace(TIGHT, most_slices=8)))["errors"]
-    firing = [watch.slices.found[row] for row in np.flatnonzero(np.any([one.alarms.firing for one in watch.asked], axis=0))]
-    of_other = {(), (("cohort", "a"),), (("cohort", "b"),)}
-    assert {one.values for one in firing} == of_other - {()}
-    assert {one.values for one in watch.slices.found if one.route == "other"} == of_other
-    assert watch.judged[0].spread.n[watch.slices.found.index(Slice("prod", "other"))] > 0
+    return log
+
+
+@pytest.mark.parametrize(("most", "left"), [(8, {"chat"}), (16, {"chat", "other"})])
+def test_an_alarm_of_one_that_does_not_come_again_ends_with_a_word(most: int, left: set[str]) -> None:
+    log, policy = broken_and_gone(), replace(TIGHT, most_slices=most)
+    told = [one for one in alerts(folded(stage(policy), log)) if one["kind"] == "objective"]
+    cohorts = [{"cohort": "a"}, {"cohort": "b"}]
+    assert [(one["state"], one["slice"]) for one in told] == [(state, of) for state in ("firing", "resolved") for of in cohorts]
+    for end_of in told[2:]:
+        assert end_of["detail"] == GONE_FOR_GOOD
+        assert end_of["at_ns"] == end_of["resolved_ns"]
+        assert SILENT_HOURS * 10 < (end_of["at_ns"] - NOON_NS) // MINUTE_NS - GONE <= SILENT_HOURS * 10 + 20
+    watch = watches(end(log, policy))["errors"]
+    assert {one.route for one in watch.slices.found} == left
+    for asked in watch.asked:
+        assert not asked.alarms.firing.any()
+
+
+@pytest.mark.parametrize("batch", [1, 30])
+def test_crashes_change_no_such_end(batch: int) -> None:
+    log = broken_and_gone()
+    wanted = [one["id"] for one in alerts(folded(stage(TIGHT), log))]
+    at = len(log.records) // batch
+    crashes = (3, at // 3, at - 60 // batch, at - 40 // batch, at - 20 // batch, at - 2, at - 1)
+    assert {one["id"] for one in alerts(folded(stage(TIGHT), log, batch, crashes))} == set(wanted)

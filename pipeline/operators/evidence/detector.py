@@ -5,7 +5,9 @@ what is open, not kept. M less the number of restarts is a martingale under the 
 compared with an e-value: P(any alarm in the first day) is at most alpha, and between alarms lie 1/alpha days or more. A stratum
 that does not say anything begins nothing: otherwise silence alone would be evidence in the end, and be told with the next calls.
 
-A stratum holds as many hours as the cell needs to say something, and is compared with a bound, or with the same hours before.
+A stratum holds as many hours as the cell needs to say something, and is compared with a bound, or with the same hours before. Of
+one that has too few calls for a day who asks keeps what there is: it goes on until it says something, so that a small slice is
+heard at all, and none is left out because of what it says.
 
 Source: Shin, Ramdas and Rinaldo, New England Journal of Statistics in Data Science 2 (2024) (e-detectors); Shiryaev, Theory of
 Probability and its Applications 8 (1963); Roberts, Technometrics 8 (1966).
@@ -66,8 +68,13 @@ class Detector(Cells):
 def spoken(asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Found:
     """What is found where a stratum holds enough; nothing elsewhere."""
     found = asked.found(data, dispersion, batches)
-    enough = asked.may_speak(data, dispersion, ENOUGH_A_STRATUM[asked.kind])
+    enough = enough_a_stratum(asked, data, dispersion)
     return Found(np.where(enough, found.z, 0.0), np.where(enough, found.information, 0.0))
+
+
+def enough_a_stratum(asked: Hypothesis, data: Data, dispersion: Floats) -> NDArray[np.bool_]:
+    """Which strata hold enough to say something."""
+    return asked.may_speak(data, dispersion, ENOUGH_A_STRATUM[asked.kind])
 
 
 def _stratum(needed: Floats, hourly: Floats, next_hour: int) -> Floats:

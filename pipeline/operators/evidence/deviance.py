@@ -23,8 +23,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Data:
     """What is compared, per cell. n, s: how many and their sum. base_n: of the baseline, in calls that say as much; inf for a
-    bound. base_mean: its mean. usual: the mean of all there is, by which it is judged whether that is enough: what few calls
-    happen to say must not decide when they may speak.
+    bound. base_mean: its mean. usual: the mean by which it is judged whether that is enough, that of all there is: what few calls
+    happen to say must not decide whether they are heard.
     """
 
     n: Floats

@@ -72,6 +72,13 @@ class Hypothesis:
             found = deviance.share(data, self.r + worse * beyond, dispersion, batches)
         return Found(worse * found.z, found.information)
 
+    def null(self, data: Data, beyond: Floats) -> Floats:
+        """The mean that is worse than allowed by just so much, as `found` counts it."""
+        worse = -1 if self.floor else 1
+        if self.in_points:
+            return data.base_mean + worse * (self.limit + beyond)
+        return data.base_mean * (self.r + worse * beyond)
+
     def farthest(self, data: Data) -> Floats:
         """How far beyond the null the mean can lie at all, as `found` counts it: shares and scores end at 0 and at 1."""
         base = data.base_mean

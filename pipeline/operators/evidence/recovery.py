@@ -5,8 +5,12 @@ take days; that the estimate is back is no evidence. The null lies at halfway it
 slowly than a large excess does: less the way to halfway it would call unchanged data, several times as bad as allowed, half back.
 """
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operators.evidence.detector import enough_a_stratum
 from pipeline.operators.evidence.deviance import Data, Floats, Found
 from pipeline.operators.evidence.hypothesis import Hypothesis
 
@@ -24,5 +28,14 @@ def below(asked: Hypothesis, data: Data, middle: Floats, dispersion: Floats, bat
 
     The baseline may be of another hour than the one at the alarm: half of what can be lost is the farthest that halfway is.
     """
-    found = asked.found(data, dispersion, batches, np.minimum(middle, asked.farthest(data) / 2))
+    found = asked.found(data, dispersion, batches, _beyond(asked, data, middle))
     return Found(-found.z, found.information)
+
+
+def speaks(asked: Hypothesis, data: Data, middle: Floats, dispersion: Floats) -> NDArray[np.bool_]:
+    """Whether the data hold enough, by the mean at halfway: the worse it was, the fewer calls show that it is not any more."""
+    return enough_a_stratum(asked, replace(data, usual=asked.null(data, _beyond(asked, data, middle))), dispersion)
+
+
+def _beyond(asked: Hypothesis, data: Data, middle: Floats) -> Floats:
+    return np.minimum(middle, asked.farthest(data) / 2)

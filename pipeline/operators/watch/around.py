@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Floats
-from pipeline.operators.watch.extent import Sums
+from pipeline.operators.watch.sums import Sums
 from pipeline.operators.watch.week import DAYS, HOURS_KEPT, Week
 
 

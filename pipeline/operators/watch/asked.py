@@ -15,8 +15,10 @@ from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.dispersion import Dispersion, dispersion
-from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM, Kind
+from pipeline.operators.evidence.hypothesis import Kind
+from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.questions import Question, Told
+from pipeline.operators.watch.sums import SUMS, Sums
 
 Mask = NDArray[np.bool_]
 
@@ -24,7 +26,8 @@ Mask = NDArray[np.bool_]
 @dataclass(slots=True)
 class Alarms(Cells):
     """Per cell: firing is 1 while an alarm holds, since first_ns; crossed_ns: since when its estimate is beyond the bound, 0 if
-    it is not; middle: of its excess; m (cells, bets): evidence that it is over.
+    it is not; middle: of its excess; m (cells, bets): evidence that it is over. n, s, expected, squares (`sums.py`): what came
+    since a stratum last said something about that.
     """
 
     firing: Floats
@@ -32,6 +35,10 @@ class Alarms(Cells):
     crossed_ns: Floats
     middle: Floats
     m: Floats
+    n: Floats
+    s: Floats
+    expected: Floats
+    squares: Floats
 
     NOTHING: ClassVar[dict[str, float]] = {"m": -np.inf}
     WIDE: ClassVar[dict[str, int]] = {"m": len(recovery.BETS)}
@@ -96,6 +103,12 @@ class Asked:
         for part in self.PARTS:
             getattr(self, part).grow(cells)
 
+    def forget(self, cells: Mask) -> None:
+        """These begin anew, but for what lies in windows that slide, and ends with them."""
+        for part in self.PARTS:
+            if isinstance(state := getattr(self, part), Cells | Early):
+                state.forget(cells)
+
     def keep(self, cells: Mask) -> None:
         """The other slices are no more."""
         for part in self.PARTS:
@@ -143,13 +156,18 @@ class Asked:
             return np.nan_to_num((-higher if asked.floor else higher) - asked.limit, posinf=1e6)
 
     def recovered(self, hour: Data, phi: Floats, batches: Floats) -> Mask:
-        """Of alarms that hold, those that the hour that ends shows to be over. hour: beside what it is compared with."""
-        firing = self.alarms.firing > 0
+        """Of alarms that hold, those that the hours since, up to the one that ends, show to be over. hour: beside what it is
+        compared with. So many hours are taken together as it takes to say something: a small slice comes back too.
+        """
+        alarms, asked = self.alarms, self.question.asked
+        firing = alarms.firing > 0
         if not firing.any() or self.question.told is not Told.BY_EVIDENCE:
             return np.zeros(len(firing), np.bool_)
-        asked = self.question.asked
-        found = recovery.below(asked, hour, self.alarms.middle, phi, batches)
-        speaks = asked.may_speak(hour, phi, ENOUGH_A_STRATUM[asked.kind])
-        grown = np.logaddexp(self.alarms.m, 0.0) + np.where(speaks[:, None], bets.growth(found, recovery.BETS), 0.0)
-        self.alarms.m = np.where(firing[:, None], grown, self.alarms.m)
-        return np.asarray(firing & (bets.log_mean(self.alarms.m) - np.log(HOURS) >= np.log(1 / self.alpha)))
+        stratum = Sums(alarms.n, alarms.s, alarms.expected, alarms.squares) + Sums.of(hour.n, hour.s, hour.base_n, hour.base_mean)
+        data = stratum.data()
+        speaks = firing & recovery.speaks(asked, data, alarms.middle, phi)
+        grown = np.logaddexp(alarms.m, 0.0) + bets.growth(recovery.below(asked, data, alarms.middle, phi, batches), recovery.BETS)
+        alarms.m = np.where(speaks[:, None], grown, alarms.m)
+        for name in SUMS:
+            setattr(alarms, name, np.where(firing & ~speaks, getattr(stratum, name), 0.0))
+        return np.asarray(firing & (bets.log_mean(alarms.m) - np.log(HOURS) >= np.log(1 / self.alpha)))

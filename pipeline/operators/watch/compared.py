@@ -14,8 +14,9 @@ from pipeline.model.alerts import Extent
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.release import HOURS, Baseline, Release
 from pipeline.operators.watch.asked import Asked, Look, Mask
-from pipeline.operators.watch.extent import Sums, extents
+from pipeline.operators.watch.extent import extents
 from pipeline.operators.watch.questions import Counted, Question
+from pipeline.operators.watch.sums import Sums
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from pipeline.operators.watch.questions import Counted, Question, asked_of, burn
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.same_hours import SameHours
 from pipeline.operators.watch.silence import Missed, Silence
-from pipeline.operators.watch.slices import Here, Slice, Slices
+from pipeline.operators.watch.slices import SILENT_HOURS, Here, Slice, Slices
 
 ALPHA = 0.05
 """Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
@@ -32,13 +32,16 @@ ALPHA = 0.05
 Ints = NDArray[np.intp]
 State = Judged | Burned | Compared | SameHours
 
+LASTED = "it lasted for a week, so it is what is usual now"
+GONE = "nothing came for more than 8 days, so nothing is known of it any more"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
     estimate is beyond the bound. row: of the look. quantile: that the question is about. held: what a quantile or a mean of a
-    release is held against. back_ns: how far back the same hours before go. lasted: it ended because it lasts.
-    extent: of one that began.
+    release is held against. back_ns: how far back the same hours before go. extent: of one that began. why: one ended, if that is
+    not what the look says.
     """
 
     question: Question
@@ -56,8 +59,8 @@ class Change:
     quantile: Quantile = NO_QUANTILE
     held: Held | None = None
     back_ns: int = 0
-    lasted: bool = False
     extent: Extent = Extent.UNKNOWN
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -146,6 +149,7 @@ class ContractWatch:
         if len(self.slices):
             yield from self._hours(family, (line_ns - 1) // self.hour_ns, line_ns)
             yield from self._looks(family, line_ns - 1, line_ns)
+            yield from self._gone(family, line_ns)
         if self.day_over:
             self._make_room()
 
@@ -206,10 +210,20 @@ class ContractWatch:
         self.day_over |= hour // HOURS > before // HOURS
         for one in range(max(before, hour - HOURS), hour):
             for asked in self._of(family):
-                look = self._look(asked, at_ns)
+                ends = self._ended(asked, self._look(asked, at_ns), asked.alarms.firing > 0, at_ns)
                 over = asked.close_hour(one, self.slices.routes)
-                yield from self._ended(asked, look, over, at_ns)
+                lasted = asked.lasted if isinstance(asked, SameHours) else np.zeros_like(over)
+                yield from (replace(end, why=LASTED if lasted[end.row] else "") for end in ends if over[end.row])
                 asked.alarms.forget(over)
+
+    def _gone(self, family: Family, at_ns: int) -> Iterator[Change]:
+        """Of slices of which nothing came for long nobody will say that an alarm is over: they begin anew."""
+        silent = self.slices.silent > SILENT_HOURS
+        for asked in self._of(family) if silent.any() else ():
+            gone = (asked.alarms.firing > 0) & silent
+            if gone.any():
+                yield from (replace(end, why=GONE) for end in self._ended(asked, self._look(asked, at_ns - 1), gone, at_ns))
+                asked.forget(gone)
 
     def _make_room(self) -> None:
         """Slices that may go and of which nothing is told are no more; a route stays with its last part."""
@@ -268,10 +282,6 @@ class ContractWatch:
         held = asked.held(look, row) if isinstance(asked, Measured | MeasuredHours) else None
         n = int(counts[row])
         change = Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)
-        return self._usually(change, asked) if isinstance(asked, SameHours) else change
-
-    def _usually(self, change: Change, asked: SameHours) -> Change:
-        assert change.look.days is not None, "a look at the same hours before says on how many days they lie"
-        back_ns = int(change.look.days[change.row]) * HOURS * self.hour_ns
-        lasted = not change.is_firing and len(asked.lasted) > change.row and bool(asked.lasted[change.row])
-        return replace(change, back_ns=back_ns, lasted=lasted)
+        if look.days is None:
+            return change
+        return replace(change, back_ns=int(look.days[row]) * HOURS * self.hour_ns)

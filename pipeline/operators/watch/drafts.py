@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.operators.ladder import MOST_BINS
-from pipeline.operators.watch.asked import Asked
+from pipeline.operators.watch.asked import Alarms, Asked
 from pipeline.operators.watch.burned import Burned
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.packed import Floats, packed
 from pipeline.operators.watch.questions import Told
-from pipeline.operators.watch.same_hours import SameHours
+from pipeline.operators.watch.same_hours import Before, SameHours
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.snapshots import Columns, Mask, Quiet, Said, State, Watched, as_told
 from pipeline.operators.watch.tails import Tail
@@ -145,6 +145,9 @@ def _columns(state: Any, cells: Mask | None, tails: Mask | None) -> Columns:
 
 
 def _ends(asked: Asked) -> list[str]:
-    """Parts of which it is seen that an alarm is over: a sum and a burn rate end as they are."""
+    """Parts of which it is seen that an alarm is over: a sum and a burn rate end as they are, and what has lasted for a week is
+    usual.
+    """
     at_once = isinstance(asked, Burned) or asked.question.told is Told.AS_FACT
-    return ["alarms", *(part for part in asked.PARTS if at_once and isinstance(getattr(asked, part), Sliding))]
+    kinds = (Alarms, Before, Sliding) if at_once else (Alarms, Before)
+    return [part for part in asked.PARTS if isinstance(getattr(asked, part), kinds)]

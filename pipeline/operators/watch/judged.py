@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operators.evidence.cells import Cells
-from pipeline.operators.evidence.detector import Detector
+from pipeline.operators.evidence.detector import Detector, enough_a_stratum
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile, quantile
@@ -56,8 +56,9 @@ class Judged(Asked):
         data = self._data()
         of_hour = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)
         over = self.recovered(of_hour, phi, batches)
+        speaks = enough_a_stratum(self.question.asked, data, phi)
         closed = self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
-        self.opened.forget(closed | over)
+        self.opened.forget((closed & speaks) | over)
         self.detector.forget(over)
         self.close_spread(hour, routes)
         return over
@@ -94,5 +95,10 @@ class Judged(Asked):
         return quantile(question.threshold, self.tail.of(row), n, question.bound, phi, batches)
 
     def _data(self) -> Data:
-        bound = np.full(len(self.opened.n), self.question.bound)
-        return Data(self.opened.n, self.opened.s, np.full_like(bound, np.inf), bound, bound)
+        """What is enough is judged by the worse of the bound and what was seen: of a slice of which all calls fail a few say so,
+        and what does not say anything yet stays open, so nothing is chosen by what it says.
+        """
+        n, s, bound = self.opened.n, self.opened.s, np.full(len(self.opened.n), self.question.bound)
+        mean = np.divide(s, n, out=bound.copy(), where=n > 0)
+        worse = np.minimum(mean, bound) if self.question.asked.floor else np.maximum(mean, bound)
+        return Data(n, s, np.full_like(bound, np.inf), bound, worse)

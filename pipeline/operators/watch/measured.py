@@ -43,14 +43,14 @@ class Hour(Cells):
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a slice is held against, in the measure's unit, None where it is not known: the rung before, what the limit makes of
-    it, the rung that this release chose or would choose by now. first_n: calls before that chose, or were too few to; enough:
-    how many it takes. alike: that they are the same at all hours of the day.
+    it, the rung that this release chose or would choose by now. chosen_by: how many calls chose the rung before, or are there so
+    far to choose it; enough: how many it takes. alike: that they are the same at all hours of the day.
     """
 
     before: float | None
     allowed: float | None
     now: float | None
-    first_n: int
+    chosen_by: int
     enough: int
     alike: bool = True
 

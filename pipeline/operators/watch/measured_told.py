@@ -65,11 +65,11 @@ def _estimate(change: Change, held: Held, below: bool) -> float | None:
 def _none(change: Change, held: Held) -> str:
     """Why there is no baseline."""
     if change.question.baseline is Baseline.SAME_HOURS_BEFORE:
-        few = f"{held.first_n:,} of the {held.enough:,} that choose a threshold for their hours of the day"
+        few = f"{held.chosen_by:,} of the {held.enough:,} that choose a threshold for their hours of the day"
         return "" if held.before is not None else f"no baseline: {few}"
     if not change.previous:
         return ""
-    if held.first_n >= held.enough or not held.first_n:
+    if held.chosen_by >= held.enough or not held.chosen_by:
         return f"no baseline: release {named(change.previous)} had no calls here that could be counted"
-    few = f"{held.first_n:,} of the {held.enough:,} that choose what the next release is held against"
+    few = f"{held.chosen_by:,} of the {held.enough:,} that choose what the next release is held against"
     return f"no baseline: release {named(change.previous)} had {few}"

@@ -17,8 +17,6 @@ from pipeline.operators.watch.measured_told import measured_told
 from pipeline.operators.watch.questions import Question, Told
 from pipeline.operators.watch.shares_told import share_told
 
-LASTED = "it lasted for a week, so it is what is usual now"
-
 
 @dataclass(frozen=True, slots=True)
 class Ends:
@@ -72,7 +70,7 @@ def alert(contract: Contract, change: Change, known: Ends | None = None) -> Aler
         fired_ns=change.first_ns,
         resolved_ns=0 if change.is_firing else change.at_ns,
         extent=change.extent,
-        detail=LASTED if change.lasted else "",
+        detail=change.why,
     )
     if question.told is Told.AS_FACT:
         return replace(_against_bound(plain, question), estimate=float(change.look.s[change.row]), hypotheses=0)

@@ -22,25 +22,27 @@ from numpy.typing import NDArray
 from pipeline.model.alerts import Extent
 from pipeline.operators.evidence import bets
 from pipeline.operators.evidence.cells import Cells
-from pipeline.operators.evidence.detector import HOURS, Detector, spoken
+from pipeline.operators.evidence.detector import HOURS, Detector, enough_a_stratum, spoken
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM
 from pipeline.operators.evidence.release import Baseline, Release
 from pipeline.operators.watch.around import Around
 from pipeline.operators.watch.asked import Asked, Look, Mask
-from pipeline.operators.watch.extent import Sums, extents
+from pipeline.operators.watch.extent import extents
 from pipeline.operators.watch.questions import Counted, Question
+from pipeline.operators.watch.sums import SUMS, Sums
 from pipeline.operators.watch.week import HOURS_KEPT, Week
 
 
 @dataclass(slots=True)
 class Before(Cells):
     """Per cell: on how many days the baseline of the open stratum rests. until: the hour in which the alarm that holds began, inf
-    without one: what came since is no baseline.
+    without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 of the first.
     """
 
     days: Floats
     until: Floats
+    begins: Floats
 
     NOTHING: ClassVar[dict[str, float]] = {"until": np.inf}
 
@@ -48,7 +50,7 @@ class Before(Cells):
 @dataclass(slots=True)
 class Run(Cells):
     """Per cell the closed strata since the likeliest change, or the last one if there is none. n, s, expected, squares: their
-    sums (`extent.py`). worth: logarithm of the evidence of these strata for a change, 0 if there is none. begins: the hour in
+    sums (`sums.py`). worth: logarithm of the evidence of these strata for a change, 0 if there is none. begins: the hour in
     which the first of them did; 0 if there is none.
     """
 
@@ -79,9 +81,6 @@ class Run(Cells):
     def counts(self, speaks: Mask) -> Mask:
         """Of which cells the closed strata count. speaks: of which the open one speaks alone."""
         return (self.worth > 0) | ~speaks
-
-
-SUMS = ("n", "s", "expected", "squares")
 
 
 def _sums(data: Data) -> Sums:
@@ -138,7 +137,8 @@ class SameHours(Asked):
         worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
         hours = self.detector.hours
         closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
-        self.add_strata(closed, data, worth, hour + 1 - hours)
+        closed &= ~((hours == HOURS) & self._lacks(data, phi))  # of less than a day the baseline holds those hours alone
+        self.add_strata(closed, data, worth, np.where(self.before.begins > 0, self.before.begins, hour + 1 - hours))
         self.opened.forget(closed)
         self.begins(over)
         self.week.close_hour(hour, self.spread.open_n, self.spread.open_s)
@@ -181,7 +181,8 @@ class SameHours(Asked):
         """Whether the siblings got worse too, of slices whose alarm is raised: since the change of the slice."""
         found, hour = [Extent.UNKNOWN] * len(look.n), int(self.week.last.max(initial=0)) + 1
         counts = self.run.counts(self.speaks(look.dispersion)) & (self.run.begins > 0)
-        begins = np.where(counts, self.run.begins, hour // self.detector.hours * self.detector.hours)
+        of_open = np.where(self.before.begins > 0, self.before.begins, hour // self.detector.hours * self.detector.hours)
+        begins = np.where(counts, self.run.begins, of_open)
         rows = np.flatnonzero(np.isin(groups, groups[look.raised]))
         phi, batches, starts, open_n, open_s = (
             one[rows] for one in (look.dispersion, look.batches, HOURS / self.detector.hours, *self.open_hour())
@@ -197,8 +198,13 @@ class SameHours(Asked):
 
     def speaks(self, phi: Floats) -> Mask:
         """Of which cells the open stratum holds enough to say something."""
+        return enough_a_stratum(self.question.asked, self.opened.data(self.base), phi)
+
+    def _lacks(self, data: Data, phi: Floats) -> Mask:
+        """Of which cells the open stratum has too few calls yet, where its baseline has enough."""
         asked = self.question.asked
-        return asked.may_speak(self.opened.data(self.base), phi, ENOUGH_A_STRATUM[asked.kind])
+        needed = asked.needed(data.usual, phi, ENOUGH_A_STRATUM[asked.kind])
+        return np.asarray((data.n < needed) & (data.base_n >= needed))
 
     def _hour(self, of_day: int) -> Data:
         """The hour that ends, beside the same hour before."""
@@ -213,3 +219,4 @@ class SameHours(Asked):
             n, s, days = self.week.before(hour, self.detector.hours, self.before.until, cells)
             self.base.n[cells], self.base.s[cells] = n, s
             self.before.days[cells] = days
+            self.before.begins[cells] = hour
