@@ -40,7 +40,7 @@ class Objective:
     """A bound on a metric.
 
     id: metric, direction and window, unless the author named it; the same over versions while these stay.
-    minimum: n below which nothing is said. window_ns: how far back it looks at each look.
+    minimum: n below which nothing is said, of the window or of what evidence is of. window_ns: how far back each look goes.
     """
 
     id: str

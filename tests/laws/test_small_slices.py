@@ -26,7 +26,7 @@ owner: us
 environment: prod
 routes: chat
 objectives:
-  - {{metric: error.ratio, at_most: {bound:g}%, window: 3d}}
+  - {{metric: error.ratio, at_most: {bound:g}%, window: 15m}}
 regression: {{metrics: [error.ratio], baseline: same_hours_before}}
 """
 

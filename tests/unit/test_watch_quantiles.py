@@ -56,8 +56,8 @@ def test_a_slower_cohort_is_named_with_its_quantile_and_the_share_beyond(worse: 
     assert ("firing", {"cohort": "pro"}) in [(one["state"], one["slice"]) for one in told]
     (one,) = [one for one in told if one["slice"]]
     assert (one["metric"], one["unit"], one["bound"], one["direction"]) == ("latency.p95", "ns", 4e9, "at_most")
-    assert one["low"] < one["estimate"] < one["high"]
-    assert one["estimate"] > 4e9
+    assert one["low"] is None or one["low"] < one["estimate"]  # of a window that is mostly of before
+    assert one["high"] > one["estimate"] > 4e9
     assert one["log_e_value"] >= one["needed"]
     since = (one["at_ns"] - NOON_NS) // MINUTE_NS
     print(f"p95 twice as long: told after {since - 900} minutes, an hour of these is ten")

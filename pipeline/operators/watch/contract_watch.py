@@ -40,8 +40,8 @@ GONE = "nothing came for more than 8 days, so nothing is known of it any more"
 class Change:
     """An alarm that began or ended. at_ns: end of the window that decided. first_ns: when it began; crossed_ns: since when the
     estimate is beyond the bound. row: of the look. quantile: that the question is about. held: what a quantile or a mean of a
-    release is held against. back_ns: how far back the same hours before go. extent: of one that began. why: one ended, if that is
-    not what the look says.
+    release is held against. back_ns: how far back the same hours before go, or what is told of an objective if not its window.
+    extent: of one that began. why: one ended, if that is not what the look says.
     """
 
     question: Question
@@ -282,6 +282,6 @@ class ContractWatch:
         held = asked.held(look, row) if isinstance(asked, Measured | MeasuredHours) else None
         n = int(counts[row])
         change = Change(asked.question, where, is_firing, at_ns, first, crossed, look, row, n, asked.alpha, *names, itself, held)
-        if look.days is None:
-            return change
-        return replace(change, back_ns=int(look.days[row]) * HOURS * self.hour_ns)
+        if look.since_ns is not None and look.since_ns[row] > 0:
+            return replace(change, back_ns=at_ns - int(look.since_ns[row]))
+        return change if look.days is None else replace(change, back_ns=int(look.days[row]) * HOURS * self.hour_ns)

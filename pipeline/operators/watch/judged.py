@@ -1,6 +1,7 @@
 """An objective over all slices: its own window for the estimate, and evidence since an unknown time that its bound is broken.
 
-A sum over its bound is a fact while it is so.
+Where the window holds fewer than the minimum sample, the estimate is of all since the open stratum began, if that is more: of a
+slice with few calls it is what the evidence is of. A sum over its bound is a fact while it is so.
 """
 
 from dataclasses import dataclass, field
@@ -21,10 +22,22 @@ from pipeline.operators.watch.tails import Tail
 
 @dataclass(slots=True)
 class Opened(Cells):
-    """Per cell: what the open stratum holds, n and their sum."""
+    """Per cell: what the open stratum holds, as counted. since_ns: the start of its first window with anything."""
 
     n: Floats
     s: Floats
+    seen: Floats
+    exact: Floats
+    since_ns: Floats
+
+    def add(self, start_ns: int, counted: Counted) -> None:
+        """What a whole window says."""
+        self.since_ns[(self.seen == 0) & (counted.seen > 0)] = start_ns
+        self.n += counted.n
+        self.s += counted.s
+        self.seen += counted.seen
+        if counted.exact is not None:
+            self.exact += counted.exact
 
 
 @dataclass(slots=True)
@@ -47,8 +60,7 @@ class Judged(Asked):
         """What a whole window says."""
         self.sliding.add(start_ns, counted.n, counted.s, counted.seen, counted.exact)
         self.spread.add(counted.n, counted.s)
-        self.opened.n += counted.n
-        self.opened.s += counted.s
+        self.opened.add(start_ns, counted)
 
     def close_hour(self, hour: int, routes: NDArray[np.intp]) -> Mask:
         """`hour` is over. Returns of which cells the alarm is."""
@@ -69,7 +81,15 @@ class Judged(Asked):
         self.sliding.move(start_ns // self.sliding.part_ns)
         self.tail.move(self.sliding)
         n, s, seen = self.sliding.sums()
-        needed, data = self.needed(hypotheses), self._data()
+        exact = self.sliding.exact.sum(1) if self.question.cut is not None else None
+        needed, data, since_ns = self.needed(hypotheses), self._data(), None
+        if self.question.told is Told.BY_EVIDENCE:
+            opened, few = self.opened, (seen < self.question.minimum) & (seen < self.opened.seen)
+            n, s, seen, since_ns = (
+                np.where(few, of_stratum, of_window)
+                for of_stratum, of_window in ((opened.n, n), (opened.s, s), (opened.seen, seen), (opened.since_ns, 0.0))
+            )
+            exact = None if exact is None else np.where(few, opened.exact, exact)
         enough, firing = seen >= self.question.minimum, self.alarms.firing > 0
         log_e, raised, over = np.zeros_like(n), np.zeros(len(n), np.bool_), np.zeros(len(n), np.bool_)
         if self.question.told is Told.AS_FACT:
@@ -77,8 +97,8 @@ class Judged(Asked):
         elif self.question.told is Told.BY_EVIDENCE:
             log_e = self.detector.look(self.question.asked, data, phi, batches)
             raised = ~firing & enough & (log_e >= needed)
-        exact = self.sliding.exact.sum(1) if self.question.cut is not None else None
-        return Look(n, s, seen, log_e, needed, phi, batches, raised, over, data.base_n, data.base_mean, exact)
+        base = (data.base_n, data.base_mean)
+        return Look(n, s, seen, log_e, needed, phi, batches, raised, over, *base, exact, since_ns=since_ns)
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over the bound, of a floor under it, relative to it."""
@@ -89,7 +109,7 @@ class Judged(Asked):
     def quantile(self, look: Look, row: int) -> Quantile:
         """The quantile the objective is about, in a slice."""
         question = self.question
-        if not question.has_tail or question.threshold is None:
+        if not question.has_tail or question.threshold is None or _is_of_stratum(look, row):
             return NO_QUANTILE
         n, phi, batches = (float(column[row]) for column in (look.n, look.dispersion, look.batches))
         return quantile(question.threshold, self.tail.of(row), n, question.bound, phi, batches)
@@ -102,3 +122,7 @@ class Judged(Asked):
         mean = np.divide(s, n, out=bound.copy(), where=n > 0)
         worse = np.minimum(mean, bound) if self.question.asked.floor else np.maximum(mean, bound)
         return Data(n, s, np.full_like(bound, np.inf), bound, worse)
+
+
+def _is_of_stratum(look: Look, row: int) -> bool:
+    return look.since_ns is not None and look.since_ns[row] > 0

@@ -37,7 +37,8 @@ from pipeline.operators.watch.week import HOURS_KEPT, Week
 @dataclass(slots=True)
 class Before(Cells):
     """Per cell: on how many days the baseline of the open stratum rests. until: the hour in which the alarm that holds began, inf
-    without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 of the first.
+    without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 if it is
+    the one there was when all began.
     """
 
     days: Floats
@@ -114,6 +115,7 @@ class SameHours(Asked):
         """A release begins in these: evidence begins anew. What fires goes on until it is over."""
         for part in (self.detector, self.opened, self.run):
             part.forget(cells)
+        self.before.begins[cells] = 0.0
 
     def keep(self, cells: Mask) -> None:
         """The other slices are no more."""
