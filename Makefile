@@ -22,7 +22,7 @@ ENGINES := .venv/stamp-engines
 WARM := .venv/stamp-warm
 VIEWER := .venv/stamp-viewer
 VIEWER_SOURCES := $(wildcard viewer/*.* viewer/icons/* viewer/src/*.* viewer/src/panels/*)
-COMPILED := $(wildcard pipeline/operators/*.py pipeline/operators/decode/*.py)
+COMPILED := $(shell find pipeline/operators -name "*.py")
 
 .PHONY: help setup viewer viewed demo lint check test engines engineless quality soak bench lock clean
 

@@ -88,7 +88,7 @@ def _range(settings: Settings, span: tuple[int | None, int | None], everything: 
     back = max(settings.keep_panes, settings.keep_hourly) * DAY_NS if everything else DAY_NS
     from_ns = span[0] if span[0] is not None else to_ns - back
     if from_ns >= to_ns:
-        raise SettingsError("--from is not before --to")
+        raise SettingsError(f"--from is not before --to{', which is now' if span[1] is None else ''}")
     if not 0 <= from_ns < to_ns < 2**32 * 10**9:
         raise SettingsError("--from and --to are times from 1970 to 2105")
     if to_ns - from_ns > LONGEST_NS:

@@ -44,7 +44,7 @@ def gathered(settings: Settings, route: str, environment: str, span: tuple[int |
     to_s = (span[1] if span[1] is not None else now_ns()) // SECOND
     from_s = span[0] // SECOND if span[0] is not None else to_s - 7 * DAY
     if not 0 <= from_s < to_s < 2**32:
-        raise SettingsError("--from is not before --to")
+        raise SettingsError(f"--from is not before --to{', which is now' if span[1] is None else ''}")
     scope = Scope(settings, environment or _environment(settings, route, from_s, to_s), route, from_s, to_s)
     told = numbers.totals(scope)
     if not told["requests"]:
