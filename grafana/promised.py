@@ -48,6 +48,9 @@ NO_ENDS = "CAST([], 'Array(Nullable(Float64))')"
 
 LEVELS = ", ".join(map(str, QUANTILES.values()))
 EMPTY = f"CAST(base64Decode('AA=='), 'AggregateFunction({STATE}, Float64)')"
+NO_DIGEST = f"CAST(base64Decode('AA=='), 'AggregateFunction(quantilesTDigest({LEVELS}), Float64)')"
+"""The same of a merged row. As a constant: to aggregate empty ones costs as much as to aggregate."""
+
 PROMISE = ("contract", "rule", "metric", "direction", "bound", "minimum", "severity", "owner", "window_ns")
 ROUTE = ("environment", "route")
 MATCHED = (*ROUTE, "release", "model")
@@ -118,7 +121,9 @@ def _made(one: Metric) -> list[int]:
 FAMILY, DIGEST, LEVEL, EVENTS, OF, N, *UNKNOWN = (f"made[{i}]" for i in range(1, 9))
 MADE = {name: " ".join(map(str, _made(one))) for name, one in METRICS.items()}
 MEAN, FAIL = (" ".join(map(str, _made(one))) for one in _metrics(Family.SCORES))
-UNITS = {one.name: one.unit.value for one in METRICS.values()}
+UNITS = {one.name.partition(".")[0]: one.unit.value for one in METRICS.values()}
+"""Whatever is told of a measure is in the same."""
+
 
 PROMISES = (
     f"SELECT {', '.join(PROMISE)}, {', '.join(f'{name}s' for name in MATCHED)},\n"
@@ -129,47 +134,51 @@ PROMISES = (
 )
 
 
-def _asked(number: int, family: Family) -> str:
-    """Promises about rows of this source."""
-    measures = {one.name.partition(".")[0] for one in METRICS.values() if family in (one.family, Family.SCORES)}
-    names = f"splitByChar('.', metric)[1] {'NOT ' if family is Family.SCORES else ''}IN ({quoted(sorted(measures))})"
-    return f"window_ns {'>' if number > len(Family) else '<='} {SIX_HOURS_NS} AND {names}"
+def _asked() -> str:
+    """Of each source the windows of the promises about it, in nanoseconds below zero, the longest first, and 0; then the metrics
+    of those up to six hours, and of longer ones. All in one: what is the same in every source is worked out once.
+    """
+    measures = {of: {one.name.partition(".")[0] for one in METRICS.values() if one.family is of} for of in Family}
+    named_so = {of: f"splitByChar('.', metric)[1] IN ({quoted(sorted(names))})" for of, names in measures.items() if names}
+    named_so[Family.SCORES] = f"NOT ({' OR '.join(named_so.values())})"
+    long = [f"window_ns {'>' if longer else '<='} {SIX_HOURS_NS}" for longer in (False, True)]
+    about = [f"{long[number > len(Family)]} AND {named_so[family]}" for number, (family, _) in enumerate(SOURCES, 1)]
+    windows = [f"arrayPushBack(arraySort(groupUniqArrayIf(-window_ns, {those})), 0)" for those in about]
+    metrics = [f"groupUniqArrayIf(metric, {those})" for those in long]
+    return f"(SELECT ({', '.join(windows + metrics)}) FROM promises) AS asked"
 
 
-def newest(table: str) -> str:
+def _newest(table: str) -> str:
     """Begin of the table's newest window up to the end of the range, whatever is selected.
 
     If no window begins after the range, the parts of the table tell it and nothing is read.
     """
-    last = f"SELECT max(window_start) FROM {table}"
-    told = f"SELECT if(max(window_start) <= $__toTime, max(window_start), toDateTime(0)) FROM {table}"
-    return f"greatest(({told}), ({last} WHERE window_start <= $__toTime AND ({last}) > $__toTime))"
-
-
-def _before(window_ns: str) -> str:
-    """Begin of the newest window that such a window does not reach."""
-    return f"newest - toIntervalSecond(intDiv({window_ns}, 1000000000))"
+    last = "SELECT if(max(window_start) <= $__toTime, max(window_start), toDateTime(0))"
+    before = f"SELECT max(window_start) FROM {table} WHERE window_start <= $__toTime AND told = 0"
+    return f"({last} FROM {table}) AS told, greatest(told, ({before})) AS newest"
 
 
 def _rows(number: int, family: Family, table: str) -> str:
     """What each series of the table has had, by the shortest of the promised windows that reach back to it, `within`."""
     keys, columns = series(family), _columns(family)
     # These conditions are constants of the query: what nobody asks for is not read.
-    asked = [f"hasAny(asked.2, [{quoted(one)}])" for one in _quantiles(family)]
-    states = [f"if({on}, {state}, {EMPTY})" for on, state in zip(asked, DIGESTS[family].values(), strict=True)]
-    states += [EMPTY] * (MOST_DIGESTS - len(states))
-    sums = [f"sum(toInt256({f'if({asked[-1]}, {SPEEDS}, 0)' if name == SPEEDS else name}))" for name in columns]
+    metrics = f"asked.{len(SOURCES) + 1 + (number > len(Family))}"
+    asked = dict(zip(DIGESTS[family], (f"hasAny({metrics}, [{quoted(one)}])" for one in _quantiles(family)), strict=True))
+    states = [f"if({asked[digest]}, {state}, {EMPTY})" for digest, state in DIGESTS[family].items()]
+    digests = [f"quantilesTDigestMergeState({LEVELS})({one})" for one in states] + [NO_DIGEST] * (MOST_DIGESTS - len(states))
+    speeds = f"if({asked.get('tps_digest')}, {SPEEDS}, 0)"
+    summed = [f"toInt256({speeds if name == SPEEDS else name})" for name in columns]
     names = [name if name in keys else f"'' AS {name}" for name in (*MATCHED, "evaluator")]
     versions = f"groupUniqArray({VERSION})" if family is Family.SCORES else "emptyArrayString()"
     return (
-        f"WITH {newest(table)} AS newest,\n"
-        "  (SELECT (arraySort(groupUniqArray(window_ns)), groupUniqArray(metric)) FROM promises\n"
-        f"  WHERE {_asked(number, family)}) AS asked\n"
-        f"SELECT {number} AS source, {', '.join(names)}, arrayFirst(w -> window_start > {_before('w')}, asked.1) AS within,\n"
-        f"  [{', '.join(sums)}] AS sums,\n"
-        f"  [{', '.join(f'quantilesTDigestMergeState({LEVELS})({one})' for one in states)}] AS digests, {versions} AS versions,\n"
+        f"WITH {_newest(table)},\n  {_asked()}\nSELECT {number} AS source, {', '.join(names)},\n"
+        # The shortest window that is longer than the row is old. A lambda would have `newest` planned once more.
+        f"  -roundDown(-1000000000 * (1 + toInt64(newest) - toInt64(window_start)), asked.{number}) AS within,\n"
+        f"  sumForEach([{', '.join(summed)}]) AS sums,\n"
+        f"  [{', '.join(digests)}] AS digests, {versions} AS versions,\n"
         f"  {NO_ENDS} AS ends\nFROM {table} FINAL\n"
-        f"PREWHERE window_start > {_before('arrayMax(asked.1)')} AND window_start <= $__toTime\n"
+        f"PREWHERE window_start > newest - toIntervalSecond(intDiv(-asked.{number}[1], 1000000000))\n"
+        "  AND window_start <= $__toTime\n"
         f"WHERE {OF_ROUTE}\nGROUP BY {', '.join(keys)}, within"
     )
 
@@ -178,7 +187,7 @@ def _known() -> str:
     """Routes that had calls within the range, as rows of source 0."""
     return (
         "SELECT 0 AS source, environment, route, '' AS release, '' AS model, '' AS evaluator, 0 AS within, "
-        f"CAST([], 'Array(Int256)') AS sums,\n  [quantilesTDigestMergeState({LEVELS})({EMPTY})] AS digests, "
+        f"CAST([], 'Array(Int256)') AS sums,\n  [{NO_DIGEST}] AS digests, "
         f"emptyArrayString() AS versions, {NO_ENDS} AS ends\n"
         f"FROM {SEEN} WHERE $__timeFilter(window_start)\n  AND {OF_ROUTE}\nGROUP BY environment, route"
     )
@@ -189,7 +198,7 @@ def _alarms() -> str:
     return (
         f"SELECT {ALARMS} AS source, environment, route, contract AS release, rule AS model, '' AS evaluator, 0 AS within,\n"
         "  arrayMap(x -> toInt256(x), [countIf(tier = 'established'), count(), countIf(notEmpty(slice))]) AS sums,\n"
-        f"  [quantilesTDigestMergeState({LEVELS})({EMPTY})] AS digests, emptyArrayString() AS versions,\n"
+        f"  [{NO_DIGEST}] AS digests, emptyArrayString() AS versions,\n"
         "  [anyIf(low, empty(slice)), anyIf(high, empty(slice))] AS ends\n"
         "FROM latest_alerts WHERE state = 'firing' AND kind = 'objective'\n"
         "GROUP BY environment, route, contract, rule"
@@ -228,7 +237,10 @@ STATUS = (
     "n < minimum OR value IS NULL, 'no data', 'kept')"
 )
 RANK = "indexOf(['broken', 'crossed', 'no data', 'kept'], Status)"
-UNIT = f"transform(metric, [{quoted(UNITS)}], [{quoted(UNITS.values())}], if(endsWith(metric, '.fail'), 'share', 'score'))"
+UNIT = (
+    f"transform(splitByChar('.', metric)[1], [{quoted(UNITS)}], [{quoted(UNITS.values())}], "
+    "if(endsWith(metric, '.fail'), 'share', 'score'))"
+)
 
 
 def objectives() -> Query:

@@ -24,6 +24,7 @@ DATASOURCE_TYPE = "grafana-clickhouse-datasource"
 PLUGIN_VERSION = "4.20.0"
 SERIES = ("environment", "route", "model", "release", "cohort", "language")
 UNKNOWN = "(unknown)"
+_LITERALLY_UNKNOWN = UNKNOWN.replace("(", "[(]").replace(")", "[)]")
 VIEW_ROWS = "`rows_of_${view:percentencode}`"
 """What follows FROM: a name between backquotes, whatever the variable says. A panel merges what the view of that name would
 merge per window and series, once.
@@ -98,11 +99,13 @@ class Target(Builder[Dataquery]):
 def among(column: str) -> str:
     """Rows whose `column` is selected in the variable of the same name; all rows if the variable says All.
 
-    Several values come as `{one,other}` and their names hold no comma (`shown`).
+    Several values come as `{one,other}` and their names hold no comma (`shown`). Byte 255, which no UTF-8 has, parts them once
+    they are decoded. Without a lambda the list is a constant to the server; a subquery takes a millisecond more to plan.
     """
     inner = f"replaceRegexpOne({_value(column)}, '^[{{](?s:(.*))[}}]\\\\z', '\\\\1')"
-    names = f"arrayMap(name -> if(name = '{UNKNOWN}', '', decodeURLComponent(name)), splitByChar(',', {inner}))"
-    return f"$__conditionalAll({column} IN (SELECT arrayJoin({names})), ${column})"
+    known = f"replaceRegexpAll({inner}, '(^|,){_LITERALLY_UNKNOWN}(,|\\\\z)', '\\\\1\\\\2')"
+    names = f"splitByChar('\\xFF', decodeURLComponent(replaceAll({known}, ',', '\\xFF')))"
+    return f"$__conditionalAll({column} IN {names}, ${column})"
 
 
 def chosen(variable: str) -> str:

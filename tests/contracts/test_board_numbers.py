@@ -1,11 +1,13 @@
 """What single panels must say of the rows of `tests/board_rows.py`."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from grafana.budgets import rung
+from grafana.promised import counted
 from grafana.sql import MOST_LINES, OTHERS
 from pipeline.operators.boards.macros import ALL, TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
@@ -259,6 +261,13 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     firing = asked.panel("contract/Broken now", A_DAY)
     assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]
     assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
+
+
+def test_how_many_calls_have_a_speed_is_asked_where_speeds_are_promised() -> None:
+    """The ladder tells it, and costs: where nobody promises one it is not read."""
+    asks = re.findall(r"if\(hasAny\(asked[.]\d, \[([^]]*)\]\), arraySum\(tps_bin_counts\), 0\)", counted().sql)
+    assert len(asks) == 2, "of minutes and of hours"
+    assert all({name.partition(".")[0] for name in re.findall(r"[\w.]+", one)} == {"tokens_per_second"} for one in asks)
 
 
 @pytest.mark.parametrize("route", ["chat", ALL])
