@@ -11,7 +11,6 @@ from pipeline.settings import Settings
 from tests.e2e.command import Outcome, finished, started
 
 WRONG_SETTING, NO_ENGINE, OTHER_SCHEMA = 2, 3, 4
-REFUSED = 1
 NOBODY = "127.0.0.1:1"
 """Nothing listens here."""
 NOWHERE = "nowhere.invalid:1"
@@ -73,7 +72,7 @@ def test_missing_topics(fresh_prefix: Settings, stage: str) -> None:
 
 def test_missing_tables(fresh_prefix: Settings) -> None:
     outcome = finished(started("query", "SELECT * FROM performance", settings=fresh_prefix))
-    complains(outcome, REFUSED, "performance")
+    complains(outcome, OTHER_SCHEMA, "tailrace schema apply")
 
 
 def test_a_store_of_a_newer_version(with_schema: Settings) -> None:

@@ -90,3 +90,18 @@ def test_what_breaks_there_is_told(kind: type[State], bound: float, per_day: flo
     told = f"told after {np.median(after):.2f} days, {after.max():.2f} at most"
     print(f"\n{kind.__name__}, {bound} %, {per_day} a day, {then:.0%} fail: {told}")
     assert np.median(after) <= within
+
+
+def test_what_is_older_than_a_week_is_no_baseline() -> None:
+    """Many calls for ten days, hardly any for two months of another share, and then many of that one: nothing changed lately."""
+    found = read(CONTRACT.format(bound=90), "small").contract
+    assert found is not None
+    state, sessions = ContractWatch.of(found, HOUR_NS, CELLS).usual[0], Sessions(2000)
+    state.grow(CELLS)
+    routes, asked = np.zeros(CELLS, np.intp), np.ones(CELLS)
+    for hour in range(75 * HOURS):
+        few = 10 * HOURS <= hour < 70 * HOURS
+        sessions.per_day = 3 if few else 2000
+        state.add(hour % HOURS, sessions.hour(hour, 0.05 if hour < 10 * HOURS else 0.1))
+        assert not (state.look(asked, routes).raised & (hour >= 70 * HOURS)).sum() > 0.1 * CELLS
+        state.close_hour(hour, routes)

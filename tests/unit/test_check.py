@@ -90,6 +90,25 @@ def test_too_few_say_how_many_more() -> None:
     assert found.findings[0].missing == 20 * 24 * 1.15 - 90, "twenty bad ones at the bound, and what sessions may add"
 
 
+@pytest.mark.parametrize("bad", [99, 100])
+def test_what_fails_from_its_first_call_on_is_broken(bad: int) -> None:
+    """Where all do, no hour differs from another, and nothing says how much they scatter."""
+    found = judged(ERRORS, [[on_time(minute, 100, bad)] for minute in range(60)])
+    assert {one.verdict for one in found.findings} == {Verdict.BROKEN}
+    assert found.exit_code(strict=False) == 1
+
+
+def test_a_slice_whose_window_never_holds_the_minimum_sample_is_judged() -> None:
+    windows = [
+        [on_time(minute, 60, 1, cohort="big"), on_time(minute, 2, minute % 2 if minute > 600 else 0, cohort="a")]
+        for minute in range(1400)
+    ]
+    broken = [one.alert for one in judged(ERRORS, windows).findings if one.verdict is Verdict.BROKEN]
+    assert [dict(one.slice) for one in broken] == [{"cohort": "a"}]
+    assert broken[0].n >= 100
+    assert broken[0].window_ns > 15 * 60 * 10**9
+
+
 def test_slices_of_which_a_rule_says_the_same_share_a_row() -> None:
     windows = [
         [on_time(minute, 60, 2, cohort="big"), on_time(minute, 2, 0, cohort="a"), on_time(minute, 3, 0, cohort="b")]

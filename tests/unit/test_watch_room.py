@@ -178,7 +178,7 @@ def test_an_alarm_of_one_that_does_not_come_again_ends_with_a_word(most: int, le
     cohorts = [{"cohort": "a"}, {"cohort": "b"}]
     assert [(one["state"], one["slice"]) for one in told] == [(state, of) for state in ("firing", "resolved") for of in cohorts]
     for end_of in told[2:]:
-        assert end_of["detail"] == GONE_FOR_GOOD
+        assert end_of["detail"] == GONE_FOR_GOOD.format("32h")
         assert end_of["at_ns"] == end_of["resolved_ns"]
         assert SILENT_HOURS * 10 < (end_of["at_ns"] - NOON_NS) // MINUTE_NS - GONE <= SILENT_HOURS * 10 + 20
     watch = watches(end(log, policy))["errors"]
@@ -194,3 +194,15 @@ def test_crashes_change_no_such_end(batch: int) -> None:
     at = len(log.records) // batch
     crashes = (3, at // 3, at - 60 // batch, at - 40 // batch, at - 20 // batch, at - 2, at - 1)
     assert {one["id"] for one in alerts(folded(stage(TIGHT), log, batch, crashes))} == set(wanted)
+
+
+def test_a_sum_over_its_bound_ends_when_its_window_is_over_it_no_more() -> None:
+    """Though by then nothing came for longer than evidence lasts: no silence ends a fact, or it would be told again."""
+    log = Log()
+    log.contracts(errors=ERRORS[: ERRORS.index("objectives:")] + "objectives: [{metric: cost.sum, at_most: 1 USD/day}]\n")
+    for minute in range(0, 24 * 60 + 90, EVERY):
+        dear = [on_time(minute, 10, 0, cost_nusd=str(2 * 10**9))] if minute < 60 else []
+        log.window(minute, [on_time(minute, 60, 0, route="other"), *dear])
+    told = alerts(folded(stage(replace(POLICY, hour_ns=MINUTE_NS)), log))
+    whole = [one["state"] for one in told if one["kind"] == "objective" and not one["slice"]]
+    assert whole == ["firing", "resolved"]

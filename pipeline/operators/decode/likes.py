@@ -20,7 +20,7 @@ LETTERS = 4
 
 # The tables are made without machine code: its first call takes 0.4 s, which a process that reads no spans need not spend.
 with np.errstate(over="ignore"):  # the hash wraps around
-    FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms], fnv1a.py_func)
+    FORM_NAMES = Names.of([form for forms in FORMS.values() for form in forms], getattr(fnv1a, "py_func", fnv1a))
 HASHES, TABLE, TEXT, OFFSETS = FORM_NAMES.hashes, FORM_NAMES.table, FORM_NAMES.text, FORM_NAMES.offsets
 MEANINGS = np.array([meaning for meaning, forms in enumerate(FORMS.values()) for _ in forms], np.int32)
 """Per form the place of its meaning in FORMS."""

@@ -7,7 +7,7 @@ that does not say anything begins nothing: otherwise silence alone would be evid
 
 A stratum holds as many hours as the cell needs to say something, and is compared with a bound, or with the same hours before. Of
 one that has too few calls for a day who asks keeps what there is: it goes on until it says something, so that a small slice is
-heard at all, and none is left out because of what it says.
+heard at all.
 
 Source: Shin, Ramdas and Rinaldo, New England Journal of Statistics in Data Science 2 (2024) (e-detectors); Shiryaev, Theory of
 Probability and its Applications 8 (1963); Roberts, Technometrics 8 (1966).

@@ -89,7 +89,8 @@ class Dispersion(Cells):
 
 
 def dispersion(sums: Dispersion, group: NDArray[np.intp], least: float) -> tuple[Floats, Floats]:
-    """The dispersion of each cell, and how many batches are behind it: 0 where nothing is known of its group.
+    """The dispersion of each cell, and how many batches are behind it: 0 where nothing is known of its group. A share that is 1
+    in every hour scatters by nothing, and must not be silent for that.
 
     Args:
         group: of each cell, counted from 0: cells of one group are drawn to what they have in common.
@@ -98,11 +99,13 @@ def dispersion(sums: Dispersion, group: NDArray[np.intp], least: float) -> tuple
     groups = int(group.max(initial=-1)) + 1
     per_pair = np.maximum(sums.events, 1.0) / np.maximum(sums.pairs, 1.0)
     batches = sums.pairs * 2 / 3 * 2 / (2 + 1 / per_pair)
-    batches = np.where(sums.expected > 0, batches, 0.0)
+    all_bad = (sums.expected == 0) & (sums.n > 0) & (sums.s >= sums.n)
+    alone, batches = np.where(all_bad, batches, 0.0), np.where(sums.expected > 0, batches, 0.0)
     own = np.divide(sums.squares, sums.expected, out=np.zeros_like(batches), where=sums.expected > 0)
     in_pool = np.bincount(group, batches, groups)
     pool = np.divide(np.bincount(group, batches * own, groups), in_pool, out=np.zeros(groups), where=in_pool > 0)
     pooled = np.minimum(in_pool, POOL_BATCHES)[group]
     both = pooled + batches
     found = SLACK * np.divide(pooled * pool[group] + batches * own, both, out=np.ones_like(both), where=both > 0)
+    found, both = np.where(both > 0, found, SLACK), np.where(both > 0, both, alone)
     return np.maximum(least, found), both

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.model.alerts import AlertKind
 from pipeline.operators.evidence import bets, recovery
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import HOURS
@@ -120,6 +121,11 @@ class Asked:
         """What the logarithm of the evidence must reach."""
         return np.asarray(np.log(np.maximum(hypotheses, 1) / self.alpha))
 
+    @property
+    def ends_by_evidence(self) -> bool:
+        """Whether an alarm needs evidence to be over; others end as what they count goes out of their windows."""
+        return self.question.told is Told.BY_EVIDENCE and self.question.kind is not AlertKind.BURN_RATE
+
     def latch(self, look: Look, excess: Floats, evident: Floats, at_ns: int) -> None:
         """Alarms that are raised hold, those that are over do not. excess: of the estimate over the null, relative; evident: of
         what is evidence of it, which decides when it is over.
@@ -157,16 +163,18 @@ class Asked:
             higher = mean - look.base_mean if asked.in_points else mean / look.base_mean - 1
             return np.nan_to_num((-higher if asked.floor else higher) - asked.limit, posinf=1e6)
 
-    def recovered(self, hour: Data, phi: Floats, batches: Floats) -> Mask:
+    def recovered(self, hour: Data, phi: Floats, batches: Floats, most: Floats | float = np.inf) -> Mask:
         """Of alarms that hold, those that the hours since, up to the one that ends, show to be over. hour: beside what it is
-        compared with. So many hours are taken together as it takes to say something: a small slice comes back too.
+        compared with. So many hours are taken together as it takes to say something: a small slice comes back too. most: calls
+        the baseline has in all, however often its hours come.
         """
         alarms, asked = self.alarms, self.question.asked
         firing = alarms.firing > 0
-        if not firing.any() or self.question.told is not Told.BY_EVIDENCE:
+        if not firing.any() or not self.ends_by_evidence:
             return np.zeros(len(firing), np.bool_)
         stratum = Sums(alarms.n, alarms.s, alarms.expected, alarms.squares) + Sums.of(hour.n, hour.s, hour.base_n, hour.base_mean)
         data = stratum.data()
+        data = replace(data, base_n=np.minimum(data.base_n, most))
         speaks = firing & recovery.speaks(asked, data, alarms.middle, phi)
         grown = np.logaddexp(alarms.m, 0.0) + bets.growth(recovery.below(asked, data, alarms.middle, phi, batches), recovery.BETS)
         alarms.m = np.where(speaks[:, None], grown, alarms.m)

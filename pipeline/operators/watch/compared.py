@@ -55,7 +55,7 @@ class Compared(Asked):
         of_day, (means, inverse) = hour % HOURS, self.base.by_hour()
         with np.errstate(all="ignore"):
             base_n, base_mean = 1 / inverse[:, of_day], means[:, of_day]
-            over = self.recovered(Data(*self.open_hour(), base_n, base_mean, base_mean), phi, batches)
+            over = self.recovered(Data(*self.open_hour(), base_n, base_mean, base_mean), phi, batches, self.base.n.sum(1))
         self.release.forget(over)
         self.close_spread(hour, routes)
         return over

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.model.alerts import Extent
 from pipeline.model.contracts import Baseline, Contract
 from pipeline.model.metrics import Family
+from pipeline.operators.contracts.amounts import shown_duration
 from pipeline.operators.evidence.detector import HOURS
 from pipeline.operators.evidence.deviance import Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
@@ -33,7 +34,7 @@ Ints = NDArray[np.intp]
 State = Judged | Burned | Compared | SameHours
 
 LASTED = "it lasted for a week, so it is what is usual now"
-GONE = "nothing came for more than 8 days, so nothing is known of it any more"
+GONE = "nothing came for more than {}, so nothing is known of it any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +211,23 @@ class ContractWatch:
         self.day_over |= hour // HOURS > before // HOURS
         for one in range(max(before, hour - HOURS), hour):
             for asked in self._of(family):
-                ends = self._ended(asked, self._look(asked, at_ns), asked.alarms.firing > 0, at_ns)
+                look, held = self._look(asked, at_ns), dict[int, Held]()
+                if isinstance(asked, Measured | MeasuredHours):
+                    held = {int(row): asked.held(look, int(row)) for row in np.flatnonzero(asked.alarms.firing)}
                 over = asked.close_hour(one, self.slices.routes)
                 lasted = asked.lasted if isinstance(asked, SameHours) else np.zeros_like(over)
-                yield from (replace(end, why=LASTED if lasted[end.row] else "") for end in ends if over[end.row])
+                for end in self._ended(asked, look, over, at_ns):
+                    yield replace(end, held=held.get(end.row), why=LASTED if lasted[end.row] else "")
                 asked.alarms.forget(over)
 
     def _gone(self, family: Family, at_ns: int) -> Iterator[Change]:
         """Of slices of which nothing came for long nobody will say that an alarm is over: they begin anew."""
         silent = self.slices.silent > SILENT_HOURS
+        why = GONE.format(shown_duration(SILENT_HOURS * self.hour_ns))
         for asked in self._of(family) if silent.any() else ():
             gone = (asked.alarms.firing > 0) & silent
-            if gone.any():
-                yield from (replace(end, why=GONE) for end in self._ended(asked, self._look(asked, at_ns - 1), gone, at_ns))
+            if gone.any() and asked.ends_by_evidence:
+                yield from (replace(end, why=why) for end in self._ended(asked, self._look(asked, at_ns - 1), gone, at_ns))
                 asked.forget(gone)
 
     def _make_room(self) -> None:

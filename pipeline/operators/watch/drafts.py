@@ -7,12 +7,10 @@ import numpy as np
 
 from pipeline.operators.ladder import MOST_BINS
 from pipeline.operators.watch.asked import Alarms, Asked
-from pipeline.operators.watch.burned import Burned
 from pipeline.operators.watch.compared import Compared
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.packed import Floats, packed
-from pipeline.operators.watch.questions import Told
 from pipeline.operators.watch.same_hours import Before, SameHours
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.snapshots import Columns, Mask, Quiet, Said, State, Watched, as_told
@@ -148,6 +146,5 @@ def _ends(asked: Asked) -> list[str]:
     """Parts of which it is seen that an alarm is over: a sum and a burn rate end as they are, and what has lasted for a week is
     usual.
     """
-    at_once = isinstance(asked, Burned) or asked.question.told is Told.AS_FACT
-    kinds = (Alarms, Before, Sliding) if at_once else (Alarms, Before)
+    kinds = (Alarms, Before) if asked.ends_by_evidence else (Alarms, Before, Sliding)
     return [part for part in asked.PARTS if isinstance(getattr(asked, part), kinds)]

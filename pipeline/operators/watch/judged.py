@@ -115,10 +115,12 @@ class Judged(Asked):
         return quantile(question.threshold, self.tail.of(row), n, question.bound, phi, batches)
 
     def _data(self) -> Data:
-        """What is enough is judged by the worse of the bound and what was seen: of a slice of which all calls fail a few say so,
-        and what does not say anything yet stays open, so nothing is chosen by what it says.
+        """What the open stratum says, once it holds the minimum sample. What is enough is judged by the worse of the bound and
+        what was seen: of a slice of which all calls fail a few say so, and what does not say anything yet stays open, so nothing
+        is chosen by what it says.
         """
-        n, s, bound = self.opened.n, self.opened.s, np.full(len(self.opened.n), self.question.bound)
+        bound = np.full(len(self.opened.n), self.question.bound)
+        n, s = (np.where(self.opened.seen >= self.question.minimum, one, 0.0) for one in (self.opened.n, self.opened.s))
         mean = np.divide(s, n, out=bound.copy(), where=n > 0)
         worse = np.minimum(mean, bound) if self.question.asked.floor else np.maximum(mean, bound)
         return Data(n, s, np.full_like(bound, np.inf), bound, worse)

@@ -19,7 +19,8 @@ def measured_told(alert: Alert, change: Change, held: Held) -> Alert:
     assert measure is not None, "a quantile or a mean is of a measure"
     assert choice is not None, "its comparison has a choice"
     if not alert.baseline_n:
-        return replace(alert, estimate=held.now if not choice.is_mean else None, low=None, high=None, detail=_none(change, held))
+        detail = _together(alert.detail, _none(change, held))
+        return replace(alert, estimate=held.now if not choice.is_mean else None, low=None, high=None, detail=detail)
     if choice.is_mean:
         cap = f"each of the {_what(measure)} counts as {amount(held.before, measure.unit)} at most" if held.before else ""
         return replace(alert, detail=_together(alert.detail, cap, "" if held.alike or not cap else _OF_THIS_HOUR))

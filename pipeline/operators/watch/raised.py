@@ -166,7 +166,7 @@ def _with_estimate(plain: Alert, change: Change, known: tuple[float, float]) -> 
         return _of_sizes(plain, float(look.exact[row]) / float(look.n[row]), question.asked.floor)
     if question.threshold is None:
         return plain
-    plain = replace(plain, detail=share_told(question, mean, low, high))
+    plain = replace(plain, detail="; ".join(said for said in (plain.detail, share_told(question, mean, low, high)) if said))
     return _itself(plain, change) if question.has_tail else plain
 
 

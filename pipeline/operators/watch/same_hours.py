@@ -37,8 +37,8 @@ from pipeline.operators.watch.week import HOURS_KEPT, Week
 @dataclass(slots=True)
 class Before(Cells):
     """Per cell: on how many days the baseline of the open stratum rests. until: the hour in which the alarm that holds began, inf
-    without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 if it is
-    the one there was when all began.
+    without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 where that is
+    not known.
     """
 
     days: Floats
@@ -133,13 +133,14 @@ class SameHours(Asked):
         asked, of_day, data = self.question.asked, hour % HOURS, self.opened.data(self.base)
         firing, until = self.alarms.firing > 0, self.before.until
         self.before.until = np.where(firing, np.minimum(until, hour), np.inf)
-        recovered = self.recovered(self._hour(of_day), phi, batches)
+        recovered = self.recovered(self._hour(of_day), phi, batches, self.week.n.sum(1, np.float64))
         self.lasted = firing & ~recovered & (hour + 1 - self.before.until >= HOURS_KEPT)
         over = recovered | self.lasted
         worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
         hours = self.detector.hours
         closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
-        closed &= ~((hours == HOURS) & self._lacks(data, phi))  # of less than a day the baseline holds those hours alone
+        stays = (hours == HOURS) & self._lacks(data, phi)  # of less than a day the baseline holds those hours alone
+        closed &= ~(stays & (hour + 1 - self.before.begins < HOURS_KEPT))  # and what is older is no baseline
         self.add_strata(closed, data, worth, np.where(self.before.begins > 0, self.before.begins, hour + 1 - hours))
         self.opened.forget(closed)
         self.begins(over)

@@ -221,7 +221,7 @@ def _told_of(was: Watched) -> Mask:
 
 def _fill(asked: Asked, known: State, kept: Mask) -> None:
     """kept: of all slices there were, those that are still."""
-    parts = _with_opened(known.parts)
+    parts = _without_few(known.parts)
     for part in asked.PARTS:
         state, columns = getattr(asked, part), parts.get(part)
         if not columns:
@@ -240,10 +240,9 @@ def _fill(asked: Asked, known: State, kept: Mask) -> None:
             setattr(asked, part, whole(type(state), columns, known.cells, len(kept)).of(kept))
 
 
-def _with_opened(parts: dict[str, Columns]) -> dict[str, Columns]:
-    """Of an objective what its open stratum holds was written with its bets before."""
-    bets = parts.get("detector", {})
-    return parts if "opened" in parts or "open_n" not in bets else parts | {"opened": {of: bets[f"open_{of}"] for of in "ns"}}
+def _without_few(parts: dict[str, Columns]) -> dict[str, Columns]:
+    """Of an objective what its open stratum holds was written before without how many and since when: that one begins anew."""
+    return {name: columns for name, columns in parts.items() if name != "opened" or columns.keys() != {"n", "s"}}
 
 
 def _mine(cells: Packed | None, slices: int) -> Mask:
