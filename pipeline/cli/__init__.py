@@ -9,7 +9,9 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -56,6 +58,10 @@ HARMLESS = re.compile(r"security\.protocol|sasl\.(mechanisms?|username)|(ssl|sas
 """Kafka's security settings that hold no secret; every other one is masked."""
 
 
+UNEXPECTED = 70
+"""The exit code of a mistake of ours (EX_SOFTWARE of sysexits.h). Python's own is 1, which says a broken promise."""
+
+
 def main() -> None:
     """Run a command; what we raise on purpose is one line."""
     faulthandler.enable()
@@ -66,6 +72,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - it is told and ends the process
+        with suppress(OSError):
+            traceback.print_exc()
+        sys.exit(UNEXPECTED)
 
 
 @app.callback(invoke_without_command=True)

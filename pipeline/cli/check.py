@@ -1,14 +1,18 @@
 """`tailrace check`: does what is stored keep a contract? For release pipelines."""
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
 from pipeline.app import show
-from pipeline.cli.terminal import Json, complain, out, say
+from pipeline.cli.terminal import Json, complain, out, say, unheard
 from pipeline.errors import EngineError, SettingsError, TailraceError
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.app.checked import Checked
 
 BROKEN = 1
 """The exit code of a promise that is not kept."""
@@ -30,10 +34,9 @@ def check(
 
     Exits with 0 if it is kept; 1 if a promise of severity page or ticket is broken, info never breaks; 2 if a promise has too
     little data in every slice, nothing is stored, or what was asked for is wrong; 3 if an engine is away or does not answer what
-    is asked; 4 if the schema is not that of this version.
+    is asked; 4 if the schema is not that of this version; 70 where this program is wrong.
     """
     from pipeline.app import check as checking  # noqa: PLC0415 - loads the evidence
-    from pipeline.app import checked  # noqa: PLC0415
     from pipeline.app.prices import time_ns  # noqa: PLC0415
 
     settings = Settings.load()
@@ -47,6 +50,18 @@ def check(
             raise EngineError(str(error)) from error
         raise
     code = done.standing.exit_code(strict)
+    try:
+        _tell(done, code, every, json)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads may have seen enough; the outcome is the same
+        unheard(sys.stdout)
+    if code:
+        raise typer.Exit(code)
+
+
+def _tell(done: "Checked", code: int, every: bool, json: bool) -> None:
+    from pipeline.app import checked  # noqa: PLC0415 - loads the evidence
+
     if json:
         print(orjson.dumps(checked.meant(done, code)).decode())
     else:
@@ -63,5 +78,3 @@ def check(
         if found > len(done.standing.findings):
             say(f"the worst {len(done.standing.findings):,} of {found:,} findings are told; --most tells more")
         say(checked.summary(done, code))
-    if code:
-        raise typer.Exit(code)

@@ -1,6 +1,8 @@
 """`tailrace check` on the real store says what watch alerts of on the same rows."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from pipeline.connectors import stored_panes
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
 from pipeline.errors import EngineError, SchemaError, SettingsError
 from pipeline.settings import Settings
+from tests.e2e.command import started
 from tests.e2e.stages import environment
 from tests.panes import MINUTE_NS, NOON_NS, panes
 from tests.unit import test_watch_same_hours as same_hours
@@ -121,10 +124,28 @@ def test_check_says_what_watch_alerted_of(with_schema: Settings, monkeypatch: py
         ran = CliRunner().invoke(app, ["check", str(path), *span, "--json"])
         assert ran.exit_code == expected, ran.output
         assert orjson.loads(ran.stdout)["exit_code"] == expected
+        for more in ([], ["--json"]):
+            assert unread(settings, "check", str(path), *span, *more) == expected, "whoever reads the first line and goes"
     path.write_text(ERRORS)
     ran = CliRunner().invoke(app, ["check", str(path), *span])
     print(ran.output)
     assert "broken" in ran.output
+
+
+def unread(settings: Settings, *arguments: str) -> int:
+    """The exit code of a command whose output and complaints nobody reads."""
+    process = started(*arguments, settings=settings)
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+    return process.wait(60)
+
+
+def test_a_mistake_of_ours_is_no_broken_promise() -> None:
+    mistaken = "from pipeline.app import check; from pipeline.cli import main; check.contract_named = None; main()"
+    ended = subprocess.run([sys.executable, "-c", mistaken, "check", "any"], capture_output=True, check=False)
+    assert ended.returncode == 70
+    assert b"TypeError" in ended.stderr
 
 
 def test_only_a_broken_promise_says_what_a_broken_promise_says(fresh_prefix: Settings, tmp_path: Path) -> None:
