@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     clickhouse_reader_dsn: SecretStr = Field(
         SecretStr(""), description="The same for a user who may only read: `tailrace query`. Empty: clickhouse_dsn."
     )
+    clickhouse_timeout: Seconds = Field(
+        30, ge=1, le=300, description="How long ClickHouse may take to say that it is there; a query may then take longer."
+    )
     clickhouse_cluster: str = Field("", description="Name of a ClickHouse cluster: DDL runs ON CLUSTER, engines are Replicated.")
 
     # Topics.

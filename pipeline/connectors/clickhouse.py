@@ -16,12 +16,14 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any, Final
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from pydantic import SecretStr
+from urllib3 import Timeout
 
 from pipeline.connectors.dsn import encoded
 from pipeline.errors import EngineError, Fatal, SchemaError, SettingsError, Transient
@@ -116,14 +118,14 @@ ACCESS: Final = frozenset({81, 192, 193, 194, 497, 516})
 
 def connect(settings: Settings) -> Client:
     """A client for writing. Raises SettingsError (no or a malformed DSN), Transient (away), Fatal (refused)."""
-    return _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", {})
+    return _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", settings.clickhouse_timeout, {})
 
 
 def reader(settings: Settings) -> Client:
     """A client for reading, as the user that may do nothing else. Raises as `connect` does."""
     if settings.clickhouse_reader_dsn.get_secret_value():
-        return _client(settings.clickhouse_reader_dsn, "TAILRACE_CLICKHOUSE_READER_DSN", {})
-    return _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", {"readonly": 2})
+        return _client(settings.clickhouse_reader_dsn, "TAILRACE_CLICKHOUSE_READER_DSN", settings.clickhouse_timeout, {})
+    return _client(settings.clickhouse_dsn, "TAILRACE_CLICKHOUSE_DSN", settings.clickhouse_timeout, {"readonly": 2})
 
 
 def apply_schema(settings: Settings) -> list[str]:
@@ -336,15 +338,27 @@ def _sent(client: Client, sql: str, body: bytes) -> str | None:
     return None
 
 
-def _client(dsn: SecretStr, name: str, session: dict[str, Any]) -> Client:
+def _client(dsn: SecretStr, name: str, within: float, session: dict[str, Any]) -> Client:
+    """within: seconds in which the engine is to say that it is there. What it is asked then may take LONGEST_SILENCE."""
     text = dsn.get_secret_value()
     if not text:
         raise SettingsError(f"no ClickHouse: run `tailrace local up` or set {name}")
     dsn_encoded = encoded(text, name)
-    with _translated(name):
-        return clickhouse_connect.get_client(
-            dsn=dsn_encoded, settings=session, autogenerate_session_id=False, client_name="tailrace"
-        )
+    options: dict[str, Any] = {"autogenerate_session_id": False, "client_name": "tailrace", "send_receive_timeout": ceil(within)}
+    try:
+        client = clickhouse_connect.get_client(dsn=dsn_encoded, settings=session, **options)
+    except Error as error:
+        late = f" (TAILRACE_CLICKHOUSE_TIMEOUT is {within:g} s)" if isinstance(_innermost(error), TimeoutError) else ""
+        known = ours(error, name)
+        raise type(known)(f"{known}{late}") from error
+    if "send_receive_timeout" not in dsn_encoded:
+        transport: Any = client
+        transport.timeout = Timeout(connect=transport.timeout.connect_timeout, read=LONGEST_SILENCE)
+    return client
+
+
+LONGEST_SILENCE: Final = 300.0
+"""Seconds without a word after which a statement under way is given up; the engine tells of progress meanwhile."""
 
 
 @contextmanager
@@ -376,7 +390,12 @@ def engine_words(error: ClickHouseError) -> str:
 
 def _reason(error: BaseException) -> str:
     """What the operating system, else the innermost of all, says behind `error`."""
+    error = _innermost(error)
+    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+
+
+def _innermost(error: BaseException) -> BaseException:
     behind: BaseException | None = error
     while behind is not None:
         error, behind = behind, behind.__cause__ or behind.__context__
-    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+    return error

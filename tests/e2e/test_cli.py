@@ -1,5 +1,6 @@
 """Whatever is wrong with the settings or the engines: one clear line, an exit code that says which, no traceback."""
 
+import socket
 from pathlib import Path
 
 import clickhouse_connect
@@ -55,6 +56,15 @@ def test_no_clickhouse(tmp_path: Path, host: str) -> None:
     nowhere = Settings(local_dir=tmp_path, clickhouse_dsn=SecretStr(f"http://default:@{host}/default"))
     for process in [started(*command, settings=nowhere) for command in (("schema", "apply"), ("query", "SELECT 1"))]:
         complains(finished(process), NO_ENGINE, "ClickHouse", f"{host} does not answer")
+
+
+def test_a_frozen_clickhouse(tmp_path: Path) -> None:
+    """It takes connections, as a stopped process does, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        dsn = SecretStr(f"http://default:@127.0.0.1:{frozen.getsockname()[1]}/default")
+        settings = Settings(local_dir=tmp_path, clickhouse_dsn=dsn, clickhouse_timeout=1)
+        process = started("alerts", settings=settings)
+        complains(finished(process), NO_ENGINE, "does not answer: timed out (TAILRACE_CLICKHOUSE_TIMEOUT is 1 s)")
 
 
 def test_a_wrong_password(fresh_prefix: Settings) -> None:
