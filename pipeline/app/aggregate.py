@@ -8,11 +8,13 @@ from pipeline.settings import Settings
 
 def run_aggregate(settings: Settings, instance: str, beat: Heartbeat) -> None:
     """Run one aggregate worker until SIGTERM or SIGINT."""
+    here = as_on_broker(settings)
     run_worker(
         settings,
-        aggregate_stage(as_on_broker(settings)),
+        aggregate_stage(here),
         "spans",
         instance=instance,
+        partitions=here.spans_partitions,
         overtaken=overtaken_by_retention(settings, "aggregate"),
         beat=beat,
     )

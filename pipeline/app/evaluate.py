@@ -9,6 +9,7 @@ from pipeline.app.judging import judge_of
 from pipeline.connectors.evaluating import Asking, Bench
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.heartbeat import Heartbeat
+from pipeline.connectors.kafka import sources
 from pipeline.errors import SettingsError
 from pipeline.evaluators.judging import Judge
 from pipeline.evaluators.protocol import Configured
@@ -51,12 +52,14 @@ def run_evaluate(settings: Settings, instance: str, beat: Heartbeat) -> None:
     judge = judge_of(settings)
     chosen = evaluators(settings, judge)
     _say_what_is_missing(settings, chosen, judge)
+    partitions = len(sources(settings, "samples"))
     bench = Bench(chosen, settings.evaluator_timeout, JUDGED_WITHIN)
     run_worker(
         settings,
         evaluate_stage(as_on_broker(settings), chosen),
         "samples",
         instance=instance,
+        partitions=partitions,
         overtaken=overtaken_by_retention(settings, "evaluate"),
         beat=beat,
         asking=partial(Asking, bench.answer),

@@ -29,11 +29,13 @@ def scores_stage(settings: Settings, partitions: int) -> Scores:
 
 def run_scores(settings: Settings, instance: str, beat: Heartbeat) -> None:
     """Run one scores worker until SIGTERM or SIGINT."""
+    partitions = len(sources(settings, "scores"))
     run_worker(
         settings,
-        scores_stage(as_on_broker(settings), len(sources(settings, "scores"))),
+        scores_stage(as_on_broker(settings), partitions),
         "scores",
         instance=instance,
+        partitions=partitions,
         overtaken=overtaken_by_retention(settings, "scores"),
         beat=beat,
     )

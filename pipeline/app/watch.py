@@ -49,11 +49,13 @@ def readable(name: str, text: str) -> Contract | None:
 
 def run_watch(settings: Settings, instance: str, beat: Heartbeat) -> None:
     """Run one watch worker until SIGTERM or SIGINT."""
+    here = as_on_broker(settings)
     run_worker(
         settings,
-        watch_stage(as_on_broker(settings), ContractsFollowed(settings)),
+        watch_stage(here, ContractsFollowed(settings)),
         "panes",
         instance=instance,
+        partitions=here.panes_partitions,
         overtaken=overtaken_by_retention(settings, "watch"),
         beat=beat,
         progress_topic_key=progress_of("watch"),

@@ -75,6 +75,7 @@ def run_worker(
     input_topic_key: str = "spans",
     *,
     instance: str,
+    partitions: int,
     overtaken: Callable[[Source, int, int], None] = lambda *_: None,
     beat: Callable[[], None] = lambda: None,
     asking: Callable[[], Asking] | None = None,
@@ -84,6 +85,7 @@ def run_worker(
 
     Args:
         instance: name of this member that survives its restarts; no two live processes of a group may share one.
+        partitions: how many its topic had when it was made: with more, those it knows by their number are others.
         overtaken: is told the offsets [due, found) of a partition that retention took before they were read. May block.
         progress_topic_key: where its progress stands.
         asking: for a worker that asks, begins what one session of a partition asks.
@@ -95,7 +97,7 @@ def run_worker(
         raise EngineError("faust-streaming is installed without its compiled iterator; install its binary wheel")
     group, topic = settings.group(worker.name), settings.topic(input_topic_key)
     log = ProgressLog(settings, group, input_topic_key, uuid4().hex, progress_topic_key)
-    ids = LogIds(settings, [topic])
+    ids = LogIds(settings, [topic], {topic: partitions})
 
     def refuse_another(source: Source) -> None:
         ids.turn()

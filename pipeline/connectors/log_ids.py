@@ -5,7 +5,9 @@ The broker is asked every few seconds and never waited for. A stage that reads a
 started again it begins with the new log. Nothing is carried over: progress, panes and ledger name the log they speak of.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import Any, Final
 
 from confluent_kafka import KafkaException, TopicCollection
@@ -21,14 +23,17 @@ ASK_EVERY: Final = 2.0
 
 
 class LogIds:
-    """What the broker last said of some topics. For one thread."""
+    """What the broker last said of some topics. For one thread.
 
-    def __init__(self, settings: Settings, topics: list[str]) -> None:
+    partitions: by topic how many it had when that was last asked for; whoever knows them by their number names it here.
+    """
+
+    def __init__(self, settings: Settings, topics: list[str], partitions: Mapping[str, int] = MappingProxyType({})) -> None:
         self._topics = topics
         self._admin = admin(settings)
         self._asking: dict[str, Future[Any]] = {}
         self._ids: dict[str, str] = {}
-        self._partitions: dict[str, tuple[int, int]] = {}
+        self._began, self._partitions = partitions, dict(partitions)
         self._next = 0.0
 
     def turn(self) -> None:
@@ -38,8 +43,7 @@ class LogIds:
                 found = self._asking.pop(topic).result()
             except KafkaException:  # away, or deleted and not made anew yet: whoever reads it finds out
                 continue
-            self._ids[topic], n = str(found.topic_id), len(found.partitions)
-            self._partitions[topic] = (self._partitions.get(topic, (n, n))[0], n)
+            self._ids[topic], self._partitions[topic] = str(found.topic_id), len(found.partitions)
         if not self._asking and steady() >= self._next:
             self._next = steady() + ASK_EVERY
             self._asking = self._admin.describe_topics(TopicCollection(self._topics), request_timeout=ANSWER_WITHIN)
@@ -53,7 +57,7 @@ class LogIds:
             )
 
     def refuse_more(self, topic: str) -> None:
-        """Raises Fatal if it has more partitions than when it was asked first."""
-        before, now = self._partitions.get(topic, (0, 0))
+        """Raises Fatal if it has more partitions than it had."""
+        before, now = self._began[topic], self._partitions[topic]
         if now > before:
             raise Fatal(f"topic {topic} has {now} partitions, {before} when this process began: start again to read it as it is")

@@ -117,7 +117,7 @@ def main(connector: str, directory: Path, instance: str) -> None:
     settings = Settings.load()
     run_worker = import_module(f"pipeline.connectors.{connector}").run_worker
     tally = Tally(directory, instance, settings.topic("panes"))
-    run_worker(settings, tally, "spans", instance=instance)
+    run_worker(settings, tally, "spans", instance=instance, partitions=settings.spans_partitions)
 
 
 if __name__ == "__main__":

@@ -224,9 +224,8 @@ def test_a_recreated_topic_is_another_log(topic_settings: Settings) -> None:
 
 
 def test_a_topic_that_grows_while_it_is_read_is_refused(topic_settings: Settings) -> None:
-    """Else a worker goes on taking for its own what comes to another partition now."""
+    """Else a worker goes on taking for its own what comes to another partition now. Also before the broker is asked first."""
     name, client = topic_settings.topic("panes"), admin(topic_settings)
-    ids = LogIds(topic_settings, [name])
 
     def grown() -> str:
         ids.turn()
@@ -236,10 +235,13 @@ def test_a_topic_that_grows_while_it_is_read_is_refused(topic_settings: Settings
             return str(error)
         return ""
 
-    until(lambda: not grown() and bool(ids._partitions))
+    ids = LogIds(topic_settings, [name], {name: 4})
+    until(lambda: not grown() and bool(ids._ids))
     client.create_partitions([NewPartitions(name, 6)])[name].result()
     until(lambda: bool(grown()))
     assert grown() == f"topic {name} has 6 partitions, 4 when this process began: start again to read it as it is"
+    ids = LogIds(topic_settings, [name], {name: 4})
+    until(lambda: bool(grown()))
 
 
 # Errors in one line.
