@@ -5,10 +5,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.alerts import BROKEN, COLUMNS, broken, told
 from grafana.budgets import budgets
 from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
-from grafana.promised import OF_ROUTE, counted, objectives
+from grafana.promised import OF_ROUTE, asked, counted, objectives
 from grafana.sql import Query
 from grafana.standing import SLICES
-from grafana.variables import assemble, component, view
+from grafana.variables import assemble, component, view, worked_out
 
 UID = "tailrace-contract"
 STATUSES = {"kept": GOOD, "crossed": WARN, "broken": BAD, "no data": "text"}
@@ -27,6 +27,10 @@ SEEN_AT_ONCE = {
     "Severity": 95,
 }
 """Pixels of the table of objectives: so much fits beside each other on a screen of 1,440."""
+
+PROMISED_WINDOWS = worked_out(
+    "promised", "Promised", "Which windows the objectives in force are about, and which ends with the range.", asked()
+)
 
 NOW: tuple[Panel, ...] = (
     numbers(
@@ -118,6 +122,6 @@ def board() -> Dashboard:
         UID,
         "Contract",
         "What was promised of a route, whether it is kept, what is broken now, and what is left of error budgets.",
-        [view(), component("environment"), component("route")],
+        [view(), PROMISED_WINDOWS, component("environment"), component("route")],
         {"Now": NOW, "What was promised": PROMISED},
     )

@@ -6,6 +6,7 @@ All values come from the data of the time range, so nothing has to be configured
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from grafana_foundation_sdk.builders import dashboard
@@ -59,16 +60,34 @@ def _variable(name: str, label: str, about: str, sql: str) -> dashboard.QueryVar
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _OutOfAddress(Builder[VariableModel]):
+    """A variable that no address names."""
+
+    variable: Builder[VariableModel]
+
+    def build(self) -> VariableModel:
+        model = self.variable.build()
+        model.skip_url_sync = True
+        return model
+
+
+def worked_out(name: str, label: str, about: str, sql: str) -> Builder[VariableModel]:
+    """What nobody chooses and nobody sees: it follows the time range."""
+    hidden = _variable(name, label, about, sql).hide(VariableHide.HIDE_VARIABLE).allow_custom_value(False)
+    return _OutOfAddress(hidden)
+
+
 def scores() -> Builder[VariableModel]:
     """The same of the views of scores."""
     about = "The finest of the minute, hourly and daily views of scores that reaches back to the start of the range."
-    return _variable("scores", "Resolution", about, SCORE_VIEW).hide(VariableHide.HIDE_VARIABLE).allow_custom_value(False)
+    return worked_out("scores", "Resolution", about, SCORE_VIEW)
 
 
 def view() -> Builder[VariableModel]:
     """Which of the `performance` views all panels read; follows the time range, so nobody has to think of it."""
     about = "The finest of the minute, hourly and daily views that reaches back to the start of the range."
-    return _variable("view", "Resolution", about, VIEW).hide(VariableHide.HIDE_VARIABLE).allow_custom_value(False)
+    return worked_out("view", "Resolution", about, VIEW)
 
 
 def component(name: str) -> Builder[VariableModel]:

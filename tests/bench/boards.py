@@ -38,6 +38,7 @@ from pipeline.operators.boards.board import Board, panels
 from pipeline.operators.boards.macros import ALL, Selection, TimeRange, expand
 from pipeline.settings import Settings
 from tests.bench.board_load import DAY, HOUR, RELEASES, ROUTES, Size, fill
+from tests.contracts.boards import WORKED_OUT
 
 RANGES = {"6 hours": (6 * HOUR, 60), "24 hours": (DAY, 120), "30 days": (30 * DAY, HOUR)}
 """Seconds, and the width of a point on a chart of half a screen."""
@@ -49,8 +50,6 @@ BOUNDS_S = {ONE: 0.2, EVERYTHING: 1.5}
 
 RULE = "rules"
 """What stands for the board where a rule asks."""
-
-RESOLUTIONS = ("view", "scores")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Store:
         names = {one.place for one in of} | {"trace_url"}
         known: dict[str, Selection] = dict.fromkeys(names, ALL) | {"trace": ""} | dict(zip(SIDES, RELEASES, strict=True))
         for one in of:
-            if one.place in RESOLUTIONS and one.board != RULE:
+            if one.place in WORKED_OUT and one.board != RULE:
                 known[one.place] = str(self._asked(expand(one.sql, {}, over))["data"][0][0])
         return known | dict(selection)
 

@@ -46,9 +46,13 @@ VARIABLES = {name: variables(name) for name in BOARDS}
 DEFAULTS = {"baseline": "r1", "candidate": "r2", "trace": "", "trace_url": TRACE_URL}
 
 
+WORKED_OUT = ("view", "scores", "promised")
+"""Variables that nobody sees: what they ask says what the panels ask."""
+
+
 def components(name: str) -> tuple[str, ...]:
     """Of a board's variables those that take names: their values are what spans say."""
-    return tuple(v for v in VARIABLES[name] if v not in ("view", "scores", *SIDES))
+    return tuple(v for v in VARIABLES[name] if v not in (*WORKED_OUT, *SIDES))
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Asked:
     def rows(self, board: str, sql: str, over: TimeRange, view: str = "performance", **chosen: Selection) -> list[dict[str, Any]]:
         """The answer to a query of a board with these variables chosen and All of the others. Raises DatabaseError."""
         known = dict.fromkeys((*components(board), "environment"), ALL) | DEFAULTS
-        fixed = {"view": view, "scores": VIEWS.get(view, view)}
+        fixed: dict[str, Selection] = {"view": view, "scores": VIEWS.get(view, view)}
+        if "${promised:" in sql:
+            fixed["promised"] = self.options(board, "promised", over)[0]
         raw = self._client().raw_query(expand(sql, known | fixed | chosen, over), settings=READABLE, fmt="JSONCompact")
         answer = json.loads(raw.decode(errors="replace"))
         names = [column["name"] for column in answer["meta"]]

@@ -1,6 +1,6 @@
 """What single panels must say of the rows of `tests/board_rows.py`."""
 
-import re
+import ast
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -263,11 +263,14 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
     assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
 
 
-def test_how_many_calls_have_a_speed_is_asked_where_speeds_are_promised() -> None:
-    """The ladder tells it, and costs: where nobody promises one it is not read."""
-    asks = re.findall(r"if\(hasAny\(asked[.]\d, \[([^]]*)\]\), arraySum\(tps_bin_counts\), 0\)", counted().sql)
-    assert len(asks) == 2, "of minutes and of hours"
-    assert all({name.partition(".")[0] for name in re.findall(r"[\w.]+", one)} == {"tokens_per_second"} for one in asks)
+def test_what_promises_ask_of_the_store_is_told_in_numbers(asked: Asked) -> None:
+    """Of each table the newest window, which digests are needed, and the windows: what nobody promises is not read."""
+    (told,) = asked.options("contract", "promised", A_DAY)
+    newest, digests, windows = ast.literal_eval(told)
+    assert newest == [NOON + 60, NOON + 60, NOON + 120, NOON, NOON, NOON]
+    assert digests == [[1, 0, 1, 1], [1, 0], [], [0, 0, 0, 0], [0, 0], []]
+    assert windows == [[-300, -60, 0], [-900, 0], [-3600, 0], [-86400, 0], [0], [0]]
+    assert counted().sql.count("if(asked.digests[1][3], arraySum(tps_bin_counts), 0)") == 1, "what speeds are told by"
 
 
 @pytest.mark.parametrize("route", ["chat", ALL])

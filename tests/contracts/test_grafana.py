@@ -15,7 +15,18 @@ from grafana.boards import DASHBOARDS, render
 from grafana.comparison import SIDES
 from pipeline.operators.boards.macros import ALL, Selection, TimeRange
 from tests.board_rows import FAR, HOSTILE, NAMES, NOON, TAME
-from tests.contracts.boards import A_DAY, A_LONG_TIME, BOARDS, PANELS, TWO_MINUTES, VARIABLES, VIEWS, Asked, components
+from tests.contracts.boards import (
+    A_DAY,
+    A_LONG_TIME,
+    BOARDS,
+    PANELS,
+    TWO_MINUTES,
+    VARIABLES,
+    VIEWS,
+    WORKED_OUT,
+    Asked,
+    components,
+)
 
 QUIET = TimeRange(NOON - 7200, NOON - 3600)
 TELLING = ("ends in a backslash", "a union", "commas", "a variable", "percents", "a null and a newline")
@@ -126,7 +137,7 @@ def test_no_address_of_one_value_or_view_changes_a_query(asked: Asked, name: str
             asked.panel(path, A_LONG_TIME, view=name)
 
 
-@pytest.mark.parametrize("variable", sorted({v for of in VARIABLES.values() for v in of} - {"view", "scores"}))
+@pytest.mark.parametrize("variable", sorted({v for of in VARIABLES.values() for v in of} - {*WORKED_OUT}))
 def test_variables_offer_hostile_names_as_shown(asked: Asked, variable: str) -> None:
     board = next(name for name, of in VARIABLES.items() if variable in of)
     assert len({of[variable]["query"]["rawSql"] for of in VARIABLES.values() if variable in of}) == 1, "one for all boards"
