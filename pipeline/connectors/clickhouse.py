@@ -173,6 +173,8 @@ def feed(settings: Settings, cluster: str) -> Client:
     The first log to come feeds the database from then on. Raises SettingsError for another one, whose spans would be
     added to what is there, unless TAILRACE_SEVERAL_LOGS allows it. A topic made anew under its name is no other log.
     Raises SchemaError if a migration is missing: the store would refuse every block with a column it does not know.
+
+    An insert that stays unanswered is given up and tried again before the process counts as one that hangs.
     """
     client, topic = connect(settings), settings.topic("spans")
     with _translated("who feeds the database"):
@@ -180,6 +182,7 @@ def feed(settings: Settings, cluster: str) -> Client:
         if not _fed_by(client):
             client.insert("fed_by", [[topic, cluster]], column_names=["topic", "cluster"])
         _refuse_another(_fed_by(client), settings, topic, cluster)
+    _await_words(client, settings.healthy_within / 2)
     return client
 
 
@@ -351,14 +354,17 @@ def _client(dsn: SecretStr, name: str, within: float, session: dict[str, Any]) -
         late = f" (TAILRACE_CLICKHOUSE_TIMEOUT is {within:g} s)" if isinstance(_innermost(error), TimeoutError) else ""
         known = ours(error, name)
         raise type(known)(f"{known}{late}") from error
-    if "send_receive_timeout" not in dsn_encoded:
-        transport: Any = client
-        transport.timeout = Timeout(connect=transport.timeout.connect_timeout, read=LONGEST_SILENCE)
+    _await_words(client, LONGEST_SILENCE)
     return client
 
 
 LONGEST_SILENCE: Final = 300.0
 """Seconds without a word after which a statement under way is given up; the engine tells of progress meanwhile."""
+
+
+def _await_words(client: Any, seconds: float) -> None:
+    """Give up after so long a silence."""
+    client.timeout = Timeout(connect=client.timeout.connect_timeout, read=seconds)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from pipeline.app.compose import delivery, sink_stage
-from pipeline.connectors.clickhouse import carry_out, connect, query
-from pipeline.connectors.kafka import apply_topics, lag, sources
+from pipeline.connectors.clickhouse import carry_out, connect, feed, insert_blocks, query
+from pipeline.connectors.kafka import apply_topics, cluster_id, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches
 from pipeline.errors import Fatal, Transient
 from pipeline.model.columns import LEDGER
@@ -130,10 +130,13 @@ class Wire(BaseHTTPRequestHandler):
     server_url: ClassVar[str]
     state: ClassVar[str] = "up"
     lost: ClassVar[int] = 0
+    thawed: ClassVar[Event] = Event()
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.state == "away":
+        if self.state == "frozen":
+            self.thawed.wait(DEADLINE)
+        if self.state in {"away", "frozen"}:
             self.close_connection = True
             return
         url = urlsplit(self.server_url)
@@ -198,3 +201,19 @@ def test_an_outage_of_the_store_is_lag_and_then_catch_up(settings: Settings) -> 
         way.state = "up"
         await_caught_up(settings)
     assert one(settings, "SELECT sum(requests) FROM performance") == 60
+
+
+@pytest.mark.timeout(60)
+def test_an_insert_that_stays_unanswered_is_given_up_before_the_sink_counts_as_hanging(settings: Settings) -> None:
+    """A frozen store, as one that is suspended: it has the connection, and says nothing."""
+    cluster = cluster_id(settings)
+    feed(settings, cluster).close()
+    with wire(settings.model_copy(update={"healthy_within": 10.0})) as (way, through), feed(through, cluster) as store:
+        assert insert_blocks(store, "panes", [panes(pane(1, [5]))]) == {}
+        way.state = "frozen"
+        with pytest.raises(Transient, match="does not answer: timed out"):
+            insert_blocks(store, "panes", [panes(pane(2, [5]))])
+        way.thawed.set()
+        way.state = "up"
+        assert insert_blocks(store, "panes", [panes(pane(2, [5]))]) == {}
+    assert one(settings, "SELECT sum(requests) FROM performance") == 2
