@@ -68,7 +68,7 @@ def broken() -> Query:
     return _rows("latest_alerts", firing, f"{rank} DESC, at DESC, Rule", "first_seen AS Since")
 
 
-WIDTHS = {"State": 90, "Severity": 90, "Since": 175, "Owner": 130, "Slice": 180, "Rule": 220}
+WIDTHS = {"State": 80, "Severity": 80, "Since": 160, "Owner": 130, "Slice": 180, "Rule": 220}
 """Pixels; what is left is for the words, which take as many lines as they need."""
 
 BROKEN = {

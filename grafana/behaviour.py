@@ -6,7 +6,7 @@ Each share is of the answers of which it can be told, so its n is a number of it
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import CITED, REFUSED, SAMPLES, SCHEMA_KEPT, N
-from grafana.panels import Panel, cells, chart, coloured, narrowing, numbers, properties, sample
+from grafana.panels import SHARE, Panel, cells, chart, coloured, narrowing, numbers, properties, sample
 from grafana.sql import SERIES, over_time, ratio, rows, total
 from grafana.variables import assemble, component, view
 
@@ -70,6 +70,8 @@ def _table(by: tuple[str, ...], height: int) -> Panel:
             **{column.capitalize(): narrowing(UID, column) for column in by},
             "n": properties({"unit": "short"}),
             **{f"n {name}": sample(ENOUGH) for name in SHARES},
+            **{name: properties(SHARE) for name in SHARES},
+            **{f"Δ {name}": properties(SHARE) for name in SHARES},
             "Δ Refusals": coloured("percentunit", 0.02, 0.05),
         },
     )

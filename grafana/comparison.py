@@ -1,7 +1,7 @@
 """Two releases side by side: the same routes and cohorts, whatever the board's variable Release says."""
 
 from grafana.measures import ERROR_LIMITS, WORSE_LIMITS, N
-from grafana.panels import Panel, cells, chart, coloured, narrowing, properties, sample
+from grafana.panels import SHARE, Panel, cells, chart, coloured, narrowing, properties, sample
 from grafana.sql import ANY_RELEASE, chosen, enough, over_time, quantile, ratio, rows, supported
 
 SIDES = {side: f"release = {chosen(side)}" for side in ("baseline", "candidate")}
@@ -61,7 +61,7 @@ def comparison(uid: str) -> tuple[Panel, ...]:
                 selected=BOTH_RELEASES,
             ),
             "ns",
-            10,
+            11,
             "Δ p99",
             {
                 **{column.capitalize(): narrowing(uid, column) for column in ("route", "cohort")},
@@ -70,7 +70,7 @@ def comparison(uid: str) -> tuple[Panel, ...]:
                 "Δ p99": coloured("percentunit", *WORSE_LIMITS),
                 "Δ errors": coloured("percentunit", *ERROR_LIMITS),
                 "Δ cost": coloured("percentunit", *WORSE_LIMITS),
-                **{f"errors {side}": properties({"unit": "percentunit"}) for side in SIDES},
+                **{f"errors {side}": properties(SHARE) for side in SIDES},
                 **{f"cost {side}": properties({"unit": "currencyUSD"}) for side in SIDES},
             },
         ),

@@ -4,7 +4,23 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.alerts import BROKEN, COLUMNS, broken, told
 from grafana.budgets import budgets
-from grafana.panels import BAD, GOOD, WARN, WIDE, Panel, cells, coloured, limits, numbers, properties, rising, sample, words
+from grafana.panels import (
+    BAD,
+    GOOD,
+    SHARE,
+    WARN,
+    WIDE,
+    Panel,
+    cells,
+    coloured,
+    limits,
+    numbers,
+    properties,
+    rising,
+    sample,
+    within,
+    words,
+)
 from grafana.promised import OF_ROUTE, asked, counted, objectives
 from grafana.sql import Query
 from grafana.standing import SLICES
@@ -12,21 +28,24 @@ from grafana.variables import assemble, component, view, worked_out
 
 UID = "tailrace-contract"
 STATUSES = {"kept": GOOD, "crossed": WARN, "broken": BAD, "no data": "text"}
-SEEN_AT_ONCE = {
-    "Status": 85,
-    "Environment": 130,
-    "Route": 105,
-    "Objective": 280,
-    "Target": 110,
-    "Estimate": 110,
-    "n": 75,
-    "Low": 80,
-    "High": 80,
-    "Slices": 90,
-    "Window": 95,
-    "Severity": 95,
+PIXELS = {
+    "Status": 64,
+    "Environment": 100,
+    "Route": 86,
+    "Target": 88,
+    "Estimate": 92,
+    "n": 60,
+    "Low": 66,
+    "High": 66,
+    "Slices": 56,
+    "Window": 66,
+    "Severity": 68,
+    "Minimum": 75,
+    "Owner": 78,
+    "Contract": 78,
+    "Versions": 72,
 }
-"""Pixels of the table of objectives: so much fits beside each other on a screen of 1,440."""
+"""Of the table of objectives: all of it fits on a screen of 1,440 with the objective, which has what is left."""
 
 PROMISED_WINDOWS = worked_out(
     "promised", "Promised", "Which windows the objectives in force are about, and which ends with the range.", asked()
@@ -80,11 +99,11 @@ PROMISED: tuple[Panel, ...] = (
         12,
         "",
         {
-            **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
-            "Status": [*words(STATUSES), *properties({"custom.width": SEEN_AT_ONCE["Status"]})],
-            "Window": properties({"unit": "ns", "custom.width": SEEN_AT_ONCE["Window"]}),
-            "Slices": [*coloured("short", 1, 5), *properties({"custom.width": SEEN_AT_ONCE["Slices"]})],
-            "Objective": properties({"custom.wrapText": True, "custom.width": SEEN_AT_ONCE["Objective"]}),
+            **{name: within(width) for name, width in PIXELS.items()},
+            "Status": [*words(STATUSES), *within(PIXELS["Status"])],
+            "Window": properties({"unit": "ns", "custom.width": PIXELS["Window"]}),
+            "Slices": [*coloured("short", 1, 5), *within(PIXELS["Slices"])],
+            "Objective": properties({"custom.wrapText": True, "custom.minWidth": 200}),
         },
     ),
     SLICES,
@@ -98,6 +117,7 @@ PROMISED: tuple[Panel, ...] = (
         "",
         {
             "Left": rising("percentunit", 0, 0.25),
+            **{name: properties(SHARE) for name in ("Bad", "Allowed")},
             "n": sample(100),
             "Budget": WIDE,
             "Period": properties({"unit": "ns"}),

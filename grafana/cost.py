@@ -7,9 +7,8 @@ for each kind of token is told apart; what spans claim in one sum is not.
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import CALLING, COST, PRICED, SAMPLES, TRACES, N
-from grafana.panels import cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import SHARE, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import (
-    FROM_START,
     SERIES,
     TRACE_ROWS,
     TRACES_SELECTED,
@@ -29,6 +28,13 @@ PER_SECOND = f"{COST} / ($__toTime - $__fromTime)"
 MONTH_S = 2_629_746
 """Seconds of a mean month, a twelfth of a Gregorian year."""
 
+MIDDLE_OF_DAY = (
+    "toDateTime(intDiv(toUnixTimestamp(greatest($__timeInterval(window_start), $__fromTime))\n"
+    "  + toUnixTimestamp(least($__timeInterval(window_start) + $__interval_s, $__toTime)), 2)) AS time"
+)
+"""Of what the range holds of each day: bars are as wide as the nearest two are apart, and the first may be of a few minutes."""
+
+CENTS = properties({"decimals": 2})
 UNKNOWN_LIMITS = (0.02, 0.2)
 KINDS = {
     "input": "input_tokens",
@@ -56,7 +62,7 @@ SPENT = (
         total(f"{COST} AS Spent"),
         "currencyUSD",
         4,
-    ),
+    ).decimals(2),
     numbers(
         "At this rate",
         "What an hour, a day and a month of 30.4 days cost if they are as the range is, hours without traffic included: choose a "
@@ -68,7 +74,7 @@ SPENT = (
         ),
         "currencyUSD",
         8,
-    ),
+    ).decimals(2),
     numbers(
         "Cost per trace",
         "US dollars of all calls of a trace that calls a model, each counted once: mean, median and the dear tail, from merged "
@@ -119,13 +125,15 @@ OVER_TIME = (
     ),
     chart(
         "Cost of each day",
-        "US dollars of each UTC day, or of what the range holds of it: the dearest routes, and all others together.",
-        over_time(f"{COST} AS cost", by="route", size=COST, time=FROM_START, whole=True),
+        "US dollars of each UTC day, or of what the range holds of it, in the middle of which its bar stands: the dearest "
+        "routes, and all others together.",
+        over_time(f"{COST} AS cost", by="route", size=COST, time=MIDDLE_OF_DAY, whole=True),
         "currencyUSD",
         8,
         "Route",
         stacked=True,
         interval="1d",
+        bars=True,
     ),
     chart(
         "Tokens per second by kind",
@@ -139,7 +147,7 @@ OVER_TIME = (
 PER_TRACE = (
     *(
         chart(
-            f"{name} of the cost per trace by route",
+            f"{name} cost per trace by route",
             f"US dollars of a whole trace that calls a model: {said}.",
             over_time(f"{value} AS cost", by="route", selected=TRACES_SELECTED, view=TRACE_ROWS, size=TRACES),
             "currencyUSD",
@@ -148,7 +156,7 @@ PER_TRACE = (
         )
         for name, said, value in (
             ("Mean", "what all of them cost, by how many they are", ratio(COST, CALLING)),
-            ("p50", "half cost no more", f"{quantile(0.5, 'cost_digest')} / 1e9"),
+            ("Median", "half cost no more", f"{quantile(0.5, 'cost_digest')} / 1e9"),
             ("p95", "one in twenty costs more", f"{quantile(0.95, 'cost_digest')} / 1e9"),
         )
     ),
@@ -176,6 +184,7 @@ PER_TRACE = (
         {
             **{column.capitalize(): narrowing(UID, column) for column in ("route", "release", "cohort")},
             "n": sample(enough(0.95)),
+            "Spent": CENTS,
             "Calls": properties({"unit": "short"}),
             "Tokens": properties({"unit": "short"}),
             "Unknown cost": coloured("percentunit", *UNKNOWN_LIMITS),
@@ -207,10 +216,11 @@ SLICES = (
         {
             **{column.capitalize(): narrowing(UID, column) for column in ("route", "model", "cohort")},
             "n": sample(1),
-            "Share": properties({"unit": "percentunit"}),
+            "Spent": CENTS,
+            "Share": properties(SHARE),
             "In": properties({"unit": "short"}),
             "Out": properties({"unit": "short"}),
-            "Cached": properties({"unit": "percentunit"}),
+            "Cached": properties(SHARE),
             "Unpriced": coloured("percentunit", *UNKNOWN_LIMITS),
             "Unknown usage": coloured("percentunit", *UNKNOWN_LIMITS),
         },
@@ -226,4 +236,5 @@ def board() -> Dashboard:
         "What is spent by route, model and cohort, at which rate, and what a whole trace costs.",
         [view(), *map(component, SERIES)],
         {"The whole range": SPENT, "Over time": OVER_TIME, "Whole traces": PER_TRACE, "Slices": SLICES},
+        begins="now-7d",
     )

@@ -9,7 +9,7 @@ what is stored against the contract once more and says it.
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
 from grafana.alerts import SLICE, amount, plain
-from grafana.panels import BAD, MOMENT, WARN, WIDE, Panel, cells, sample, words
+from grafana.panels import BAD, SHORT_MOMENT, WARN, Panel, cells, properties, sample, within, words
 from grafana.promised import OF_ROUTE, ROUTE, fits
 from grafana.sql import SEEN, Query, chosen, named
 from pipeline.operators.alerts.wording import MOST_ODDS
@@ -84,6 +84,25 @@ def compared() -> Query:
     )
 
 
+PIXELS = {
+    "State": 76,
+    "Environment": 100,
+    "Metric": 200,
+    "Allowed": 68,
+    "Firing": 55,
+    "Strongest": 104,
+    "Odds": 92,
+    "Needed": 78,
+    "Candidate": 84,
+    "Baseline": 72,
+    "n candidate": 84,
+    "n baseline": 68,
+    "Told": 92,
+    "Contract": 74,
+    "Owner": 70,
+}
+"""So that all columns fit on a screen of 1,440."""
+
 COMPARED: Panel = cells(
     "What contracts compare",
     "Each metric that a contract compares with the release before, on routes that served both: whether watch told that it "
@@ -95,10 +114,9 @@ COMPARED: Panel = cells(
     8,
     "",
     {
-        "State": words(STATES),
-        "Metric": WIDE,
-        "Strongest": WIDE,
-        "Told": MOMENT,
-        **{f"n {side}": sample(100) for side in ("candidate", "baseline")},
+        **{name: within(width) for name, width in PIXELS.items()},
+        "State": [*words(STATES), *within(PIXELS["State"])],
+        "Told": [*SHORT_MOMENT, *properties({"custom.width": PIXELS["Told"]})],
+        **{name: [*sample(100), *within(PIXELS[name])] for name in ("n candidate", "n baseline")},
     },
 )

@@ -75,7 +75,7 @@ VECTOR = (
 
 SPREAD = (
     ladder(
-        "Latency, all of it",
+        "Calls by latency",
         "Calls by how long they took, exact counts over the ladder of thresholds (its edges lie within 1 % of those "
         "written here). "
         "Panes of minutes carry them, which are kept for three days: longer ranges are empty before.",
@@ -84,7 +84,7 @@ SPREAD = (
         12,
     ),
     ladder(
-        "Time to first token, all of it",
+        "Streamed answers by time to first token",
         "Streamed answers by when their first token came, counted as the latency beside.",
         _steps("ttft"),
         "ns",
@@ -146,5 +146,5 @@ def board() -> Dashboard:
         "Latency and streaming",
         "How long calls take, when their first token comes and how fast the others follow, by model, route and cohort.",
         [view(), *map(component, SERIES)],
-        {"The whole range": VECTOR, "All of it": SPREAD, "Over time": _charts(), "Slices": SLICES},
+        {"The whole range": VECTOR, "Spread": SPREAD, "Over time": _charts(), "Slices": SLICES},
     )

@@ -10,7 +10,7 @@ that stands still says nothing more, so its line ends; `tailrace status` asks Ka
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import SECOND, N
-from grafana.panels import Panel, cells, chart, coloured, limits, numbers, properties
+from grafana.panels import SHARE, Panel, cells, chart, coloured, limits, numbers, properties
 from grafana.sql import SEEN, SERIES, VIEW_ROWS, Query, ratio, where
 from grafana.variables import assemble, component, view
 from pipeline.model.columns import OVERFLOW
@@ -241,6 +241,7 @@ VERDICTS: tuple[Panel, ...] = (
             "Detail": properties({"custom.width": 420}),
         },
         14,
+        nothing="No dead letter in the range",
     ),
     cells(
         "Not understood",
@@ -255,6 +256,7 @@ VERDICTS: tuple[Panel, ...] = (
         "Spans",
         {},
         10,
+        nothing="Every span was understood",
     ),
 )
 
@@ -286,7 +288,7 @@ CARDINALITY: tuple[Panel, ...] = (
         "Values",
         {
             "Values": coloured("short", 100, 1000),
-            "Unknown": properties({"unit": "percentunit"}),
+            "Unknown": properties(SHARE),
             "Overflow": coloured("percentunit", 0.001, 0.01),
         },
         12,
@@ -308,7 +310,7 @@ JUDGES: tuple[Panel, ...] = (
         "Scores since the start of each evaluate process: with a value, skipped, over budget, failed.",
         _said(
             "sum(v)",
-            "replaceAll(metric, 'scores_', '')",
+            "replaceAll(replaceAll(metric, 'scores_', ''), '_', ' ')",
             tuple(f"scores_{s}" for s in ("ok", "failed", "skipped", "over_budget", "invalid", "timeout")),
         ),
         "short",

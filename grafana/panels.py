@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
 from grafana.measures import SAMPLE
-from grafana.sql import DATASOURCE_TYPE, Query, Target
+from grafana.sql import DATASOURCE_TYPE, OTHERS, Query, Target
 
 DATASOURCE = DataSourceRef(type_val=DATASOURCE_TYPE, uid="${datasource}")
 
@@ -87,8 +87,10 @@ def chart(
     label: str = "",
     stacked: bool = False,
     interval: str = "1m",
+    bars: bool = False,
 ) -> timeseries.Panel:
-    """Lines over time, from zero; with `label` one for each of its values; a column `n` is drawn as faint bars behind.
+    """Lines over time, from zero; with `label` one for each of its values; a column `n` is drawn as faint bars behind. `bars`
+    instead of lines: for points that stand for so much time that there may be one alone.
 
     Gaps stay gaps: nothing was served then, which is not zero latency.
     """
@@ -124,15 +126,25 @@ def chart(
             ),
         )
     )
+    if unit in LEAST_TOP:
+        panel.axis_soft_max(LEAST_TOP[unit])
     if label:
         panel.display_name(f"${{__field.labels.{label}}}")
-    if stacked:
+    if bars:
+        panel.draw_style(common.GraphDrawStyle.BARS).bar_width_factor(0.9).fill_opacity(60)
+    if stacked and label:
+        panel.override_by_name(OTHERS, properties({"color": {"mode": "fixed", "fixedColor": "text"}}))
         panel.stacking(build.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     return _dressed(panel, title, about, query, unit, width, 9)
 
 
-WIDTHS = {"1,2": 70, "3,5": 95, "6,8": 115, "9,12": 145, "13,17": 180, "18,": 210}
-"""Pixels that a heading of so many letters needs beside its filter; else all columns are equally wide, and at least 150."""
+LEAST_TOP = {"percentunit": 0.01}
+"""Of a scale: lines that are all zero would stand below 10,000 %."""
+
+LONGEST_WORD = {1: 62, 7: 74, 9: 84, 11: 102}
+"""Pixels that a heading with a word of so many letters or more needs: words stand below each other, so more columns fit on a
+screen. Of the columns without a width of their own all are equally wide, so a table fits if none needs more than its part.
+"""
 
 
 def cells(
@@ -145,14 +157,16 @@ def cells(
     columns: Mapping[str, Sequence[DynamicConfigValue]],
     width: int = 24,
     rising: bool = False,
+    nothing: str = "No rows in the range and selection",
 ) -> table.Panel:
     """Rows as they are, sorted by `sort` from the largest, or `rising`; "": as the query orders them. `columns` says
-    how each differs.
+    how each differs; `nothing` is what is said where there is no row.
     """
-    panel = table.Panel().no_value("–").filterable(True).cell_height(common.TableCellHeight.SM).thresholds(PLAIN)
+    panel = table.Panel().no_value(nothing).cell_height(common.TableCellHeight.SM).thresholds(PLAIN)
     panel.override_by_field_type("string", properties({"unit": "string"}))  # else release 2026.10 is the number 2026.1, in USD
-    for letters, least in WIDTHS.items():
-        panel.override_by_regexp(f"/^.{{{letters}}}$/", properties({"custom.minWidth": least}))
+    panel.override_by_regexp("/.*/", properties({"noValue": "–", "custom.wrapHeaderText": True}))
+    for letters, least in LONGEST_WORD.items():
+        panel.override_by_regexp(f"/\\S{{{letters},}}/", properties({"custom.minWidth": least}))
     if sort:
         panel.sort_by([build.TableSortByFieldState().display_name(sort).desc(not rising)])
     for column, of_column in columns.items():
@@ -180,34 +194,51 @@ def words(colours: Mapping[str, str]) -> list[DynamicConfigValue]:
     return properties({"mappings": [{"type": "value", "options": mapped}], "custom.cellOptions": {"type": "color-text"}})
 
 
+SHARE = {"unit": "percentunit", "decimals": 2}
+"""Of a column, whose numbers stand below each other."""
+
+SCORE = properties({"unit": "none", "decimals": 3})
+"""A column of scores, and of what they differ by."""
+
 WRAPPED = properties({"custom.wrapText": True, "custom.minWidth": 320})
 """A column of sentences, on as many lines as they need. Source: @grafana/ui 13, TableNG/utils, `shouldTextWrap`."""
 
 
 def coloured(unit: str, warn: float, bad: float) -> list[DynamicConfigValue]:
     """A column whose text takes the colour of its threshold."""
-    colour = limits(warn, bad).build().to_json()
-    return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+    return _coloured(unit, limits(warn, bad))
 
 
 def rising(unit: str, warn: float, good: float) -> list[DynamicConfigValue]:
     """The same where more is better: bad below `warn`, good from `good`."""
     steps = [Threshold(value=None, color=BAD), Threshold(value=warn, color=WARN), Threshold(value=good, color=GOOD)]
-    colour = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
-    return properties({"unit": unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+    return _coloured(unit, dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
 
 
-WIDE = properties({"custom.minWidth": 210})
+def _coloured(unit: str, colour: dashboard.ThresholdsConfig) -> list[DynamicConfigValue]:
+    of_unit = SHARE if unit == SHARE["unit"] else {"unit": unit}
+    return properties({**of_unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour.build().to_json()})
+
+
+def within(pixels: int) -> list[DynamicConfigValue]:
+    """A column so wide; what is longer takes another line."""
+    return properties({"custom.wrapText": True, "custom.width": pixels})
+
+
+WIDE = properties({"custom.width": 180})
 """A column of names that are long."""
 
-MOMENT = properties({"unit": "dateTimeAsIso", "custom.width": 165})
+MOMENT = properties({"unit": "dateTimeAsIso", "custom.width": 160})
+
+SHORT_MOMENT = properties({"unit": "time:MM-DD HH:mm"})
+"""Where there is little room: dates break into lines which the height of a row does not know."""
 
 
 def sample(enough: int) -> list[DynamicConfigValue]:
-    """A column of sample sizes, marked where they are smaller than `enough`."""
-    steps = [Threshold(value=None, color=WARN), Threshold(value=float(enough), color="text")]
-    colour = dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps).build().to_json()
-    return properties({"unit": "short", "custom.cellOptions": {"type": "color-text"}, "thresholds": colour})
+    """A column of sample sizes, marked where they are smaller than `enough`; 0 is no sample, nothing beside it is shown."""
+    few = [Threshold(value=1.0, color=WARN)] if enough > 1 else []
+    steps = [Threshold(value=None, color="text"), *few, Threshold(value=float(enough), color="text")]
+    return _coloured("short", dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
 
 
 def narrowing(uid: str, column: str) -> list[DynamicConfigValue]:

@@ -7,7 +7,7 @@ is said once, in the description of its panel.
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.measures import COST, ERROR_LIMITS, LATENCY_LIMITS, REFUSED, SAMPLE, SAMPLES, STREAMED, TTFT_LIMITS, N
-from grafana.panels import Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import SHARE, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
 from grafana.sql import SERIES, enough, over_time, quantile, rate, ratio, rows, supported, total
 from grafana.traces import traces
 from grafana.variables import assemble, component, view
@@ -54,7 +54,7 @@ VECTOR = (
         total(f"{COST} AS Cost"),
         "currencyUSD",
         3,
-    ),
+    ).decimals(2),
     numbers(
         "Tokens",
         "Input includes tokens read from the provider's cache, output includes reasoning.",
@@ -240,7 +240,7 @@ SLICES = (
             "TTFT p95": coloured("ns", *TTFT_LIMITS),
             "Errors": coloured("percentunit", *ERROR_LIMITS),
             "Cost per request": properties({"unit": "currencyUSD"}),
-            "Unknown usage": properties({"unit": "percentunit"}),
+            "Unknown usage": properties(SHARE),
         },
     ),
 )

@@ -10,7 +10,21 @@ from dataclasses import replace
 from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana.estimates import FAILS, FAILS_INTERVAL, MEAN, MEAN_INTERVAL, OF, SELECTED, STATUSES, mean_over_time, summed
-from grafana.panels import MOMENT, PLAIN, Panel, cells, chart, coloured, limits, narrowing, numbers, properties, sample
+from grafana.panels import (
+    MOMENT,
+    PLAIN,
+    SCORE,
+    SHARE,
+    Panel,
+    cells,
+    chart,
+    coloured,
+    limits,
+    narrowing,
+    numbers,
+    properties,
+    sample,
+)
 from grafana.sql import IN_ANY_ORDER, SCORE_ROWS, SERIES, Query, named, rate, ratio, total
 from grafana.variables import assemble, component, of_scores, scores, view
 
@@ -46,21 +60,17 @@ def _estimates(keys: tuple[str, ...], order: str, against: bool = False) -> Quer
     )
 
 
-SEEN_AT_ONCE = {"Version": 88, "Scorer": 88, "n": 70, "Mean": 78, "Low": 72, "High": 72, "n checked": 110, "Fails": 80}
-"""Pixels: so whole intervals, the last columns, fit beside the names on a screen of 1,440."""
-
 COLUMNS = {
-    **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
-    **{name: [*sample(ENOUGH), *properties({"custom.width": SEEN_AT_ONCE[name]})] for name in ("n", "n checked")},
-    "Fails": [*coloured("percentunit", *FAIL_LIMITS), *properties({"custom.width": SEEN_AT_ONCE["Fails"]})],
-    **{name: properties({"unit": "percentunit", "custom.width": 105}) for name in ("Fails low", "Fails high")},
+    **dict.fromkeys(("Mean", "Low", "High"), SCORE),
+    **{name: sample(ENOUGH) for name in ("n", "n checked")},
+    "Fails": coloured("percentunit", *FAIL_LIMITS),
+    **{name: properties(SHARE) for name in ("Fails low", "Fails high")},
 }
 
 
 def _names(*narrow: str) -> dict[str, list[DynamicConfigValue]]:
-    """Names that narrow the board, the evaluator's wider than others."""
-    others = {name.capitalize(): [*narrowing(UID, name), *properties({"custom.width": 110})] for name in narrow}
-    return others | {"Evaluator": narrowing(UID, "evaluator")}
+    """Names that narrow the board."""
+    return {name.capitalize(): narrowing(UID, name) for name in (*narrow, "evaluator")}
 
 
 VECTOR: tuple[Panel, ...] = (
@@ -75,7 +85,7 @@ VECTOR: tuple[Panel, ...] = (
         "Without a value",
         "Shares of the scores by why they say nothing: the evaluator failed, had nothing to judge (skipped, as "
         "evaluators do where they do not apply), or there was no money for its judge.",
-        _total(*(f'{ratio(f"sum({status})", "sum(scores)")} AS "{status}"' for status in NO_VALUE)),
+        _total(*(f'{ratio(f"sum({status})", "sum(scores)")} AS "{status.replace("_", " ")}"' for status in NO_VALUE)),
         "percentunit",
         12,
         limits(0.05, 0.3),
@@ -95,7 +105,7 @@ VECTOR: tuple[Panel, ...] = (
         "none",
         7,
         "",
-        COLUMNS | {"Evaluator": narrowing(UID, "evaluator")},
+        COLUMNS | _names(),
     ),
 )
 
@@ -130,7 +140,7 @@ OVER_TIME: tuple[Panel, ...] = (
         "Scores per second by what became of them, stacked.",
         Query(
             "SELECT\n  $__timeInterval(window_start) AS time,\n  "
-            + ",\n  ".join(f'{rate(f"sum({status})")} AS "{status}"' for status in STATUSES)
+            + ",\n  ".join(f'{rate(f"sum({status})")} AS "{status.replace("_", " ")}"' for status in STATUSES)
             + f"\nFROM {SCORE_ROWS}\nWHERE {SELECTED}\nGROUP BY time\nORDER BY time{IN_ANY_ORDER}"
         ),
         "count:scores/s",
@@ -145,7 +155,7 @@ OVER_TIME: tuple[Panel, ...] = (
         "short",
         9,
         "",
-        {"First": MOMENT, "Last": MOMENT, **{name: COLUMNS[name] for name in ("Version", "Scorer", "n")}},
+        {"First": MOMENT, "Last": MOMENT, "n": COLUMNS["n"]},
         14,
     ),
 )
@@ -160,7 +170,7 @@ COHORTS: tuple[Panel, ...] = (
         "none",
         12,
         "",
-        COLUMNS | _names("route", "cohort") | {"Δ mean": properties({"custom.width": 90})},
+        COLUMNS | _names("route", "cohort") | {"Δ mean": SCORE},
     ),
     cells(
         "Route × release × language",

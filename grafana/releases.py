@@ -14,7 +14,7 @@ from grafana.comparison import BOTH_RELEASES, SIDES, compared, comparison
 from grafana.estimates import ANY_RELEASE, FAILS, MEAN, MEAN_INTERVAL, OF, summed
 from grafana.evidence import COMPARED
 from grafana.measures import CALLING, CITED, COST, REFUSED, SCHEMA_KEPT, TRACES, WORSE_LIMITS
-from grafana.panels import Panel, cells, chart, coloured, narrowing, properties, sample
+from grafana.panels import SCORE, SHARE, Panel, cells, chart, coloured, narrowing, properties, sample
 from grafana.sql import IN_ANY_ORDER, SERIES, TRACE_ROWS, TRACE_SERIES, Query, chosen, over_time, quantile, ratio, rows, where
 from grafana.variables import assemble, component, of_scores, scores, side, view
 
@@ -52,6 +52,8 @@ def _behaviour() -> Panel:
         {
             **{column.capitalize(): narrowing(UID, column) for column in ("route", "cohort")},
             **{f"n {s}": sample(100) for s in SIDES},
+            **{f"{column} {s}": properties(SHARE) for column in shares for s in SIDES},
+            **{f"Δ {column}": properties(SHARE) for column in shares},
         },
     )
 
@@ -102,7 +104,7 @@ def _traces() -> tuple[Panel, ...]:
                 **{f"n {s}": sample(30) for s in SIDES},
                 **{f"calls {s}": properties({"unit": "short"}) for s in SIDES},
                 **{f"p95 {s}": properties({"unit": "ns"}) for s in SIDES},
-                **{f"failed {s}": properties({"unit": "percentunit"}) for s in SIDES},
+                **{f"failed {s}": properties(SHARE) for s in SIDES},
                 **{f"Δ {name}": coloured("percentunit", *WORSE_LIMITS) for name in ("cost", "calls", "p95", "failed")},
             },
         ),
@@ -125,7 +127,7 @@ def _scores() -> Panel:
         "Means of both releases with their 95 % intervals, the largest loss first. A difference is noise while the "
         "intervals overlap.",
         Query(
-            f'SELECT Route, Cohort, Evaluator, Version, {sides},\n  "mean candidate" - "mean baseline" AS "Δ mean"\n'
+            f'SELECT Route, Cohort, Evaluator, Version, "mean candidate" - "mean baseline" AS "Δ mean",\n  {sides}\n'
             f"FROM (SELECT Route, Cohort, Evaluator, Version, Scorer, Side, {inner} FROM (\n"
             f"{summed((own, 'route', 'cohort', *OF), BOTH_OF_SCORES)}\n) WHERE ok > 0)\n"
             "GROUP BY Route, Cohort, Evaluator, Version, Scorer\nHAVING uniqExact(Side) = 2\n"
@@ -138,7 +140,9 @@ def _scores() -> Panel:
         {
             **{column.capitalize(): narrowing(UID, column) for column in ("route", "cohort", "evaluator")},
             **{f"n {s}": sample(30) for s in SIDES},
-            **{f"fails {s}": properties({"unit": "percentunit"}) for s in SIDES},
+            **{f"fails {s}": properties(SHARE) for s in SIDES},
+            **{f"{name} {s}": SCORE for name in ("mean", "low", "high") for s in SIDES},
+            "Δ mean": SCORE,
         },
         rising=True,
     )

@@ -4,7 +4,7 @@
 
 from grafana.alerts import OF_ROUTE, SLICE, amount, plain
 from grafana.evidence import odds
-from grafana.panels import BAD, GOOD, MOMENT, WARN, Panel, cells, properties, sample, words
+from grafana.panels import BAD, GOOD, SHORT_MOMENT, WARN, Panel, cells, properties, sample, within, words
 from grafana.sql import Query, named
 
 VERDICTS = {"broken": BAD, "likely": WARN, "crossed": WARN, "not enough data": "text", "kept": GOOD}
@@ -61,23 +61,24 @@ def slices() -> Query:
     return Query("SELECT\n  " + ",\n  ".join(columns) + f"\nFROM (\n{LOOK}\n)\nORDER BY {_ORDER}\nLIMIT 200", table=True)
 
 
-SEEN_AT_ONCE = {
-    "Verdict": 125,
-    "Route": 100,
-    "Slice": 160,
-    "Rule": 210,
-    "n": 75,
-    "Estimate": 100,
-    "Low": 85,
-    "High": 85,
-    "Bound": 100,
-    "Evidence": 150,
-    "More needed": 130,
-    "Finds": 85,
+PIXELS = {
+    "Verdict": 82,
+    "Route": 84,
+    "Slice": 108,
+    "n": 58,
+    "Estimate": 76,
+    "Low": 68,
+    "High": 68,
+    "Bound": 82,
+    "Evidence": 100,
+    "More needed": 70,
+    "Finds": 66,
+    "Severity": 70,
+    "Environment": 100,
+    "Since": 92,
+    "Contract": 78,
 }
-"""Pixels: what is needed to judge a row fits beside each other on a screen of 1,440. The rest is found by scrolling."""
-
-WRAPPED = ("Slice", "Rule", "Evidence")
+"""All of a row fits on a screen of 1,440 with the rule, which has what is left. Look, the same in most rows, is not shown."""
 
 SLICES: Panel = cells(
     "Slices, worst first",
@@ -92,11 +93,11 @@ SLICES: Panel = cells(
     12,
     "",
     {
-        **{name: properties({"custom.width": width}) for name, width in SEEN_AT_ONCE.items()},
-        "Verdict": [*words(VERDICTS), *properties({"custom.width": SEEN_AT_ONCE["Verdict"]})],
-        **{name: properties({"custom.wrapText": True, "custom.width": SEEN_AT_ONCE[name]}) for name in WRAPPED},
-        "n": [*sample(100), *properties({"custom.width": SEEN_AT_ONCE["n"]})],
-        "Since": MOMENT,
-        "Look": MOMENT,
+        **{name: within(width) for name, width in PIXELS.items()},
+        "Verdict": [*words(VERDICTS), *within(PIXELS["Verdict"])],
+        "Rule": properties({"custom.wrapText": True, "custom.minWidth": 176}),
+        "n": [*sample(100), *within(PIXELS["n"])],
+        "Since": [*SHORT_MOMENT, *properties({"custom.width": PIXELS["Since"]})],
+        "Look": properties({"custom.hideFrom": {"viz": True}}),
     },
 )

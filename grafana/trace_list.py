@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValu
 
 from grafana.alerts import plain
 from grafana.measures import LATENCY_LIMITS
-from grafana.panels import BAD, MOMENT, WIDE, Panel, cells, coloured, narrowing, numbers, properties, words
+from grafana.panels import BAD, WIDE, Panel, cells, coloured, narrowing, numbers, properties, within, words
 from grafana.sql import SERIES, TRACE_SERIES, Query, among, chosen, named, shown
 from grafana.variables import assemble, component, text, view
 
@@ -25,7 +25,7 @@ OPEN: list[DynamicConfigValue] = properties(
     {
         "mappings": [{"type": "regex", "options": {"pattern": ".*", "result": {"text": "open", "index": 0}}}],
         "links": [{"title": "Open the trace", "url": "${__value.raw}", "targetBlank": True}],
-        "custom.width": 80,
+        "custom.width": 62,
     }
 )
 
@@ -35,6 +35,12 @@ FILLED = {
     "from": "toString(1000 * toUnixTimestamp($__fromTime))",
     "to": "toString(1000 * toUnixTimestamp($__toTime))",
 }
+
+
+OUTCOME = (
+    "concat(if(failed, 'failed', 'ok'), if(incomplete, ', incomplete', ''), "
+    "if(unpriced + unknown_usage > 0, ', cost known in part', ''))"
+)
 
 
 def _traces(order: str, having: str = "") -> Query:
@@ -49,12 +55,10 @@ def _traces(order: str, having: str = "") -> Query:
         "cost_nusd / 1e9 AS Cost",
         "calls AS Calls",
         "errors AS Errors",
-        "if(failed, 'failed', 'ok') AS Outcome",
+        f"{OUTCOME} AS Outcome",
         "input_tokens AS In",
         "output_tokens AS Out",
         "ttft_ns AS TTFT",
-        "if(incomplete, 'incomplete', 'whole') AS Seen",
-        'unpriced + unknown_usage AS "Unknown cost"',
         "trace_id AS Trace",
     )
     condition = f"\n  AND {having}" if having else ""
@@ -100,6 +104,8 @@ SPANS = Query(
     table=True,
 )
 
+SPAN_PIXELS = {"Span": 148, "Parent": 148, "Kind": 66, "In": 60, "Out": 60, "Error": 130, "Counted": 150}
+
 ONE: tuple[Panel, ...] = (
     cells(
         "Spans of one trace",
@@ -112,7 +118,8 @@ ONE: tuple[Panel, ...] = (
         "",
         {
             "After": properties({"unit": "ns"}),
-            **dict.fromkeys(("Span", "Parent", "Model", "Counted"), WIDE),
+            **{name: within(width) for name, width in SPAN_PIXELS.items()},
+            "Model": WIDE,
             "Latency": coloured("ns", *LATENCY_LIMITS),
             "TTFT": properties({"unit": "ns"}),
             "Cost": properties({"unit": "currencyUSD"}),
@@ -122,8 +129,10 @@ ONE: tuple[Panel, ...] = (
 )
 
 COLUMNS = {
-    "Over": MOMENT,
-    "Trace": properties({"custom.width": 300}),
+    "Over": properties({"unit": "time:MM-DD HH:mm:ss", "custom.width": 122}),
+    "Trace": properties({"custom.width": 292}),
+    **{name: properties({"custom.width": 58}) for name in ("Calls", "Errors")},
+    "Outcome": properties({"custom.wrapText": True, "custom.minWidth": 80}),
     "Spans": OPEN,
     **{column.capitalize(): narrowing(UID, column) for column in ("route", "release", "cohort", "language")},
     "Latency": coloured("ns", *LATENCY_LIMITS),
@@ -146,15 +155,15 @@ ALL: tuple[Panel, ...] = (
         12,
     ),
     numbers(
-        "The worst of them",
-        "How long the slowest took.",
+        "Slowest trace",
+        "How long it took.",
         Query(f"SELECT if(count() = 0, NULL, max(latency_ns)) AS Slowest\nFROM traces FINAL\nWHERE {SELECTED}", table=True),
         "ns",
         6,
     ),
     numbers(
-        "The dearest of them",
-        "US dollars of all calls of the dearest.",
+        "Dearest trace",
+        "US dollars of all its calls.",
         Query(f"SELECT if(count() = 0, NULL, max(cost_nusd) / 1e9) AS Dearest\nFROM traces FINAL\nWHERE {SELECTED}", table=True),
         "currencyUSD",
         6,
@@ -163,8 +172,13 @@ ALL: tuple[Panel, ...] = (
 
 
 def _table(title: str, about: str, order: str, having: str = "") -> Panel:
-    said = f"{about} The first {MOST}; Spans opens the trace where the variable Trace viewer says."
-    return cells(title, said, _traces(order, having), "short", 10, "", COLUMNS)
+    said = (
+        f"{about} The first {MOST}; Spans opens the trace where the variable Trace viewer says. Incomplete: its root was not "
+        "seen, or it was cut. Cost known in part: some of its calls have no price or said no tokens."
+    )
+    return cells(
+        title, said, _traces(order, having), "short", 10, "", COLUMNS, nothing="No such trace in the range and selection"
+    )
 
 
 TABLES: tuple[Panel, ...] = (
@@ -187,5 +201,5 @@ def board() -> Dashboard:
             text("trace", "Trace", "The id of the trace whose spans are shown; none: the slowest.", ""),
             text("trace_url", "Trace viewer", "Where a trace can be seen: an address with {trace_id} in it.", TRACE_URL),
         ],
-        {"In the range": ALL, "One of them": ONE, "Which": TABLES},
+        {"In the range": ALL, "One trace": ONE, "Traces one by one": TABLES},
     )

@@ -129,8 +129,11 @@ def assemble(
     about: str,
     variables: Sequence[Builder[VariableModel]],
     rows: Mapping[str, Sequence[Panel]],
+    begins: str = "now-6h",
 ) -> Dashboard:
-    """The board: panels numbered in reading order and laid out from left to right, a heading above each row."""
+    """The board: panels numbered in reading order and laid out from left to right, a heading above each row. `begins`: of the
+    time range with which it opens.
+    """
     board = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -138,7 +141,7 @@ def assemble(
         .tags([TAG])
         .editable()
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .time("now-6h", "now")
+        .time(begins, "now")
         .timezone("browser")
         .refresh("30s")
         .link(BETWEEN)

@@ -27,6 +27,15 @@ DRAWN = """[...document.querySelectorAll('[data-shows=drawn]')].every((one) =>
 """A component is loaded when it is first needed."""
 
 
+CUT = """[
+  ...[...document.querySelectorAll('[role=grid]')].filter((one) => one.scrollWidth > one.clientWidth),
+  ...[...document.querySelectorAll('[role=columnheader] button')].filter((one) => one.scrollWidth > one.clientWidth + 1),
+  ...[...document.querySelectorAll('.uplot')].filter((one) => one.offsetWidth - one.querySelector('.u-over').offsetWidth
+    - one.querySelector('.u-over').offsetLeft < 24),
+].map((one) => `${one.closest('[data-title]').dataset.title}: ${one.innerText.slice(0, 40)}`)"""
+"""Tables that scroll sideways, headings that are not whole, and charts without room for half of the last time below them."""
+
+
 def missing() -> str:
     """What this machine lacks."""
     if found() is None:
@@ -70,6 +79,7 @@ def test_board_is_drawn(page: Page, address: str, uid: str, theme: str) -> None:
     assert len(panels) == len([one for one in BOARDS[uid].document["panels"] if one["type"] != "row"])
     assert [(one["title"], one["shows"], one.get("error")) for one in panels if one["shows"] != "drawn"] == []
     page.wait(DRAWN)
+    assert page.ask(CUT) == []
     assert page.complaints == []
     assert page.ask("document.querySelector('footer').innerText") == "Tailrace's viewer of Grafana boards, not Grafana"
 

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from grafana import boards
 from grafana.boards import DASHBOARDS, render
 from grafana.comparison import SIDES
+from grafana.sql import OTHERS
 from pipeline.operators.boards.macros import ALL, Selection, TimeRange
 from tests.board_rows import FAR, HOSTILE, NAMES, NOON, TAME
 from tests.contracts.boards import (
@@ -71,7 +72,7 @@ def test_panel_answers(asked: Asked, path: str) -> None:
     for view, rows in zip(VIEWS, asked.each(lambda view: asked.panel(path, A_DAY, view=view), VIEWS), strict=True):
         assert rows, view
         matchers = [override["matcher"] for override in PANELS[path]["fieldConfig"]["overrides"]]
-        assert {matcher["options"] for matcher in matchers if matcher["id"] == "byName"} - {"n"} <= set(rows[0])
+        assert {matcher["options"] for matcher in matchers if matcher["id"] == "byName"} - {"n", OTHERS} <= set(rows[0])
         assert any(isinstance(value, int | float) or name == "Says" for row in rows for name, value in row.items()), "no number"
         if PANELS[path]["type"] == "timeseries":
             times = [row["time"] for row in rows]

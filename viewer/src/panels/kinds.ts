@@ -37,14 +37,15 @@ const KINDS: Record<string, Kind> = {
 
 const STEPS = new Set(['state-timeline', 'status-history']);
 
-/** A chart of what has no numbers over time is a table. */
+/** A chart of what has no numbers over time is a table; an empty one is what it was meant to be. */
 export function kindOf(panel: Panel, frames: DataFrame[] = []): Kind {
   const kind = KINDS[panel.type];
   if (!kind) {
     return { draws: table, as: 'table', instead: `A panel of type ${panel.type} in Grafana; its rows as a table here.` };
   }
-  const types = new Set(frames.flatMap((frame) => frame.fields.map((field) => field.type as string)));
-  if (kind.as === 'timeseries' && frames.length && !(types.has('time') && types.has('number'))) {
+  const filled = frames.filter((frame) => frame.length);
+  const types = new Set(filled.flatMap((frame) => frame.fields.map((field) => field.type as string)));
+  if (kind.as === 'timeseries' && filled.length && !(types.has('time') && types.has('number'))) {
     return { draws: table, as: 'table', instead: `A panel of type ${panel.type} in Grafana; its rows as a table here.` };
   }
   return kind;

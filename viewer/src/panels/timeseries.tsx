@@ -2,7 +2,8 @@
 
 import { DashboardCursorSync } from '@grafana/data';
 import { LegendDisplayMode, SortOrder, TooltipDisplayMode } from '@grafana/schema';
-import { TimeSeries, TooltipPlugin, ZoomPlugin } from '@grafana/ui';
+import { TimeSeries, TooltipPlugin, ZoomPlugin, type UPlotConfigBuilder } from '@grafana/ui';
+import { useLayoutEffect } from 'react';
 
 import type { Drawn } from './types';
 
@@ -24,6 +25,7 @@ export default function Chart({ panel, frames, structureRev, width, height, rang
     >
       {(config, aligned) => (
         <>
+          <Room config={config} />
           <ZoomPlugin config={config} onZoom={onZoom} />
           {tooltip.mode !== TooltipDisplayMode.None && (
             <TooltipPlugin
@@ -40,4 +42,19 @@ export default function Chart({ panel, frames, structureRev, width, height, rang
       )}
     </TimeSeries>
   );
+}
+
+type Padding = Parameters<UPlotConfigBuilder['setPadding']>[0];
+
+const without =
+  (pixels: number): Padding[number] =>
+  (_plot, side, axes) =>
+    axes[side] ? 0 : pixels;
+
+/** Beside a plot Grafana leaves 8 pixels, where the last time below it would be cut: half of one needs more. */
+const ROOM: Padding = [without(8), without(26), without(8), without(8)];
+
+function Room({ config }: { config: UPlotConfigBuilder }) {
+  useLayoutEffect(() => config.setPadding(ROOM), [config]);
+  return null;
 }
