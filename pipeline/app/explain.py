@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.app.compose import decode_stage
+from pipeline.app.decode import decode_stage
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.files import read_requests
 from pipeline.connectors.kafka_look import records_at

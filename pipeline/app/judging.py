@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from pipeline.app.compose import price_book
+from pipeline.app.own_files import price_book
 from pipeline.connectors.clock import now_ns
 from pipeline.connectors.judge import Cost, HttpJudge, JudgePolicy, Usage
 from pipeline.errors import SettingsError

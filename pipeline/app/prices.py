@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.app.compose import price_book
+from pipeline.app.own_files import price_book
 from pipeline.connectors.clickhouse import query
 from pipeline.connectors.clock import now_ns
 from pipeline.errors import SettingsError

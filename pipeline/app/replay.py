@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from pipeline.app.compose import aggregate_stage, decode_stage
+from pipeline.app.aggregate import aggregate_stage
+from pipeline.app.decode import decode_stage
 from pipeline.connectors.clickhouse import apply_schema, connect, insert_blocks, query
 from pipeline.connectors.files import epoch_of, read_requests
 from pipeline.connectors.local_engines import engines

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.app.compose import price_book
+from pipeline.app.own_files import price_book
 from pipeline.app.reprice_hour import Again, RepricedHour, iso
 from pipeline.connectors import stored_costs as store
 from pipeline.connectors.clickhouse import connect

@@ -6,12 +6,12 @@ from pipeline.connectors.heartbeat import beating
 from pipeline.settings import Settings
 
 RUN = {
-    "decode": "pipeline.app.compose:run_decode",
+    "decode": "pipeline.app.decode:run_decode",
     "aggregate": "pipeline.app.aggregate:run_aggregate",
     "evaluate": "pipeline.app.evaluate:run_evaluate",
     "scores": "pipeline.app.scores:run_scores",
     "watch": "pipeline.app.watch:run_watch",
-    "sink": "pipeline.app.compose:run_sink",
+    "sink": "pipeline.app.sink:run_sink",
 }
 """Module and function of each, (settings, instance, heartbeat) -> None. A process loads that of its own stage alone: the
 libraries of the others took a quarter of the time in which decode and sink start.

@@ -18,7 +18,7 @@ def boards(
     """The Grafana boards in a browser, without a Grafana server, for this machine alone; runs until Ctrl-C."""
     from pipeline.app.boards import boards as known  # noqa: PLC0415 - loads the server
     from pipeline.app.boards import viewer  # noqa: PLC0415
-    from pipeline.app.compose import stop_on_signal  # noqa: PLC0415 - loads the stages
+    from pipeline.app.compose import stop_on_signal  # noqa: PLC0415 - loads what talks to Kafka
 
     stop = stop_on_signal()
     with viewer(Settings.load(), port) as address:

@@ -21,7 +21,8 @@ from rich.table import Table
 from tdigest import TDigest as PlainDigest
 
 from pipeline.app import demo
-from pipeline.app.compose import aggregate_stage, decode_stage
+from pipeline.app.aggregate import aggregate_stage
+from pipeline.app.decode import decode_stage
 from pipeline.app.up import pipeline
 from pipeline.connectors.kafka import Producer, apply_topics
 from pipeline.connectors.local_engines import engines

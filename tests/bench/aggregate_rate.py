@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from pipeline.app.compose import aggregate_stage
+from pipeline.app.aggregate import aggregate_stage
 from pipeline.model.stream import Record
 from pipeline.operators import panes, span_columns
 from pipeline.operators.trace_decisions import Decided

@@ -35,7 +35,7 @@ def quieten() -> None:
 def main() -> None:
     if "three" in sys.argv:
         quieten()
-    from pipeline.app.compose import decode_stage  # noqa: PLC0415 - after the tables are chosen
+    from pipeline.app.decode import decode_stage  # noqa: PLC0415 - after the tables are chosen
     from pipeline.model.stream import Record  # noqa: PLC0415
     from pipeline.settings import Settings  # noqa: PLC0415
     from tests.bench.traffic import NOW_NS, OTLP, otlp_records  # noqa: PLC0415

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.app.compose import decode_stage
+from pipeline.app.decode import decode_stage
 from pipeline.app.evaluate import JUDGED_WITHIN, evaluate_stage
 from pipeline.app.evaluators import evaluators
 from pipeline.connectors.evaluating import Asking, Bench

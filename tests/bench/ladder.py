@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import orjson
 
-from pipeline.app.compose import aggregate_stage
+from pipeline.app.aggregate import aggregate_stage
 from pipeline.operators import panes
 from pipeline.settings import Settings
 from pipeline.stages import aggregate

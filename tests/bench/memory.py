@@ -3,7 +3,7 @@
 import resource
 import sys
 
-from pipeline.app.compose import aggregate_stage
+from pipeline.app.aggregate import aggregate_stage
 from pipeline.settings import Settings
 from tests.bench.traffic import BLOCKS, span_blocks
 

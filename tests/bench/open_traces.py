@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from pipeline.app.compose import aggregate_stage
+from pipeline.app.aggregate import aggregate_stage
 from pipeline.operators.log_marks import Ticks
 from pipeline.operators.span_columns import read_span_block
 from pipeline.settings import SECOND, Settings

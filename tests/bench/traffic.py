@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from pipeline.app.compose import decode_stage
+from pipeline.app.decode import decode_stage
 from pipeline.model.columns import SPANS
 from pipeline.model.stream import Record, Source
 from pipeline.operators.blocks import encode_block

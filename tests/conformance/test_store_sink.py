@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from pipeline.app.compose import delivery, sink_stage
+from pipeline.app.compose import delivery
+from pipeline.app.sink import sink_stage
 from pipeline.connectors.clickhouse import carry_out, connect, feed, insert_blocks, query
 from pipeline.connectors.kafka import apply_topics, cluster_id, lag, sources
 from pipeline.connectors.kafka_batches import Limits, run_batches

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.app.compose import route_schemas
+from pipeline.app.own_files import route_schemas
 from pipeline.errors import SettingsError
 from pipeline.operators.behaviour.schemas import schema_of
 from pipeline.operators.decode.behaviour import BEHAVIOUR, Expected, each_case

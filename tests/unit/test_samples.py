@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from pipeline.app.compose import sampling as sampling_of
+from pipeline.app.decode import sampling as sampling_of
 from pipeline.errors import SettingsError
 from pipeline.operators.decode.contents import ContentPolicy
 from pipeline.operators.decode.sampled import Sampling

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.compose import aggregate_stage
+from pipeline.app.aggregate import aggregate_stage
 from pipeline.cli import shown
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
