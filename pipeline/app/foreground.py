@@ -37,7 +37,7 @@ LOOKS = {
     "tailrace boards": "all of it in a browser, on the Grafana boards",
     "tailrace alerts": "which promises are broken",
     "TAILRACE_WATCH_HOUR=5 tailrace check demo": "every promise and slice, held against what is stored",
-    "tailrace report --route search": "one page to hand around",
+    "TAILRACE_WATCH_HOUR=5 tailrace report --route search": "one page to hand around",
 }
 """What there is to see when the demo is over, besides the numbers of its queries."""
 

@@ -78,6 +78,24 @@ def test_what_a_sample_cannot_hold_is_not_said() -> None:
     assert ratio(3, 3).startswith("100% (")
 
 
+def test_a_table_of_cohorts_fits_on_paper() -> None:
+    """What lies beyond the edge of a page is lost."""
+    try:
+        from weasyprint import HTML  # noqa: PLC0415 - an extra; loads Pango
+    except (ImportError, OSError) as error:
+        pytest.skip(str(error))
+    names = ("cohort", "language", "n", "p50", "p95", "p99", "TTFT p95", "errors", "refusals", "a call")
+    row = ["enterprise", "de", "1,631", *["22.8s (21.5s – 23.4s)"] * 3, "592ms (549ms – 636ms)"]
+    row += ["0.797% (0.0274% – 3.05%)", "6.39% (4.91% – 8.28%)", "$0.000601"]
+    section = Section("Cohorts", "", [], [Grid("", names, [row], [], frozenset(names[2:]))])
+    made = HTML(string=page(Report("search", [], BEGIN, BEGIN + 180, [section], []))).render()
+    boxes = [box for one in made.pages for box in one._page_box.descendants()]
+    (paper,) = {one._page_box.content_box_x() + one._page_box.width for one in made.pages}
+    edges = [box.position_x + box.margin_width() for box in boxes if box.element_tag == "td"]
+    assert len(edges) >= len(names)
+    assert max(edges) <= paper + 1
+
+
 def test_a_page_becomes_a_pdf_that_fetches_nothing(caplog: pytest.LogCaptureFixture) -> None:
     try:
         made = pdf_of(page(report(HOSTILE)) + '<img src="http://127.0.0.1:9/x.png">')

@@ -16,7 +16,8 @@ from pipeline.model.metrics import Unit
 from pipeline.operators.alerts.wording import amount, named
 from pipeline.operators.report.content import Line, Plot
 
-INCHES: Final = (7.0, 2.3)
+INCHES: Final = (4.6, 1.9)
+"""As wide as a plot is on a screen; on paper, where two stand beside each other, its letters have 6 points."""
 COLOURS: Final = ("#2563a8", "#c2571a", "#3a8a4d", "#8a4b9c", "#7a6a2f", "#4a5568")
 """Dark enough on white, and told apart by those who see few colours; lines differ by their strokes too."""
 STROKES: Final = ("-", "--", ":", "-.")
@@ -46,13 +47,13 @@ def svg(plot: Plot, from_s: int, to_s: int) -> str:
             _draw(axes, named(name), line, COLOURS[number % len(COLOURS)], STROKES[number % len(STROKES)])
         axes.set_xlim(_moments([from_s, to_s]))  # type: ignore[arg-type]
         axes.set_ylim(0, axes.get_ylim()[1] * (1.2 if len(plot.lines) > 1 else 1.05))
-        locator = AutoDateLocator(minticks=3, maxticks=8, tz=UTC)
+        locator = AutoDateLocator(minticks=3, maxticks=6, tz=UTC)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_formatter(FuncFormatter(_of(plot.unit)))
         if len(plot.lines) > 1:
-            axes.legend(loc="upper left", ncols=min(4, len(plot.lines)), frameon=False, fontsize=7)
+            axes.legend(loc="upper left", ncols=min(3, len(plot.lines)), frameon=False, fontsize=7)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return re.sub(r"^.*?(?=<svg)", "", buffer.getvalue(), count=1, flags=re.DOTALL)
