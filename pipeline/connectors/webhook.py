@@ -71,8 +71,9 @@ class Webhook:
             ):
                 return response.status, seconds(response.headers.get("Retry-After", ""), LONGEST_REST)
         except TimeoutError:
-            raise Transient("the webhook did not answer in time") from None
-        except aiohttp.InvalidURL:
+            raise Transient(f"the webhook did not answer within {self._timeout:g} s (TAILRACE_WEBHOOK_TIMEOUT)") from None
+        except (aiohttp.InvalidURL, UnicodeError):
             raise SettingsError("TAILRACE_WEBHOOK_URL: it is no address") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Transient(f"the webhook cannot be reached: {type(error).__name__}") from None
+            why = f"{type(error).__name__}; if that lasts, check TAILRACE_WEBHOOK_URL"
+            raise Transient(f"the webhook cannot be reached: {why}") from None

@@ -204,7 +204,15 @@ def test_a_server_that_asks_for_rest_gets_it() -> None:
 
 def test_where_nobody_listens_it_is_tried_again() -> None:
     webhook = Webhook("http://127.0.0.1:9/secret", 5, print)
-    with pytest.raises(Transient, match="cannot be reached: Client") as away:
+    with pytest.raises(Transient, match=r"cannot be reached: Client.*check TAILRACE_WEBHOOK_URL") as away:
         webhook.post("one", b"{}")
     assert "secret" not in str(away.value)
+    webhook.close()
+
+
+@pytest.mark.parametrize("url", ["https://a..b/secret", "http://[::1/secret", "http://127.0.0.1:99999/secret"])
+def test_what_is_no_address_is_not_tried_again(url: str) -> None:
+    webhook = Webhook(url, 5, print)
+    with pytest.raises(SettingsError, match=r"^TAILRACE_WEBHOOK_URL: it is no address$"):
+        webhook.post("one", b"{}")
     webhook.close()

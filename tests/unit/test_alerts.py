@@ -140,6 +140,17 @@ def test_what_is_no_alert_is_refused(change: dict[str, object]) -> None:
         decode(b"[1]")
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"), [*((column.name, wrong) for column in ALERTS for wrong in ([1], {"a": {}})), ("at_ns", 10**30)], ids=str
+)
+def test_a_field_of_another_type_is_no_alert(name: str, wrong: object) -> None:
+    """Else who reads alerts ends, and ends again at the same message: none is forwarded any more."""
+    said = event(told(OBJECTIVE, PANES, 7))
+    said["data"] |= {name: wrong}
+    with pytest.raises(NoAlertError, match="no alert"):
+        decode(json.dumps(said).encode())
+
+
 def test_what_is_infinite_is_unknown() -> None:
     alert = told(replace(OBJECTIVE, high=float("inf"), detectable=float("inf"), estimate=float("nan")), PANES, 7)
     assert (alert.high, alert.detectable, alert.estimate) == (None, None, None)

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from msgspec import ValidationError, convert
 
-from pipeline.model.alerts import ALERTS, Alert, AlertKind, AlertState, Extent, Tier
+from pipeline.model.alerts import ALERTS, Alert, AlertState
 from pipeline.operators.alerts.wording import named
 
 SOURCE = "/tailrace/watch"
@@ -21,7 +22,6 @@ CONTENT_TYPE = "application/cloudevents+json"
 """Of the message, in its header `content-type`."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ENUMS = {"kind": AlertKind, "state": AlertState, "tier": Tier, "extent": Extent}
 
 
 class NoAlertError(ValueError):
@@ -58,9 +58,8 @@ def decode(value: bytes) -> Alert:
         said = orjson.loads(value)
         envelope = (said["specversion"], said["type"])
         fields = {column.name: said["data"][column.name] for column in ALERTS}
-        kinds = {name: kind(fields[name]) for name, kind in ENUMS.items()}
-        alert = Alert(**(fields | kinds | {"slice": tuple(fields["slice"].items())}))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        alert = convert(fields | {"slice": tuple(fields["slice"].items())}, Alert)
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise NoAlertError(f"no alert: {error!r:.120}") from None
     if envelope != ("1.0", TYPES[alert.state]):
         raise NoAlertError(f"an alert that is {alert.state} in a CloudEvent {envelope!r:.80}")
