@@ -1,7 +1,10 @@
 """What watch told, as boards show it: rows of `latest_alerts` and `alerts`, with amounts as people read them."""
 
-from grafana.panels import BAD, GOOD, WARN, WRAPPED, properties, words
-from grafana.sql import Query, among, shown
+from collections.abc import Iterable
+
+from grafana.panels import BAD, GOOD, WARN, WRAPPED, opening, properties, words
+from grafana.sql import SERIES, Query, among, shown
+from pipeline.model.metrics import MEASURES
 
 SEVERITIES = {"page": BAD, "ticket": WARN, "info": "text"}
 STATES = {"firing": BAD, "resolved": GOOD}
@@ -33,6 +36,30 @@ SLICE = f"if(empty(slice), 'all of it', arrayStringConcat({_PAIRS}, ', '))"
 OF_ROUTE = "\n  AND ".join(map(among, ("environment", "route")))
 
 
+def _encoded(value: str) -> str:
+    return f"encodeURLComponent({shown(value)})"
+
+
+def _among(names: Iterable[str]) -> str:
+    return f"({', '.join(f'{chr(39)}{name}{chr(39)}' for name in names)})"
+
+
+_IS_SCORE = f"(match(metric, '[.](mean|fail)$') AND splitByChar('.', metric)[1] NOT IN {_among(MEASURES)})"
+_EVALUATOR = "replaceRegexpOne(metric, '[.](mean|fail)$', '')"
+_SLICE = f"arrayFilter(one -> one.1 IN {_among(SERIES)}, arrayZip(mapKeys(slice), mapValues(slice)))"
+_SELECTED = (
+    f"'&var-environment=', {_encoded('environment')}, '&var-route=', {_encoded('route')}, "
+    f"arrayStringConcat(arrayMap(one -> concat('&var-', one.1, '=', {_encoded('one.2')}), {_SLICE})), "
+    f"if({_IS_SCORE}, concat('&var-evaluator=', {_encoded(_EVALUATOR)}), '')"
+)
+BOARD = (
+    f"concat('/d/tailrace-', multiIf(kind = 'pipeline', 'operations', {_IS_SCORE}, 'quality', 'performance'), "
+    "'?from=', toString(intDiv(first_seen_ns, 1000000) - 3600000), '&to=', toString(1000 * toUnixTimestamp($__toTime)), "
+    f"if(kind = 'pipeline', '', concat({_SELECTED})))"
+)
+"""Where the slice is seen, from an hour before it began on: on *Quality by cohort* where scores told of it."""
+
+
 def _rows(source: str, condition: str, order: str, *times: str) -> Query:
     """What its words say, where it is and of how many, has no column beside them."""
     columns = (
@@ -43,6 +70,7 @@ def _rows(source: str, condition: str, order: str, *times: str) -> Query:
         f"{plain('owner')} AS Owner",
         f"{SLICE} AS Slice",
         f"{plain('rule')} AS Rule",
+        f"{BOARD} AS Board",
     )
     return Query(
         "SELECT\n  "
@@ -68,7 +96,7 @@ def broken() -> Query:
     return _rows("latest_alerts", firing, f"{rank} DESC, at DESC, Rule", "first_seen AS Since")
 
 
-WIDTHS = {"State": 80, "Severity": 80, "Since": 160, "Owner": 130, "Slice": 180, "Rule": 220}
+WIDTHS = {"State": 80, "Severity": 80, "Since": 160, "Owner": 130, "Slice": 180, "Rule": 210}
 """Pixels; what is left is for the words, which take as many lines as they need."""
 
 BROKEN = {
@@ -78,5 +106,6 @@ BROKEN = {
     "Severity": [*words(SEVERITIES), *properties({"custom.width": WIDTHS["Severity"]})],
     "Says": WRAPPED,
     **{name: properties({"custom.wrapText": True, "custom.width": WIDTHS[name]}) for name in ("Slice", "Rule")},
+    "Board": opening("the board with this slice"),
 }
 COLUMNS = BROKEN | {"At": BROKEN["Since"]}

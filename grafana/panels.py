@@ -220,6 +220,13 @@ def _coloured(unit: str, colour: dashboard.ThresholdsConfig) -> list[DynamicConf
     return properties({**of_unit, "custom.cellOptions": {"type": "color-text"}, "thresholds": colour.build().to_json()})
 
 
+def opening(what: str, new_tab: bool = False) -> list[DynamicConfigValue]:
+    """A column of addresses, shown as the word open."""
+    mapped = [{"type": "regex", "options": {"pattern": ".*", "result": {"text": "open", "index": 0}}}]
+    link = {"title": f"Open {what}", "url": "${__value.raw}", "targetBlank": new_tab}
+    return properties({"mappings": mapped, "links": [link], "custom.width": 62})
+
+
 def within(pixels: int) -> list[DynamicConfigValue]:
     """A column so wide; what is longer takes another line."""
     return properties({"custom.wrapText": True, "custom.width": pixels})

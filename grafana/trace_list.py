@@ -7,11 +7,11 @@ store of spans beside ours.
 
 # ruff: noqa: S608 - the SQL of a board is made of constants
 
-from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.alerts import plain
 from grafana.measures import LATENCY_LIMITS
-from grafana.panels import BAD, WIDE, Panel, cells, coloured, narrowing, numbers, properties, within, words
+from grafana.panels import BAD, WIDE, Panel, cells, coloured, narrowing, numbers, opening, properties, within, words
 from grafana.sql import SERIES, TRACE_SERIES, Query, among, chosen, named, shown
 from grafana.variables import assemble, component, text, view
 
@@ -21,15 +21,6 @@ TRACE_URL = f"/d/{UID}?var-trace={{trace_id}}&from={{from}}&to={{to}}"
 
 SELECTED = "\n  AND ".join(["$__timeFilter(closed_time)", *map(among, TRACE_SERIES)])
 MOST = 50
-OPEN: list[DynamicConfigValue] = properties(
-    {
-        "mappings": [{"type": "regex", "options": {"pattern": ".*", "result": {"text": "open", "index": 0}}}],
-        "links": [{"title": "Open the trace", "url": "${__value.raw}", "targetBlank": True}],
-        "custom.width": 62,
-    }
-)
-
-
 FILLED = {
     "trace_id": "trace_id",
     "from": "toString(1000 * toUnixTimestamp($__fromTime))",
@@ -133,7 +124,7 @@ COLUMNS = {
     "Trace": properties({"custom.width": 292}),
     **{name: properties({"custom.width": 58}) for name in ("Calls", "Errors")},
     "Outcome": properties({"custom.wrapText": True, "custom.minWidth": 80}),
-    "Spans": OPEN,
+    "Spans": opening("the trace", new_tab=True),
     **{column.capitalize(): narrowing(UID, column) for column in ("route", "release", "cohort", "language")},
     "Latency": coloured("ns", *LATENCY_LIMITS),
     "Cost": properties({"unit": "currencyUSD"}),

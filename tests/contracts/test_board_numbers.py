@@ -6,9 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from grafana.alerts import BOARD
 from grafana.budgets import rung
 from grafana.promised import counted
 from grafana.sql import MOST_LINES, OTHERS
+from pipeline.operators.alerts.drilldown import literal
 from pipeline.operators.boards.macros import ALL, TimeRange
 from pipeline.operators.ladder import EDGES, bin_at_or_above
 from tests.board_rows import DOLLAR, FAR, MS, NOON
@@ -269,7 +271,35 @@ def test_promises_stand_as_their_windows_and_alerts_say(asked: Asked) -> None:
         assert (one["n"], one["Bad"], one["Left"]) == pytest.approx((n, bad / n, 1 - bad / n / allowed)), name
     firing = asked.panel("contract/Broken now", A_DAY)
     assert [row["Severity"] for row in firing] == ["page", "page", "ticket"]
-    assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule"]
+    assert [*firing[0]] == ["State", "Severity", "Says", "Since", "Owner", "Slice", "Rule", "Board"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("", "(unknown)"), ("a,b", "a%2Cb"), ("100%", "100%25"), ("it's $x & y=z", "it's %24x & y=z")]
+)
+@pytest.mark.parametrize(
+    ("kind", "metric", "board", "more"),
+    [
+        ("objective", "latency.p99", "performance", {}),
+        ("regression", "cost_per_trace.mean", "performance", {}),
+        ("objective", "judge.mean", "quality", {"var-evaluator": "judge"}),
+    ],
+)
+def test_an_alert_leads_to_the_board_with_its_slice(
+    asked: Asked, kind: str, metric: str, board: str, more: dict[str, str], name: str, shown: str
+) -> None:
+    """As the board's own variables offer these names, from an hour before it began."""
+    text = literal(name).replace("$", "\\x24")
+    alert = (
+        f"SELECT '{kind}' AS kind, '{metric}' AS metric, 'prod' AS environment, {text} AS route, "
+        f"map('cohort', {text}, 'no component', 'y') AS slice, toInt64({NOON} * 1000000000) AS first_seen_ns"
+    )
+    (row,) = asked.rows("contract", f"SELECT {BOARD} AS Board FROM ({alert})", A_DAY)
+    found = urlsplit(row["Board"])
+    assert found.path == f"/d/tailrace-{board}"
+    said = {key: value for key, (value,) in parse_qs(found.query).items()}
+    since = {"from": str(1000 * (NOON - 3600)), "to": str(1000 * A_DAY.end)}
+    assert said == since | {"var-environment": "prod", "var-route": shown, "var-cohort": shown} | more
 
 
 def test_what_promises_ask_of_the_store_is_told_in_numbers(asked: Asked) -> None:

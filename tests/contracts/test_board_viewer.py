@@ -113,6 +113,15 @@ def test_a_cell_narrows_the_board_without_a_new_page(page: Page, address: str) -
     assert page.complaints == []
 
 
+def test_an_alert_leads_to_its_slice(page: Page, address: str) -> None:
+    opened(page, address, "tailrace-contract", "theme=light")
+    page.wait("document.querySelector('[data-title=\"Broken now\"] a[href*=var-cohort]') !== null")
+    page.ask("document.querySelector('[data-title=\"Broken now\"] a[href*=var-cohort]').click()")
+    page.wait("location.pathname.startsWith('/d/tailrace-performance') && location.search.includes('var-cohort=')")
+    assert [one for one in page.wait(SETTLED, 60) if one["shows"] == "error"] == []
+    assert page.complaints == []
+
+
 def test_the_link_of_a_trace_leads_to_its_spans(page: Page, address: str) -> None:
     opened(page, address, "tailrace-traces", "theme=light")
     page.wait("document.querySelector('[data-title=Dearest] a[href*=var-trace]') !== null")

@@ -33,8 +33,8 @@ QUIET = TimeRange(NOON - 7200, NOON - 3600)
 TELLING = ("ends in a backslash", "a union", "commas", "a variable", "percents", "a null and a newline")
 """Names of one kind each, which are asked of every board; all of them of one."""
 
-OWN = frozenset({"Trace", "Spans", "Span"})
-"""Columns that are another for each trace."""
+OWN = frozenset({"Trace", "Spans", "Span", "Board"})
+"""Columns that are another for each trace, or hold an address."""
 
 
 def as_shown(name: str) -> str:
