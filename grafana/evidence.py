@@ -99,7 +99,7 @@ PIXELS = {
     "n baseline": 68,
     "Told": 92,
     "Contract": 74,
-    "Owner": 70,
+    "Owner": 84,
 }
 """So that all columns fit on a screen of 1,440."""
 

@@ -25,6 +25,7 @@ from grafana.sql import DATASOURCE_TYPE, OTHERS, Query, Target
 DATASOURCE = DataSourceRef(type_val=DATASOURCE_TYPE, uid="${datasource}")
 
 GOOD, WARN, BAD = "green", "orange", "red"
+GREY = "#808080"
 Panel: TypeAlias = stat.Panel | table.Panel | timeseries.Panel | heatmap.Panel
 
 SomePanel = TypeVar("SomePanel", stat.Panel, table.Panel, timeseries.Panel, heatmap.Panel)
@@ -132,8 +133,9 @@ def chart(
         panel.display_name(f"${{__field.labels.{label}}}")
     if bars:
         panel.draw_style(common.GraphDrawStyle.BARS).bar_width_factor(0.9).fill_opacity(60)
-    if stacked and label:
-        panel.override_by_name(OTHERS, properties({"color": {"mode": "fixed", "fixedColor": "text"}}))
+    if label and stacked:
+        panel.override_by_name(OTHERS, properties({"color": {"mode": "fixed", "fixedColor": GREY}}))
+    if stacked:
         panel.stacking(build.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     return _dressed(panel, title, about, query, unit, width, 9)
 

@@ -67,6 +67,13 @@ def test_a_name_in_a_table_is_no_number(path: str) -> None:
     assert first["properties"] == [{"id": "unit", "value": "string"}]
 
 
+@pytest.mark.parametrize("path", [path for path, panel in PANELS.items() if panel["type"] == "timeseries"])
+def test_a_chart_is_stacked_as_it_says(path: str) -> None:
+    """Parts of a whole that lie over each other are read as sums they are not."""
+    stacking = PANELS[path]["fieldConfig"]["defaults"]["custom"].get("stacking", {}).get("mode", "none")
+    assert (stacking == "normal") == ("stacked" in PANELS[path]["description"] or path == "cost/Cost of each day")
+
+
 @pytest.mark.parametrize("path", PANELS)
 def test_panel_answers(asked: Asked, path: str) -> None:
     for view, rows in zip(VIEWS, asked.each(lambda view: asked.panel(path, A_DAY, view=view), VIEWS), strict=True):
