@@ -115,6 +115,7 @@ COMPARED: Panel = cells(
     "",
     {
         **{name: within(width) for name, width in PIXELS.items()},
+        "Route": properties({"custom.wrapText": True}),
         "State": [*words(STATES), *within(PIXELS["State"])],
         "Told": [*SHORT_MOMENT, *properties({"custom.width": PIXELS["Told"]})],
         **{name: [*sample(100), *within(PIXELS[name])] for name in ("n candidate", "n baseline")},

@@ -15,6 +15,7 @@ from grafana.panels import (
     PLAIN,
     SCORE,
     SHARE,
+    WIDE,
     Panel,
     cells,
     chart,
@@ -155,7 +156,7 @@ OVER_TIME: tuple[Panel, ...] = (
         "short",
         9,
         "",
-        {"First": MOMENT, "Last": MOMENT, "n": COLUMNS["n"]},
+        {"Evaluator": WIDE, "First": MOMENT, "Last": MOMENT, "n": COLUMNS["n"]},
         14,
     ),
 )
