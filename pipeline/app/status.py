@@ -1,9 +1,10 @@
 """How the pipeline is: lag, watermarks, freshness, the dead. Asked by `tailrace status`, reported by the sink."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from threading import Event, Thread
 from typing import Any
@@ -14,9 +15,10 @@ from pipeline.connectors.kafka import Lag, lag, membership
 from pipeline.connectors.progress_log import ProgressLog
 from pipeline.errors import TailraceError, Transient
 from pipeline.model.columns import SERIES, STATUS
+from pipeline.model.log_time import WindowPolicy
 from pipeline.model.stream import Message, Progress
 from pipeline.operators.blocks import encode_rows
-from pipeline.settings import Settings
+from pipeline.settings import SECOND, Settings
 from pipeline.topics import STAGES, inputs, progress_of
 
 OF_SAMPLES = ("evaluate", "scores")
@@ -127,7 +129,7 @@ class Status:
         spans that look like calls of a model, by the names of their attributes. contradictions: calls whose tokens do not add up
         by any rule. late_for_trace: spans whose trace was over; outside_nusd: what their calls cost, which is in no trace.
     series_values: per column of the series in the last hour how many values, their shapes, and whether they look like ids.
-    problems: an engine that does not answer, a stage that no process runs.
+    problems: an engine that does not answer, a stage that no process runs, workers of one stage with different settings.
     """
 
     members: dict[str, int] = field(default_factory=dict)
@@ -169,16 +171,43 @@ def _look_at_members(settings: Settings, status: Status) -> None:
 
 
 def _look_at_lag(settings: Settings, status: Status, stage: str) -> None:
-    status.lag[stage] = LAG[stage](settings, stage)
+    if LAG[stage] is lag:
+        status.lag[stage] = lag(settings, stage)
+        return
+    found = _folded_by(settings, stage)
+    status.lag[stage] = [part for part, _ in found]
+    if different := _different(progress.eras[-1].policy for _, progress in found if progress is not None and progress.eras):
+        said = "; ".join(f"{name} is {' and '.join(values)}" for name, values in different.items())
+        status.problems.append(
+            f"partitions of {stage} are folded under different settings: {said}; give all its workers the same"
+        )
 
 
 def folded_lag(settings: Settings, stage: str) -> list[Lag]:
     """What a worker has still to fold. Its committed offset says less: it stays with the oldest open window."""
+    return [part for part, _ in _folded_by(settings, stage)]
+
+
+def _folded_by(settings: Settings, stage: str) -> list[tuple[Lag, Progress | None]]:
+    """Of each partition what is still to fold, and its progress."""
     log = ProgressLog(settings, settings.group(stage), inputs(stage)[0], "status", progress_of(stage))
     parts = lag(settings, stage)
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(log.takeover, (part.partition for part in parts))
-        return [_folded(part, takeover.progress) for part, takeover in zip(parts, found, strict=True)]
+        return [(_folded(part, takeover.progress), takeover.progress) for part, takeover in zip(parts, found, strict=True)]
+
+
+def _different(policies: Iterable[WindowPolicy]) -> dict[str, list[str]]:
+    """Settings that are not the same in all of these, with their values; durations in seconds."""
+    found: dict[str, set[float]] = defaultdict(set)
+    for policy in policies:
+        for name, value in asdict(policy).items():
+            found[name.removesuffix("_ns")].add(value / SECOND if name.endswith("_ns") else value)
+    return {
+        f"TAILRACE_{name.upper()}": [f"{value:.12g}" for value in sorted(values)]
+        for name, values in found.items()
+        if len(values) > 1 and name in Settings.model_fields
+    }
 
 
 LAG: dict[str, Callable[[Settings, str], list[Lag]]] = {

@@ -3,6 +3,7 @@
 import uuid
 from pathlib import Path
 
+from pipeline.app.compose import window_policy
 from pipeline.app.status import DEAD, NEWEST, NOT_COUNTED, OUTSIDE, PARTITIONS, ROWS, look, worded
 from pipeline.connectors.clickhouse import connect, insert_blocks
 from pipeline.connectors.clock import now_ns
@@ -11,6 +12,7 @@ from pipeline.connectors.progress_log import ProgressLog
 from pipeline.model.columns import DEAD_LETTERS, LEDGER, SPANS, STATUS
 from pipeline.model.stream import Message, Progress, Source
 from pipeline.operators.blocks import empty_block, encode_rows
+from pipeline.operators.eras import first
 from pipeline.settings import SECOND, Settings
 from pipeline.topics import STAGES
 from tests.e2e.stages import Stages
@@ -81,6 +83,24 @@ def test_status_says_what_is(with_schema: Settings) -> None:
     producer.send([log.entry(source, 1, Progress(committed=1, folded=4, watermark_ns=now))])
     producer.confirm()
     assert next(part.lag for part in look(settings).lag["aggregate"] if part.partition == 0) == 1
+
+
+def test_partitions_under_different_settings_are_a_problem(with_schema: Settings) -> None:
+    """Workers that were not all started anew: each partition is folded as its owner was told, and nobody else would say so."""
+    apply_topics(with_schema)
+    log, producer = ProgressLog(with_schema, with_schema.group("aggregate"), "spans", uuid.uuid4().hex), Producer(with_schema)
+
+    def told(windows: list[float]) -> list[str]:
+        for partition, window in enumerate(windows):
+            rules = first(window_policy(with_schema.model_copy(update={"window": window})))
+            source = log.takeover(partition).source
+            producer.send([log.entry(source, 1, Progress(committed=1, folded=int(window), watermark_ns=0, eras=rules))])
+        producer.confirm()
+        return [problem for problem in look(with_schema).problems if "settings" in problem]
+
+    assert told([60.0, 60.0]) == []
+    said = "TAILRACE_WINDOW is 120 and 300; give all its workers the same"
+    assert told([120.0, 300.0]) == [f"partitions of aggregate are folded under different settings: {said}"]
 
 
 def test_an_engine_that_does_not_answer_is_a_problem_not_an_error(fresh_prefix: Settings) -> None:
