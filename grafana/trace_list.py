@@ -147,7 +147,7 @@ ALL: tuple[Panel, ...] = (
     ),
     numbers(
         "Slowest trace",
-        "How long it took.",
+        "How long the slowest took, from its root's start to its end.",
         Query(f"SELECT if(count() = 0, NULL, max(latency_ns)) AS Slowest\nFROM traces FINAL\nWHERE {SELECTED}", table=True),
         "ns",
         6,
