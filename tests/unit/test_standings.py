@@ -86,6 +86,26 @@ def test_what_is_not_enough_says_how_much_is_missing() -> None:
     assert all(one["missing"] > 0 for one in rows)
 
 
+def test_between_strata_a_small_slice_stands_with_all_since_the_last_began() -> None:
+    """Four calls a minute, so the window of a quarter of an hour never holds the hundred it should."""
+    log, g, calls = Log(), np.random.default_rng(4), []
+    log.contracts(errors=ERRORS)
+    for minute in range(900):
+        calls.append(int(g.poisson(4)))
+        small = on_time(minute, calls[-1], int(g.binomial(calls[-1], 0.02)), cohort="small")
+        log.window(minute, [small, on_time(minute, 60, 1, cohort="big")])
+    looks = [one for rows in standings(folded(WATCH, log)) for one in rows if one["slice"] == {"cohort": "small"}]
+    assert len(looks) == len(calls)
+    for minute, one in enumerate(looks):
+        assert one["n"] == sum(calls[max(0, minute + 1 - one["window_ns"] // MINUTE_NS) : minute + 1])
+    known = [one["verdict"] for one in looks].index("kept")
+    assert {one["verdict"] for one in looks[known:]} == {"kept"}
+    assert min(one["n"] for one in looks[known:]) >= 20 * 24, "what it takes where 4 % may fail"
+    assert any(one["window_ns"] > 240 * MINUTE_NS for one in looks), "two strata, of which a day holds one"
+    crashed = [one for rows in standings(folded(WATCH, log, crash_after=(10, 14, 17))) for one in rows]
+    assert {orjson.dumps(one) for one in looks} == {orjson.dumps(one) for one in crashed if one["slice"] == {"cohort": "small"}}
+
+
 @pytest.mark.parametrize("crash_after", [(1,), (2, 3), (5,)])
 def test_a_look_told_again_is_the_same(crash_after: tuple[int, ...]) -> None:
     log = cohorts(0.1, minutes=150)

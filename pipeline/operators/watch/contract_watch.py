@@ -163,7 +163,8 @@ class ContractWatch:
         for family, start_ns in last.items():
             for asked in self._of(family):
                 asked.grow(len(self.slices))
-                yield asked, self._look(asked, start_ns)
+                look = self._look(asked, start_ns)
+                yield asked, asked.stands(look) if isinstance(asked, Judged) else look
 
     def change(self, asked: Asked, look: Look, row: int, at_ns: int) -> Change:
         """A slice as it stands, as if an alarm began there."""

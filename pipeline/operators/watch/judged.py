@@ -4,40 +4,20 @@ Where the window holds fewer than the minimum sample, the estimate is of all sin
 slice with few calls it is what the evidence is of. A sum over its bound is a fact while it is so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import Detector, enough_a_stratum
 from pipeline.operators.evidence.deviance import Data, Floats
 from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile, quantile
 from pipeline.operators.watch.questions import Counted, Question, Told
 from pipeline.operators.watch.sliding import Sliding
+from pipeline.operators.watch.strata import Closed, Stratum
 from pipeline.operators.watch.tails import Tail
-
-
-@dataclass(slots=True)
-class Opened(Cells):
-    """Per cell: what the open stratum holds, as counted. since_ns: the start of its first window with anything."""
-
-    n: Floats
-    s: Floats
-    seen: Floats
-    exact: Floats
-    since_ns: Floats
-
-    def add(self, start_ns: int, counted: Counted) -> None:
-        """What a whole window says."""
-        self.since_ns[(self.seen == 0) & (counted.seen > 0)] = start_ns
-        self.n += counted.n
-        self.s += counted.s
-        self.seen += counted.seen
-        if counted.exact is not None:
-            self.exact += counted.exact
 
 
 @dataclass(slots=True)
@@ -45,11 +25,12 @@ class Judged(Asked):
     """State of an objective. tail: of a quantile the counts around its bound, over its window."""
 
     sliding: Sliding = field(default_factory=lambda: Sliding.over(0))
-    opened: Opened = field(default_factory=Opened.empty)
+    opened: Stratum = field(default_factory=Stratum.empty)
+    closed: Closed = field(default_factory=Closed.empty)
     detector: Detector = field(default_factory=Detector.empty)
     tail: Tail = field(default_factory=Tail)
 
-    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "opened", "detector", "tail")
+    PARTS: ClassVar[tuple[str, ...]] = (*Asked.PARTS, "sliding", "opened", "closed", "detector", "tail")
 
     @classmethod
     def of(cls, question: Question, alpha: float) -> Self:
@@ -69,8 +50,10 @@ class Judged(Asked):
         of_hour = Data(self.spread.open_n, self.spread.open_s, data.base_n, data.base_mean, data.base_mean)
         over = self.recovered(of_hour, phi, batches)
         speaks = enough_a_stratum(self.question.asked, data, phi)
-        closed = self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
-        self.opened.forget((closed & speaks) | over)
+        closed = speaks & self.detector.close_hour(hour, self.question.asked, data, phi, batches, self.spread.hourly())
+        self.closed.close_hour(closed, self.opened)
+        self.closed.forget(over)
+        self.opened.forget(closed | over)
         self.detector.forget(over)
         self.close_spread(hour, routes)
         return over
@@ -100,6 +83,18 @@ class Judged(Asked):
         base = (data.base_n, data.base_mean)
         return Look(n, s, seen, log_e, needed, phi, batches, raised, over, *base, exact, since_ns=since_ns)
 
+    def stands(self, look: Look) -> Look:
+        """The same for who asks how it stands, not whether to alert: what the last closed stratum said goes on until the open one
+        says something by itself, so a small slice is not one of three calls whenever a stratum was closed.
+        """
+        if self.question.told is not Told.BY_EVIDENCE or look.since_ns is None:
+            return look
+        both, speaks = self.closed.with_opened(self.opened), enough_a_stratum(self.question.asked, self._data(), look.dispersion)
+        of_window = (look.since_ns == 0) & (look.seen >= self.question.minimum)
+        more = ~of_window & ~speaks & (self.closed.seen >= self.opened.seen) & (both.seen > look.seen)
+        names = ("n", "s", "seen", "since_ns", *(() if look.exact is None else ("exact",)))
+        return replace(look, **{name: np.where(more, getattr(both, name), getattr(look, name)) for name in names})
+
     def excess(self, look: Look) -> Floats:
         """Of the estimate over the bound, of a floor under it, relative to it."""
         with np.errstate(all="ignore"):
@@ -119,11 +114,14 @@ class Judged(Asked):
         what was seen: of a slice of which all calls fail a few say so, and what does not say anything yet stays open, so nothing
         is chosen by what it says.
         """
-        bound = np.full(len(self.opened.n), self.question.bound)
         n, s = (np.where(self.opened.seen >= self.question.minimum, one, 0.0) for one in (self.opened.n, self.opened.s))
-        mean = np.divide(s, n, out=bound.copy(), where=n > 0)
-        worse = np.minimum(mean, bound) if self.question.asked.floor else np.maximum(mean, bound)
-        return Data(n, s, np.full_like(bound, np.inf), bound, worse)
+        bound = np.full(len(n), self.question.bound)
+        return Data(n, s, np.full_like(bound, np.inf), bound, self._worse(n, s))
+
+    def _worse(self, n: Floats, s: Floats) -> Floats:
+        """Of the bound and the mean of these."""
+        worse, bound = np.minimum if self.question.asked.floor else np.maximum, np.full(len(n), self.question.bound)
+        return np.asarray(worse(np.divide(s, n, out=bound.copy(), where=n > 0), bound))
 
 
 def _is_of_stratum(look: Look, row: int) -> bool:
