@@ -86,6 +86,24 @@ def test_what_is_not_enough_says_how_much_is_missing() -> None:
     assert all(one["missing"] > 0 for one in rows)
 
 
+SHARES = [(0.02, 100), (0.1, 50), (0.5, 10), (1.0, 10)]
+"""Of calls that fail, and calls a minute."""
+
+
+@pytest.mark.parametrize(("share", "per_minute"), SHARES)
+def test_what_is_missing_is_what_it_takes_at_the_rate_that_is_seen(share: float, per_minute: int) -> None:
+    log = Log()
+    log.contracts(errors=ERRORS.replace("minimum: 100", "minimum: 30"))
+    for minute in range(10):
+        log.window(minute, [on_time(minute, per_minute, round(share * per_minute), cohort="a")])
+    looks = [(rows[-1]["n"], rows[-1]["missing"]) for rows in standings(folded(WATCH, log))]
+    assert looks[0][1] > 0
+    assert {n + missing for n, missing in looks if missing} == {sum(looks[0])}
+    assert all((missing > 0) == (n < sum(looks[0])) for n, missing in looks)
+    odds = 24 if share < 0.04 else (1 - share) / share
+    assert sum(looks[0]) == max(30, np.ceil(round(20 * 1.15 * odds, 6)))
+
+
 def test_between_strata_a_small_slice_stands_with_all_since_the_last_began() -> None:
     """Four calls a minute, so the window of a quarter of an hour never holds the hundred it should."""
     log, g, calls = Log(), np.random.default_rng(4), []

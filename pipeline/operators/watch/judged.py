@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.operators.evidence.detector import Detector, enough_a_stratum
 from pipeline.operators.evidence.deviance import Data, Floats
+from pipeline.operators.evidence.hypothesis import ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Asked, Look, Mask
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile, quantile
 from pipeline.operators.watch.questions import Counted, Question, Told
@@ -94,6 +95,13 @@ class Judged(Asked):
         more = ~of_window & ~speaks & (self.closed.seen >= self.opened.seen) & (both.seen > look.seen)
         names = ("n", "s", "seen", "since_ns", *(() if look.exact is None else ("exact",)))
         return replace(look, **{name: np.where(more, getattr(both, name), getattr(look, name)) for name in names})
+
+    def lacks(self, look: Look) -> Floats:
+        """How many more calls it takes until evidence says something for the first time, at the rate that is seen now."""
+        seen = self._worse(self.opened.n, self.opened.s)
+        needed = self.question.asked.needed(seen, look.dispersion, ENOUGH_A_STRATUM[self.question.asked.kind])
+        more = np.nan_to_num(needed, nan=self.question.minimum) - np.maximum(self.opened.n, look.n)
+        return np.asarray(np.where(np.isfinite(self.detector.m).any(1), 0.0, more))
 
     def excess(self, look: Look) -> Floats:
         """Of the estimate over the bound, of a floor under it, relative to it."""

@@ -23,10 +23,11 @@ from pipeline.operators.evidence.hypothesis import ENOUGH, ENOUGH_A_STRATUM
 from pipeline.operators.watch.asked import Look, Mask
 from pipeline.operators.watch.contract_watch import ContractWatch, State
 from pipeline.operators.watch.folded import Fold
+from pipeline.operators.watch.judged import Judged
 from pipeline.operators.watch.likely import likely
 from pipeline.operators.watch.measured import Measured
 from pipeline.operators.watch.measured_hours import MeasuredHours
-from pipeline.operators.watch.questions import Question, Told
+from pipeline.operators.watch.questions import Question
 from pipeline.operators.watch.raised import Ends, alert, ends
 from pipeline.operators.watch.slices import Slice
 
@@ -216,20 +217,18 @@ def _missing(asked: State, look: Look) -> Floats:
     """How many more there would have to be: for the minimum sample of the window, and for evidence to speak at all."""
     question = asked.question
     missing = question.minimum - look.seen
-    if question.told is Told.BY_EVIDENCE and question.kind is not AlertKind.BURN_RATE:
-        if question.kind is AlertKind.REGRESSION:
-            enough = ENOUGH if question.baseline is Baseline.PREVIOUS_RELEASE else ENOUGH_A_STRATUM
-            needed = question.asked.needed(_usual(look), look.dispersion, enough[question.asked.kind])
-            lies = np.minimum(look.n, look.base_n)
-            if isinstance(asked, Measured):  # no call of this release is one of the release before
-                needed = np.where(look.base_n > 0, needed, 0.0)
-            if isinstance(asked, MeasuredHours):
-                missing = np.maximum(missing, asked.to_choose())
-        else:
-            needed = question.asked.needed(look.base_mean, look.dispersion, ENOUGH_A_STRATUM[question.asked.kind])
-            lies = asked.spread.n + asked.spread.open_n
-        missing = np.maximum(missing, np.minimum(np.nan_to_num(needed, nan=question.minimum, posinf=2**53), 2**53) - lies)
-    return np.maximum(np.ceil(missing), 0.0)
+    if isinstance(asked, Judged) and asked.ends_by_evidence:
+        missing = np.maximum(missing, asked.lacks(look))
+    elif question.kind is AlertKind.REGRESSION:
+        enough = ENOUGH if question.baseline is Baseline.PREVIOUS_RELEASE else ENOUGH_A_STRATUM
+        needed = question.asked.needed(_usual(look), look.dispersion, enough[question.asked.kind])
+        lies = np.minimum(look.n, look.base_n)
+        if isinstance(asked, Measured):  # no call of this release is one of the release before
+            needed = np.where(look.base_n > 0, needed, 0.0)
+        if isinstance(asked, MeasuredHours):
+            missing = np.maximum(missing, asked.to_choose())
+        missing = np.maximum(missing, np.nan_to_num(needed, nan=question.minimum, posinf=2**53) - lies)
+    return np.ceil(np.clip(missing, 0.0, 2**53))
 
 
 def _usual(look: Look) -> Floats:
