@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pipeline.operators.decode.likes import like_of
 from pipeline.operators.dialects.alike import FORMS
 from tests.otlp import spoken
 
@@ -37,6 +39,14 @@ USED = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 100}
 )
 def test_letters(attributes: dict[str, Any], column: str, expected: int | None) -> None:
     assert spoken(CALL | USED | attributes)[column] == expected
+
+
+@pytest.mark.parametrize("form", [form for forms in FORMS.values() for form in forms])
+def test_every_form_is_known_by_its_end_however_it_is_written(form: str) -> None:
+    meaning = next(place for place, forms in enumerate(FORMS.values()) if form in forms)
+    for said in (form, form.upper(), "_".join(form), f"acme.usage.{form}-"):
+        name = np.frombuffer(f"{said} ".encode(), np.uint8)
+        assert like_of(name, 0, len(said)) == meaning
 
 
 def test_usage_in_nobodys_words_prices_a_call() -> None:

@@ -38,26 +38,32 @@ def _letter(byte: np.uint8) -> np.uint8:
 
 
 @compiled
+def _one_more(ending: int, letter: int) -> int:
+    """The place of an ending of one letter more, the one before it."""
+    return ((ending << 3) ^ (letter * 11)) & 0xFFF
+
+
+@compiled
 def _ending(buf: Bytes, pos: int, end: int) -> int:
     """The last four letters as a place of twelve bits, which some share; -1 if there are fewer."""
     ending, letters = 0, 0
     for i in range(end - 1, pos - 1, -1):
         letter = _letter(buf[i])
         if letter:
-            ending = ((ending << 3) ^ (int(letter) * 11)) & 0xFFF
+            ending = _one_more(ending, int(letter))
             letters += 1
             if letters == LETTERS:
-                return ending
+                return int(ending)
     return -1
 
 
 def _endings() -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Where `_ending` finds those of the forms, which are letters alone."""
-    ends = np.zeros(1 << 12, bool)
+    ends, one_more = np.zeros(1 << 12, bool), getattr(_one_more, "py_func", _one_more)
     for form in FORM_NAMES.slots:
         ending = 0
         for letter in reversed(form.encode()[-LETTERS:]):
-            ending = ((ending << 3) ^ (letter * 11)) & 0xFFF
+            ending = one_more(ending, letter)
         ends[ending] = True
     return ends
 
