@@ -11,7 +11,7 @@ from pipeline.operators.watch.contract_watch import GONE as GONE_FOR_GOOD
 from pipeline.operators.watch.contract_watch import ContractWatch
 from pipeline.operators.watch.slices import SILENT_HOURS, Slice
 from pipeline.stages.watch import Partition, WatchPolicy
-from tests.panes import MINUTE_NS, NOON_NS
+from tests.panes import MINUTE_NS, NOON_NS, counted
 from tests.unit.test_watch import ERRORS
 from tests.unit.test_watch_same_hours import CONTRACT as USUAL
 from tests.unit.test_watch_written import EVERYTHING, alike
@@ -22,6 +22,7 @@ DAY = 240
 GONE = 100
 FREED = (GONE + 10 * SILENT_HOURS) // DAY * DAY + DAY
 """The first day that ends more than so long after the last call."""
+SECOND_NS = 10**9
 UNTIL = FREED + 24 * 60 + 20
 """So long after the last one without room it is over that there was none."""
 EVERY = 5
@@ -160,20 +161,24 @@ def test_one_that_comes_again_begins_anew(crowded: Log) -> None:
     assert row == len(watch.slices) - 1
 
 
-def broken_and_gone() -> Log:
-    """Two cohorts of `other` break their promise and are never seen again."""
+def broken_and_gone(objective: str = "error.ratio, at_most: 4%") -> Log:
+    """Half of the calls of two cohorts of `other` fail and are slow; both are never seen again."""
     log = Log()
-    log.contracts(errors=ERRORS.replace("routes: chat", "routes: [chat, other]"))
+    text = ERRORS.replace("error.ratio, at_most: 4%", objective)
+    log.contracts(errors=text.replace("routes: chat", "routes: [chat, other]"))
     for minute in range(0, FREED + 55, EVERY):
-        bad = [on_time(minute, 60, 30, route="other", cohort=cohort) for cohort in "ab"]
-        bad += [on_time(minute, 2000, 0, route="other", cohort="c")]
-        log.window(minute, [*(bad if minute < GONE else []), on_time(minute, 60, 0, cohort="steady")])
+        slow = counted(latency=30 * [SECOND_NS] + 30 * [(8 + minute // EVERY % 3) * SECOND_NS])
+        bad = [on_time(minute, 60, 30, route="other", cohort=cohort, **slow) for cohort in "ab"]
+        bad += [on_time(minute, 2000, 0, route="other", cohort="c", **counted(latency=2000 * [SECOND_NS]))]
+        steady = on_time(minute, 60, 0, cohort="steady", **counted(latency=60 * [SECOND_NS]))
+        log.window(minute, [*(bad if minute < GONE else []), steady])
     return log
 
 
+@pytest.mark.parametrize("objective", ["error.ratio, at_most: 4%", "latency.p95, at_most: 4s", "latency.mean, at_most: 2s"])
 @pytest.mark.parametrize(("most", "left"), [(8, {"chat"}), (16, {"chat", "other"})])
-def test_an_alarm_of_one_that_does_not_come_again_ends_with_a_word(most: int, left: set[str]) -> None:
-    log, policy = broken_and_gone(), replace(TIGHT, most_slices=most)
+def test_an_alarm_of_one_that_does_not_come_again_ends_with_a_word(most: int, left: set[str], objective: str) -> None:
+    log, policy = broken_and_gone(objective), replace(TIGHT, most_slices=most)
     told = [one for one in alerts(folded(stage(policy), log)) if one["kind"] == "objective"]
     cohorts = [{"cohort": "a"}, {"cohort": "b"}]
     assert [(one["state"], one["slice"]) for one in told] == [(state, of) for state in ("firing", "resolved") for of in cohorts]
