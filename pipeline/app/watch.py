@@ -4,6 +4,7 @@ import logging
 
 from pipeline.app.compose import as_on_broker, overtaken_by_retention
 from pipeline.connectors.contracts_followed import ContractsFollowed
+from pipeline.connectors.contracts_in_force import contracts_in_force
 from pipeline.connectors.faust_worker import run_worker
 from pipeline.connectors.heartbeat import Heartbeat
 from pipeline.model.contracts import Contract
@@ -52,7 +53,7 @@ def run_watch(settings: Settings, instance: str, beat: Heartbeat) -> None:
     here = as_on_broker(settings)
     run_worker(
         settings,
-        watch_stage(here, ContractsFollowed(settings)),
+        watch_stage(here, ContractsFollowed(lambda: contracts_in_force(settings))),
         "panes",
         instance=instance,
         partitions=here.panes_partitions,
