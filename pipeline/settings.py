@@ -223,6 +223,7 @@ class Settings(BaseSettings):
         multiple_of=1,
         description="What counts as an hour to the evidence: eight times as long as a session, at least. A day has 24.",
     )
+    max_contracts: int = Field(1_000, ge=1, description="Contracts that may be in force together; `contract apply` refuses more.")
     max_slices: int = Field(20_000, ge=1, description="Slices of one contract that a partition watches; the rest is left out.")
     snapshot_every: Seconds = Field(10, ge=0.1, description="How often watch writes down what it knows, at most.")
 

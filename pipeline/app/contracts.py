@@ -1,7 +1,7 @@
 """Contracts of this installation: read from files, put in force, looked up again."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
@@ -28,6 +28,11 @@ STANDS_WITHIN = 15.0
 """Seconds in which what was applied is to stand in ClickHouse, where a sink runs."""
 
 PAUSE = 0.25
+
+MOST_BYTES = 4 << 20
+"""Of the texts in force together: watch writes them into one message of panes and into each snapshot, which may have 16 MB; as
+JSON a text is up to twice as long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,26 @@ def apply(settings: Settings, files: Sequence[File], by: str) -> list[Outcome]:
         about = (contract.name, contract.version, contract.hash, contract.owner, file.text, now_ns(), by)
         applied = Applied(*about, meaning=stored(contract))
         outcomes.append(Outcome(applied, "applied", now.version if now else 0))
-    put(settings, [one.applied for one in outcomes if one.did == "applied"])
+    new = [one.applied for one in outcomes if one.did == "applied"]
+    refuse_too_many(there, there | {one.name: one for one in new}, settings.max_contracts)
+    put(settings, new)
     return outcomes
+
+
+def refuse_too_many(before: Mapping[str, Applied], then: Mapping[str, Applied], most: int) -> None:
+    """Each contract is bounded; together they are, too. Raises SettingsError where more are to be in force than may be, by number
+    or by bytes. Fewer than there are may be always.
+    """
+    if len(before) < len(then) > most:
+        raise SettingsError(
+            f"{len(then):,} contracts would be in force, and {most:,} may be (TAILRACE_MAX_CONTRACTS); nothing was applied"
+        )
+    was, of = (sum(len(one.text.encode()) for one in those.values()) for those in (before, then))
+    if was < of > MOST_BYTES:
+        raise SettingsError(
+            f"the contracts in force would have {of:,} bytes together, and {MOST_BYTES:,} is the most they may have; "
+            "nothing was applied. A contract may speak of many routes by patterns; `contract apply --remove` takes one out"
+        )
 
 
 def remove(settings: Settings, name: str, by: str) -> Applied:

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
+import msgspec
+import pytest
 from typer.testing import CliRunner
 
 from pipeline.app import contracts
 from pipeline.cli import app
 from pipeline.connectors.contracts_in_force import in_force, message
+from pipeline.errors import SettingsError
 from pipeline.model.contract_columns import Applied
 from pipeline.operators.contracts.reading import read
 from pipeline.operators.contracts.wording import differences, worded
 from pipeline.settings import Settings
-from pipeline.topics import shipped
+from pipeline.topics import shipped, topics
 
 EXAMPLE = shipped("contracts") / "example.yaml"
 
@@ -56,6 +59,30 @@ def test_the_last_message_of_a_name_counts() -> None:
     log = [said("a", 1), said("b", 1), said("a", 2), said("b", 2, removed=True), said("c", 1, removed=True)]
     assert {name: one.version for name, one in in_force(log).items()} == {"a": 2}
     assert [*in_force([*log, said("b", 3)])] == ["a", "b"]
+
+
+def in_all(number: int, text: str = "name: a") -> dict[str, Applied]:
+    return {f"c{i}": Applied(f"c{i}", 1, "0" * 32, "us", text, 1, "me") for i in range(number)}
+
+
+def test_contracts_are_bounded_together_by_number_and_by_length() -> None:
+    contracts.refuse_too_many(in_all(2), in_all(3), 3)
+    with pytest.raises(SettingsError, match=r"^4 contracts would be in force, and 3 may be \(TAILRACE_MAX_CONTRACTS\); nothing"):
+        contracts.refuse_too_many(in_all(3), in_all(4), 3)
+    contracts.refuse_too_many(in_all(5), in_all(5), 3)
+    contracts.refuse_too_many(in_all(5), in_all(4), 3)
+    long = 65_536 * "a"
+    contracts.refuse_too_many({}, in_all(64, long), 1000)
+    with pytest.raises(SettingsError, match=r"would have 4,259,840 bytes together, and 4,194,304 is the most"):
+        contracts.refuse_too_many(in_all(64, long), in_all(65, long), 1000)
+    with pytest.raises(SettingsError, match=r"would have 4,194,368 bytes together"):
+        contracts.refuse_too_many(in_all(64, long), in_all(64, f"{long}b"), 1000)
+
+
+def test_contracts_at_the_bound_fit_into_a_message_of_panes() -> None:
+    """Quotes are twice as long in JSON."""
+    texts = {one.name: one.text for one in in_all(64, contracts.MOST_BYTES // 64 * '"').values()}
+    assert contracts.MOST_BYTES < len(msgspec.json.encode(texts)) < int(topics()["panes"].config["max.message.bytes"])
 
 
 def test_a_difference_is_told_part_by_part() -> None:
