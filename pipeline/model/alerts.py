@@ -20,7 +20,7 @@ class AlertKind(StrEnum):
     BURN_RATE = "burn_rate"
     """An error budget burns too fast."""
     NO_DATA = "no_data"
-    """A slice that was seen is silent, or a route that a contract names never came."""
+    """A slice that was seen is silent, a route that a contract names never came, or an evaluator says nothing of calls."""
     PIPELINE = "pipeline"
     """What judges cannot: a source has stopped, a contract cannot be read, there is no room for slices."""
 

@@ -183,7 +183,7 @@ class Watch:
                 self._tell(state, offset, watch.contract, watch.fold(family, start, end, panes))
         for _, watch in state.contracts.values():
             self._tell(state, offset, watch.contract, watch.passed(family, line))
-            for missed in watch.missed(line) if family is Family.CALLS else ():
+            for missed in watch.missed(family, line):
                 self._write(state, offset, silence_told(watch.contract, missed))
 
     def _stand(self, state: Partition) -> None:

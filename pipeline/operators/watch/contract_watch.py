@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.alerts import Extent
-from pipeline.model.contracts import Baseline, Contract
+from pipeline.model.contracts import MINUTE_NS, Baseline, Contract
 from pipeline.model.metrics import Family
 from pipeline.operators.contracts.amounts import shown_duration
 from pipeline.operators.evidence.detector import HOURS
@@ -19,13 +19,14 @@ from pipeline.operators.watch.judged import Judged
 from pipeline.operators.watch.ladders import Counts
 from pipeline.operators.watch.measured import Held, Measured, state_of
 from pipeline.operators.watch.measured_hours import MeasuredHours, usual_of
-from pipeline.operators.watch.panes_read import SERIES_OF, Panes
+from pipeline.operators.watch.panes_read import SAYS, SERIES_OF, Panes
 from pipeline.operators.watch.quantiles import NO_QUANTILE, Quantile
 from pipeline.operators.watch.questions import Counted, Question, asked_of, burn_rates, comparisons, objectives
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.same_hours import SameHours
 from pipeline.operators.watch.silence import Missed, Silence
 from pipeline.operators.watch.slices import SILENT_HOURS, Here, Slice, Slices
+from pipeline.operators.watch.unscored import Place, Unscored
 
 ALPHA = 0.05
 """Of all that a contract promises one route: how often noise may raise an alarm, as long as anybody looks."""
@@ -77,6 +78,7 @@ class ContractWatch:
     usual: list[SameHours]
     hour_ns: int
     silence: Silence
+    unscored: Unscored
     releases: Releases = field(default_factory=Releases)
     hours: dict[str, int] = field(default_factory=dict)
     day_over: bool = False
@@ -92,7 +94,9 @@ class ContractWatch:
         usual = [usual_of(question, alpha) for question in asked if question.baseline is Baseline.SAME_HOURS_BEFORE]
         slices = Slices(contract, most_slices, here)
         shortest_ns = min(objective.window_ns for objective in contract.objectives)
-        return cls(contract, slices, judged, compared, usual, hour_ns, Silence(slices, hour_ns, shortest_ns))
+        of_scores = frozenset(one.question.metric.evaluator for one in (*judged, *compared, *usual)) - {""}
+        unscored = Unscored(of_scores, hour_ns, shortest_ns, most_slices)
+        return cls(contract, slices, judged, compared, usual, hour_ns, Silence(slices, hour_ns, shortest_ns), unscored)
 
     @property
     def asked(self) -> list[Asked]:
@@ -119,6 +123,9 @@ class ContractWatch:
         if family is Family.CALLS:
             calls = np.bincount(rows, panes.numbers["requests"][chosen], len(self.slices)).astype(np.float64)
             self.silence.window(start_ns, end_ns, calls)
+            self.unscored.called((end_ns - start_ns) / MINUTE_NS, self._of_routes(calls))
+        elif family is Family.SCORES:
+            self.unscored.said(end_ns, self._words(panes, placed))
         for judged in self.judged:
             if judged.question.family is family:
                 judged.add(start_ns, self._counted(judged.question, panes, chosen, rows))
@@ -154,9 +161,12 @@ class ContractWatch:
         if self.day_over:
             self._make_room()
 
-    def missed(self, line_ns: int) -> Iterator[Missed]:
-        """What fell silent, or did no more, once all windows of calls up to there are whole and were folded."""
-        yield from self.silence.passed(line_ns)
+    def missed(self, family: Family, line_ns: int) -> Iterator[Missed]:
+        """What fell silent, or did no more, once all windows of a family up to there are whole and were folded."""
+        if family is Family.CALLS:
+            yield from self.silence.passed(line_ns)
+        elif family is Family.SCORES:
+            yield from self.unscored.passed(line_ns)
 
     def looks(self, last: Mapping[Family, int]) -> Iterator[tuple[State, Look]]:
         """How every question stands. last: by family that was folded, the start of its last window."""
@@ -187,6 +197,18 @@ class ContractWatch:
             for name, column in question.numbers(panes).items()
         }
         return question.counted(sums)
+
+    def _of_routes(self, calls: Floats) -> dict[tuple[str, str], float]:
+        """Of those whose scores are waited for."""
+        places = {one[:2] for one in self.unscored.places}
+        return {place: float(calls[row]) for place in places if (row := self.slices.row(*place)) >= 0}
+
+    def _words(self, panes: Panes, placed: list[Ints]) -> set[Place]:
+        """Which evaluators that are asked said something of which routes."""
+        words, names = np.sum([panes.numbers[name] for name in SAYS], axis=0), SERIES_OF[Family.SCORES]
+        environment, route, evaluator = (names.index(name) for name in ("environment", "route", "evaluator"))
+        those = (one for one, n, rows in zip(panes.series, words, placed, strict=True) if n and len(rows))
+        return {(one[environment], one[route], one[evaluator]) for one in those if one[evaluator] in self.unscored.asked}
 
     def _releases(self, panes: Panes, placed: list[Ints], at_ns: int) -> Iterator[Change]:
         """Where another release has begun, what is compared begins anew."""

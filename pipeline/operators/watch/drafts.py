@@ -13,7 +13,7 @@ from pipeline.operators.watch.early import Early
 from pipeline.operators.watch.packed import Floats, packed
 from pipeline.operators.watch.same_hours import Before, SameHours
 from pipeline.operators.watch.sliding import Sliding
-from pipeline.operators.watch.snapshots import Columns, Mask, Quiet, Said, State, Watched, as_told
+from pipeline.operators.watch.snapshots import Columns, Mask, Quiet, Said, State, Unheard, Watched, as_told
 from pipeline.operators.watch.tails import Tail
 
 PARTS = ("quantiles", "comparisons", "objectives", "silences")
@@ -58,7 +58,8 @@ class Draft:
         self.left_out = dict.fromkeys(PARTS, 0)
         states = {asked.question.identity: self._state(asked, kept) for asked in self.watch.asked}
         missed = self.watch.silence.known.fired_ns > 0
-        return self._watched(states, self._quiet(None if kept is None else self._cells("silences", kept["silences"] | missed)))
+        quiet = self._quiet(None if kept is None else self._cells("silences", kept["silences"] | missed))
+        return self._watched(states, quiet, self._unheard(kept is None or bool(kept["silences"].all())))
 
     def firing(self) -> Watched:
         """Alarms that are firing, what tells whether they are over, and nothing else."""
@@ -72,7 +73,7 @@ class Draft:
             states[asked.question.identity] = state
         quiet = self._quiet(missed)
         quiet.cells = packed(missed[rows])
-        return self._watched(states, quiet, rows)
+        return self._watched(states, quiet, self._unheard(False), rows)
 
     def _state(self, asked: Asked, kept: Mapping[str, Mask] | None) -> State:
         if kept is None:
@@ -93,7 +94,14 @@ class Draft:
         of = None if cells is None else packed(cells)
         return Quiet(known, silence.at_ns, silence.hour, expected, sorted(silence.seen), of)
 
-    def _watched(self, states: dict[str, State], quiet: Quiet, rows: Mask | None = None) -> Watched:
+    def _unheard(self, every: bool) -> Unheard:
+        """Of all, or of those that are missed."""
+        unscored = self.watch.unscored
+        cells = np.full(len(unscored.places), every) | (unscored.heard.fired_ns > 0)
+        heard = {name: packed(column[cells]) for name, column in unscored.heard.columns.items()}
+        return Unheard([place for place, row in unscored.places.items() if cells[row]], heard, unscored.at_ns)
+
+    def _watched(self, states: dict[str, State], quiet: Quiet, unheard: Unheard, rows: Mask | None = None) -> Watched:
         """rows: the slices that are named."""
         watch, said = self.watch, dict[str, list[Said]]()
         for asked in watch.asked:
@@ -115,6 +123,7 @@ class Draft:
             quiet,
             watch.hour_ns,
             packed(watch.slices.silent if rows is None else watch.slices.silent[rows]),
+            unheard,
         )
 
 

@@ -16,11 +16,13 @@ from pipeline.model.log_time import BEGINNING
 from pipeline.model.metrics import Family
 from pipeline.operators.watch.asked import Alarms
 from pipeline.operators.watch.contract_watch import ContractWatch
+from pipeline.operators.watch.packed import unpacked
 from pipeline.operators.watch.releases import Releases
 from pipeline.operators.watch.silence import Known
 from pipeline.operators.watch.silence_told import RULE
 from pipeline.operators.watch.slices import Slice
-from pipeline.operators.watch.snapshots import Quiet, Said, Watched, as_told, whole
+from pipeline.operators.watch.snapshots import Quiet, Said, Unheard, Watched, as_told, whole
+from pipeline.operators.watch.unscored import metric_of
 
 REMOVED = "the contract is no longer in force"
 MOVED = "panes has more partitions, and those of this route come to another one; its evidence begins anew"
@@ -88,10 +90,24 @@ def _firing(was: Watched) -> Iterator[tuple[About, Said, int, int]]:
                 yield about, said, int(alarms.first_ns[row]), int(alarms.crossed_ns[row])
     if was.quiet is not None:
         yield from _missed(was, was.quiet)
+    if was.unheard is not None:
+        yield from _unheard(was.unheard)
+
+
+def _unheard(was: Unheard) -> Iterator[tuple[About, Said, int, int]]:
+    fired_ns, last_ns = (unpacked(was.heard[name]) for name in ("fired_ns", "last_ns"))
+    for row in np.flatnonzero(fired_ns > 0):
+        environment, route, evaluator = was.places[row]
+        said = _nothing_of(metric_of(evaluator), Family.SCORES)
+        yield (_asks(said), environment, route, ()), said, int(fired_ns[row]), int(last_ns[row])
+
+
+def _nothing_of(metric: str, family: Family) -> Said:
+    return Said(AlertKind.NO_DATA.value, RULE, metric, "", SEVERITY.value, family.value, 0, 0)
 
 
 def _missed(was: Watched, quiet: Quiet) -> Iterator[tuple[About, Said, int, int]]:
-    said = Said(AlertKind.NO_DATA.value, RULE, "", "", SEVERITY.value, Family.CALLS.value, 0, 0)
+    said = _nothing_of("", Family.CALLS)
     known = whole(Known, quiet.known, quiet.cells, len(was.slices))
     missed = [(*was.slices[row], int(known.fired_ns[row]), int(known.last_ns[row])) for row in np.flatnonzero(known.fired_ns > 0)]
     missed += [(one, route, [], fired_ns, since_ns) for one, route, since_ns, fired_ns in quiet.expected if fired_ns]
@@ -107,6 +123,8 @@ def _firing_in(watch: ContractWatch) -> Iterator[About]:
             yield _asks(as_told(asked.question)), one.environment, one.route, one.values
     for one, _, _ in watch.silence.firing():
         yield (AlertKind.NO_DATA.value, RULE, "", ()), one.environment, one.route, one.values
+    for one, metric in watch.unscored.firing():
+        yield (AlertKind.NO_DATA.value, RULE, metric, ()), one.environment, one.route, one.values
 
 
 def _asks(one: Said) -> Asks:

@@ -27,7 +27,10 @@ SERIES_OF = {
     Family.SCORES: (*SERIES, "evaluator"),
 }
 
-_OF_SCORES = ("ok", "checked", "weight", "weight_sq", "value_sum", "checked_weight", "checked_weight_sq", "fails_weight")
+SAYS = ("ok", "skipped", "over_budget")
+"""Counts of scores by which an evaluator says something, be it that there is nothing to judge or no money for it."""
+
+_OF_SCORES = (*SAYS, "checked", "weight", "weight_sq", "value_sum", "checked_weight", "checked_weight_sq", "fails_weight")
 
 
 def _numbers(family: Family) -> tuple[str, ...]:

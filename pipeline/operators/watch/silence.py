@@ -82,6 +82,7 @@ class Known(Cells):
 class Missed:
     """A silence that began to be one, or is over. since_ns: end of the last window with a call, or when the contract began.
     at_ns: end of the window that decided; fired_ns: of the one that decided that it began. detail: why.
+    metric: of scores; "" of calls.
     """
 
     slice: Slice
@@ -93,6 +94,7 @@ class Missed:
     unlikely: float | None = None
     needed: float | None = None
     hypotheses: int = 0
+    metric: str = ""
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ def silence_told(contract: Contract, missed: Missed) -> Alert:
         environment=missed.slice.environment,
         route=missed.slice.route,
         slice=missed.slice.values,
+        metric=missed.metric,
         rule=RULE,
         window_ns=silent_ns,
         log_e_value=missed.unlikely,

@@ -100,6 +100,10 @@ class Slices:
         self.left_out += cut
         return rows
 
+    def row(self, environment: str, route: str) -> int:
+        """That of a route as a whole; -1 if it has none."""
+        return self._row.get(Slice(environment, route), -1)
+
     def add(self, one: Slice) -> int:
         """Its row; -1 if there is no room."""
         row = self._row.get(one)

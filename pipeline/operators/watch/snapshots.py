@@ -28,6 +28,7 @@ from pipeline.operators.watch.slices import Slice
 from pipeline.operators.watch.sliding import Sliding
 from pipeline.operators.watch.tails import Tail
 from pipeline.operators.watch.troubles import Trouble
+from pipeline.operators.watch.unscored import Heard
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -91,6 +92,14 @@ class Quiet(msgspec.Struct):
     cells: Packed | None = None
 
 
+class Unheard(msgspec.Struct):
+    """Of evaluators that are waited for: their places, and what is known of each."""
+
+    places: list[tuple[str, str, str]]
+    heard: Columns
+    at_ns: int
+
+
 class Watched(msgspec.Struct):
     """State of one contract. said: by identity the questions that share it; one may be called by several rules. hour_ns: of its
     evidence; 0 in snapshots of before. silent: of its slices, since how many hours; None in snapshots of before.
@@ -108,6 +117,7 @@ class Watched(msgspec.Struct):
     quiet: Quiet | None = None
     hour_ns: int = 0
     silent: Packed | None = None
+    unheard: Unheard | None = None
 
     def has_hours_of(self, watch: ContractWatch) -> bool:
         """Whether its hours are those of `watch`: numbers of other hours mean nothing to it."""
@@ -170,6 +180,8 @@ def restore(watch: ContractWatch, was: Watched) -> None:
         watch.slices.silent = unpacked(was.silent)[kept]
     if was.quiet is not None:
         _miss(watch.silence, was.quiet, kept)
+    if was.unheard is not None:
+        _wait(watch, was.unheard)
     for asked in watch.asked:
         known = was.asked.get(asked.question.identity)
         if known is not None:
@@ -194,6 +206,16 @@ def _miss(silence: Silence, was: Quiet, kept: Mask) -> None:
     silence.grow()
     silence.at_ns, silence.hour, silence.seen = was.at_ns, was.hour, set(was.seen)
     silence.expected = {(environment, route): (since, fired) for environment, route, since, fired in was.expected}
+
+
+def _wait(watch: ContractWatch, was: Unheard) -> None:
+    """For those that are still asked, of routes that are still watched here."""
+    unscored, heard = watch.unscored, Heard.empty(len(was.places))
+    for name in heard.columns.keys() & was.heard.keys():
+        setattr(heard, name, unpacked(was.heard[name]))
+    unscored.places, unscored.heard, unscored.at_ns = {place: i for i, place in enumerate(was.places)}, heard, was.at_ns
+    stays = [one[2] in unscored.asked and watch.slices.speaks_of(Slice(*one[:2])) for one in was.places]
+    unscored.keep(np.array(stays, np.bool_))
 
 
 def _kept(watch: ContractWatch, was: Watched) -> Mask:
