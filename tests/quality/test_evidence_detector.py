@@ -23,7 +23,7 @@ def found_after(g: np.random.Generator, one: Shifted, days: int) -> tuple[float,
     part, allowed = hourly / LOOKS_AN_HOUR, 2.5 * fixed if fixed >= needed else hourly / 2 + max(2.5 * fixed, 1.1 * needed)
     told, usual = np.full(STREAMS, np.inf), np.full(STREAMS, hourly)
     known = np.full(STREAMS, one.dispersion), np.full(STREAMS, BATCHES)
-    strata = Strata(np.full((days, STREAMS, 24), hourly), one.draw(g, hourly, (days, STREAMS, 24), one.base))
+    strata = Strata(np.full((days, STREAMS, 24), hourly), one.draw(g, hourly, (days, STREAMS, 24), one.base), one.asked, known[0])
     for look in range(HOURS * LOOKS_AN_HOUR):
         since = (look + 1) / LOOKS_AN_HOUR - CHANGE
         strata.add(np.full(STREAMS, part), one.draw(g, part, (STREAMS,), one.new if since > 0 else one.base))
@@ -57,7 +57,7 @@ def test_alarms_at_the_limit_are_twenty_days_apart(days: int) -> None:
     asked, hourly = Hypothesis(Kind.SHARE), np.full(len(shares), 12_000.0)
     known = np.ones(len(shares)), np.full(len(shares), np.inf)
     before = g.binomial(12_000, shares, (days, 24, len(shares))).astype(float).swapaxes(1, 2)
-    strata, told = Strata(np.full(before.shape, 12_000.0), before), np.full(len(shares), np.inf)
+    strata, told = Strata(np.full(before.shape, 12_000.0), before, asked, known[0]), np.full(len(shares), np.inf)
     for day in range(last):
         for hour in range(24):
             for _ in range(3):

@@ -157,6 +157,25 @@ def test_calls_that_come_in_clumps_are_seen_as_such() -> None:
     assert (batches > 60).all()
 
 
+@pytest.mark.parametrize("healthy", [3, 6, 20])
+def test_an_incident_is_no_dispersion_on_the_first_day_either(healthy: int) -> None:
+    """Half of 300 calls fail, where 2 % did for a few hours."""
+    g, seen = np.random.default_rng(8), Dispersion.empty(40)
+    for share in (0.02,) * healthy + (0.5,):
+        seen.add(np.full(40, 300.0), g.binomial(300, share, 40).astype(float))
+        seen.close_hour(sizes=False)
+    phi, _ = dispersion(seen, np.arange(40), 1.0)
+    assert np.median(phi) <= 10
+    assert phi.max() <= 50
+
+
+@pytest.mark.parametrize("day", [1, 2])
+def test_clumps_are_seen_on_the_first_day_though_no_hour_counts_for_much(day: int) -> None:
+    g = np.random.default_rng(9)
+    seen = hours_of(40, day, lambda hour: (np.full(40, 300.0), 10.0 * g.binomial(30, 0.1, 40)))
+    assert dispersion(seen, np.zeros(40, np.intp), 1.0)[0].mean() == pytest.approx(SLACK * 10, rel=0.25)
+
+
 def test_nothing_is_known_of_a_route_without_hours() -> None:
     phi, batches = dispersion(Dispersion.empty(2), np.zeros(2, np.intp), 1.0)
     assert (batches == 0).all()

@@ -41,20 +41,27 @@ class Detector(Cells):
     NOTHING: ClassVar[dict[str, float]] = {"m": -np.inf, "hours": 1.0}
     WIDE: ClassVar[dict[str, int]] = {"m": BETS}
 
-    def look(self, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Floats:
+    def look(self, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats, beyond: Floats | None = None) -> Floats:
         """Logarithm of the evidence as it stands; that of one stake before anything is said. data: the open strata beside their
-        baseline, or a bound: then base_n is inf.
+        baseline, or a bound: then base_n is inf. beyond: how far the null lies beyond the limit, as of `days.py`.
         """
-        found = spoken(asked, data, dispersion, batches)
+        found = spoken(asked, data, dispersion, batches, beyond)
         worth = log_mean(self._with(found, asked.bets))
         return np.asarray(np.where(np.isneginf(worth), 0.0, worth) - np.log(HOURS))
 
     def close_hour(
-        self, hour: int, asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats, hourly: Floats
+        self,
+        hour: int,
+        asked: Hypothesis,
+        data: Data,
+        dispersion: Floats,
+        batches: Floats,
+        hourly: Floats,
+        beyond: Floats | None = None,
     ) -> NDArray[np.bool_]:
         """`hour` of the day is over; returns which strata are. hourly: how many a cell usually has in an hour."""
         over = np.mod(hour + 1, self.hours) == 0
-        stepped = self._with(spoken(asked, data, dispersion, batches), asked.bets)
+        stepped = self._with(spoken(asked, data, dispersion, batches, beyond), asked.bets)
         self.m = np.where(over[:, None], stepped, self.m)
         needed = asked.needed(data.usual, dispersion, ENOUGH_A_STRATUM[asked.kind])
         self.hours = np.where(over, _stratum(needed, hourly, (hour + 1) % HOURS), self.hours)
@@ -65,9 +72,10 @@ class Detector(Cells):
         return np.where(speaks, np.logaddexp(self.m, 0.0) + growth(stratum, bets), self.m)
 
 
-def spoken(asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats) -> Found:
-    """What is found where a stratum holds enough; nothing elsewhere."""
-    found = asked.found(data, dispersion, batches)
+def spoken(asked: Hypothesis, data: Data, dispersion: Floats, batches: Floats, beyond: Floats | None = None) -> Found:
+    """What is found where a stratum holds enough; nothing elsewhere. beyond: at most half of the way to where a mean can lie."""
+    by = 0.0 if beyond is None else np.minimum(beyond, asked.farthest(data) / 2)
+    found = asked.found(data, dispersion, batches, by)
     enough = enough_a_stratum(asked, data, dispersion)
     return Found(np.where(enough, found.z, 0.0), np.where(enough, found.information, 0.0))
 

@@ -21,9 +21,10 @@ SLACK = 1.15
 POOL_BATCHES = 20.0
 """What the route's dispersion weighs, in batches of the cell."""
 KEPT_A_DAY = 0.9
-SETTLED_PAIRS, MOST_OF_ONE = 8, 9.0
-"""Once there are so many pairs of hours, one counts no more than three standard deviations squared: an incident is no dispersion,
-and would hide itself and the next ones for days."""
+SETTLED_PAIRS, SETTLED_SHARES, MOST_OF_ONE = 8, 2, 9.0
+"""Once there are so many pairs of hours, of shares fewer, one counts no more than three standard deviations squared: an incident
+is no dispersion, and would hide itself and the next ones for days. Shares scatter at least as much as independent calls, so the
+measure of a few pairs is soon large enough to let in what there really is."""
 CALLS_PER_EVENT = 5.0
 """So many sizes or scores say as much about scatter as one event."""
 
@@ -70,7 +71,8 @@ class Dispersion(Cells):
         weight = np.divide(n * self.last_n, n + self.last_n, out=np.zeros_like(n), where=pair)
         one = long * long if sizes else long * (1 - long)
         own = np.divide(self.squares, self.expected, out=np.zeros_like(n), where=self.expected > 0)
-        most = np.where((self.pairs >= SETTLED_PAIRS) & (own > 0), MOST_OF_ONE * own * one, np.inf)
+        settled = (self.pairs >= SETTLED_PAIRS) & (own > 0) if sizes else self.pairs >= SETTLED_SHARES
+        most = np.where(settled, MOST_OF_ONE * (own if sizes else np.maximum(own, 1.0)) * one, np.inf)
         self.squares += np.minimum(weight * (mean - self.last_mean) ** 2, most)
         self.expected += np.where(pair, one, 0.0)
         self.pairs += pair

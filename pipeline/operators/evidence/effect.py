@@ -12,7 +12,7 @@ def detectable(
     information: Floats,
     batches: Floats,
     bets: Floats,
-    limit: float,
+    limit: float | Floats,
     hypotheses: int,
     alpha: float,
     in_points: bool = False,

@@ -58,8 +58,9 @@ class Look:
     """What is known of every cell. n, s, seen: of an objective's window, or since a release. log_e, needed: evidence and its
     line. base_n, base_mean: of what it is compared with; inf and the bound of an objective. exact: the sum itself, where s is the
     part of it that is evidence. a_day: how many times as many a day holds, where evidence is of strata that follow each other.
-    days: on how many the baseline rests, of the same hours before; beyond: of their quantiles, as of `shape.py`. since_ns: from
-    when on n, s, seen are, where not of the objective's window; 0 where they are of it.
+    days: on how many the baseline rests, of the same hours before; allowed: how far beyond the limit an ordinary day may lie;
+    beyond: of their quantiles, as of `shape.py`. since_ns: from when on n, s, seen are, where not of the objective's window; 0
+    where they are of it.
     """
 
     n: Floats
@@ -76,6 +77,7 @@ class Look:
     exact: Floats | None = None
     a_day: Floats | None = None
     days: Floats | None = None
+    allowed: Floats | None = None
     beyond: NDArray[np.float32] | None = None
     since_ns: Floats | None = None
 

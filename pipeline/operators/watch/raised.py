@@ -144,7 +144,7 @@ def _detectable(change: Change) -> float | None:
         found.information * (1.0 if look.a_day is None else look.a_day[row]),
         np.array([look.batches[row]]),
         asked.bets,
-        asked.limit,
+        asked.limit + (0.0 if look.allowed is None else look.allowed[row]),
         change.hypotheses * (1 if look.a_day is None else HOURS),
         change.alpha,
         asked.in_points,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.alerts import Extent
-from pipeline.operators.evidence import bets
+from pipeline.operators.evidence import bets, days
 from pipeline.operators.evidence.cells import Cells
 from pipeline.operators.evidence.detector import HOURS, Detector, enough_a_stratum, spoken
 from pipeline.operators.evidence.deviance import Data, Floats
@@ -38,10 +38,13 @@ from pipeline.operators.watch.week import HOURS_KEPT, Week
 class Before(Cells):
     """Per cell: on how many days the baseline of the open stratum rests. until: the hour in which the alarm that holds began, inf
     without one: what came since is no baseline. begins: the hour in which the open stratum did, 0 where that is
-    not known.
+    not known. apart: by how much days differ (`evidence/days.py`), as the last whole day left it; allowed: what the open stratum
+    allows for it.
     """
 
     days: Floats
+    apart: Floats
+    allowed: Floats
     until: Floats
     begins: Floats
 
@@ -136,9 +139,9 @@ class SameHours(Asked):
         recovered = self.recovered(self._hour(of_day), phi, batches, self.week.n.sum(1, np.float64))
         self.lasted = firing & ~recovered & (hour + 1 - self.before.until >= HOURS_KEPT)
         over = recovered | self.lasted
-        worth = bets.log_e(spoken(asked, data, phi, batches), asked.bets)
+        worth = bets.log_e(spoken(asked, data, phi, batches, self.before.allowed), asked.bets)
         hours = self.detector.hours
-        closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly())
+        closed = self.detector.close_hour(of_day, asked, data, phi, batches, self.spread.hourly(), self.before.allowed)
         stays = (hours == HOURS) & self._lacks(data, phi)  # of less than a day the baseline holds those hours alone
         closed &= ~(stays & (hour + 1 - self.before.begins < HOURS_KEPT))  # and what is older is no baseline
         self.add_strata(closed, data, worth, np.where(self.before.begins > 0, self.before.begins, hour + 1 - hours))
@@ -148,6 +151,9 @@ class SameHours(Asked):
         self.week.forget_from(self.before.until, recovered)
         self.before.until[over] = np.inf
         self.close_spread(hour, routes)
+        if of_day == HOURS - 1:
+            by_day = self.week.by_day(hour + 1, self.before.until)
+            self.before.apart = days.apart(*by_day, self.dispersion(routes)[0], routes, self.question.sizes)
         self._fix(hour + 1, closed | over)
         return over
 
@@ -155,14 +161,15 @@ class SameHours(Asked):
         """What is to be said now."""
         phi, batches = self.dispersion(routes)
         asked, data = self.question.asked, self.opened.data(self.base)
-        log_e = self.detector.look(asked, data, phi, batches)
+        log_e = self.detector.look(asked, data, phi, batches, self.before.allowed)
         told = self.run.with_open(data, self.speaks(phi))
         needed, nothing = self.needed(hypotheses), np.zeros(len(log_e), np.bool_)
         raised = (self.alarms.firing == 0) & (log_e >= needed)
         look = Look(told.n, told.s, told.n, log_e, needed, phi, batches, raised, nothing, told.base_n, told.base_mean)
         with np.errstate(all="ignore"):
             a_day = np.nan_to_num(self.spread.hourly() * HOURS / told.n, posinf=1.0)
-        return replace(look, a_day=np.maximum(a_day, 1.0), days=self.before.days.copy())  # the next stratum fixes its own
+        days_of, allowed = self.before.days.copy(), self.before.allowed.copy()  # the next stratum fixes its own
+        return replace(look, a_day=np.maximum(a_day, 1.0), days=days_of, allowed=allowed)
 
     def add_strata(self, closed: Mask, data: Data, worth: Floats, begin: Floats) -> None:
         """Strata are over. worth: of each by itself, begin: the hour in which it began."""
@@ -219,7 +226,10 @@ class SameHours(Asked):
     def _fix(self, hour: int, cells: Mask) -> None:
         """Strata begin with that hour: these are their baselines, whatever comes."""
         if cells.any():
-            n, s, days = self.week.before(hour, self.detector.hours, self.before.until, cells)
+            n, s, many = self.week.before(hour, self.detector.hours, self.before.until, cells)
             self.base.n[cells], self.base.s[cells] = n, s
-            self.before.days[cells] = days
+            self.before.days[cells] = many
+            mean = np.divide(s.sum(1), n.sum(1), out=np.zeros_like(many), where=n.sum(1) > 0)
+            of_one = mean if self.question.asked.in_points else 1.0
+            self.before.allowed[cells] = days.allowed(self.before.apart[cells], many) * of_one
             self.before.begins[cells] = hour

@@ -250,6 +250,7 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
             Data(look.n, look.s, look.base_n, look.base_mean, usual), look.dispersion, look.batches
         ).information
     information, looks = information * (1.0 if look.a_day is None else look.a_day), 1 if look.a_day is None else HOURS
+    allowed = np.zeros(len(look.n)) if look.allowed is None else look.allowed
     largest = question.limit + question.bets.max() * (1.0 if question.in_points else question.r)
     for count in np.unique(hypotheses):
         of = hypotheses == count
@@ -257,7 +258,7 @@ def _unfindable(asked: State, look: Look, hypotheses: Floats) -> Mask:
             np.nan_to_num(information[of]),
             look.batches[of],
             question.bets,
-            question.limit,
+            question.limit + allowed[of],
             int(count) * looks,
             asked.alpha,
             question.in_points,

@@ -59,6 +59,16 @@ class Week(Cells):
         for column in (self.n, self.s):
             column[cells] = np.where(since, 0.0, column[cells])
 
+    def by_day(self, hour: int, until: Floats) -> tuple[Floats, Floats]:
+        """Of the days before `hour`, the one after the last: how many and their sum, (cells, days, 24), of those days that the
+        cell was seen through, before the hour `until`.
+        """
+        at = (hour + _HOURS - HOURS * _DAYS_BACK) % HOURS_KEPT
+        begins = hour - HOURS * _DAYS_BACK[:, 0]
+        counts = (begins >= self.since[:, None]) & (begins + HOURS <= until[:, None])
+        n, s = (np.where(counts[:, :, None], column[:, at].astype(np.float64), 0.0) for column in (self.n, self.s))
+        return n, s
+
     def before(self, hour: int, hours: Floats, until: Floats, cells: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
         """Of some cells, for so many hours from `hour` on, the one after the last: how many there were and their sum by hour of
         day, and on how many days. A day counts if the cell was seen through all of those hours, before the hour `until`.
