@@ -118,7 +118,11 @@ def test_check_says_what_watch_alerted_of(with_schema: Settings, monkeypatch: py
     monkeypatch.setenv("TAILRACE_CLICKHOUSE_DSN", settings.clickhouse_dsn.get_secret_value())
     monkeypatch.setenv("TAILRACE_WATCH_HOUR", "600")
     span = ["--from", "2023-11-15T12:00", "--to", "2023-11-16T06:00"]
-    for text, expected in ((ERRORS, 1), (ERRORS.replace("4%", "60%"), 0), (ERRORS.replace("minimum: 100", "minimum: 100000"), 2)):
+    for text, expected in (
+        (ERRORS, 1),
+        (ERRORS.replace("4%", "60%"), 0),
+        (ERRORS.replace("minimum: 100", "minimum: 10000000"), 2),
+    ):
         path = tmp_path / "errors.yaml"
         path.write_text(text)
         ran = CliRunner().invoke(app, ["check", str(path), *span, "--json"])
